@@ -1,0 +1,174 @@
+"""What a trial ran on: the machine, its limits, the libraries and the commit."""
+
+import os
+import platform
+import subprocess
+import sys
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# The distributions that can change a number or a timing; those not installed are left out.
+_LIBRARIES = (
+    "mnistbench",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "xgboost",
+    "keras",
+    "tensorflow",
+    "torch",
+    "jax",
+    "joblib",
+    "threadpoolctl",
+    "distributed",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A machine as one process sees it.
+
+    Attributes:
+        host: The machine's network name.
+        cpu: The processor's name as the system gives it.
+        logical_cores: Cores the machine has, hyper-threads included.
+        usable_cores: Cores this process may use: affinity and container quota respected.
+        memory_bytes: Memory this process may use: the container's limit, else the machine's.
+        system: Operating system and its release.
+        python: Implementation and version of Python.
+        libraries: Version of each installed library that can change a result.
+        commit: The source tree's commit, with "+changes" if it differs from that commit; None outside git.
+        gpus: Names of the NVIDIA GPUs, empty if there are none.
+    """
+
+    host: str
+    cpu: str
+    logical_cores: int
+    usable_cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    libraries: dict[str, str]
+    commit: str | None
+    gpus: tuple[str, ...]
+
+
+@cache
+def current() -> Environment:
+    """Describe the machine and the installation this process runs on."""
+    import psutil
+
+    return Environment(
+        host=platform.node() or "unknown",
+        cpu=_cpu_name(),
+        logical_cores=psutil.cpu_count() or 1,
+        usable_cores=len(usable_cores()),
+        memory_bytes=usable_memory_bytes(),
+        system=f"{platform.system()} {platform.release()} ({platform.machine()})",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        libraries=_library_versions(),
+        commit=_commit(),
+        gpus=_gpus(),
+    )
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores this process may use.
+
+    The affinity mask is respected, and so is a container's CPU quota, rounded up (joblib's
+    `cpu_count` reads both). Where the system has no affinity the cores are numbered from 0.
+    """
+    import joblib
+
+    count = joblib.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0))[:count])
+    return tuple(range(count))
+
+
+def usable_memory_bytes() -> int:
+    """Return the memory this process may use: the container's limit if there is one, else the machine's."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    limits = [
+        int(text)
+        for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        if (text := _read(path)).isdigit()
+    ]
+    return min([total, *limits])
+
+
+def git(*arguments: str) -> str | None:
+    """Ask git about the source tree this package runs from; None where there is no git or no tree."""
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed program, arguments from this package alone
+            ["git", *arguments],  # noqa: S607 - git is found on the user's own PATH
+            cwd=Path(__file__).parent,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _commit() -> str | None:
+    if not (Path(__file__).parent.parent / ".git").exists():
+        return None  # an installed wheel inside someone else's repository has no commit of its own
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if commit is None:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+changes" if changed else commit
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpu_name() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    if sys.platform == "darwin":
+        answer = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode == 0:
+            return answer.stdout.strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _gpus() -> tuple[str, ...]:
+    folder = Path("/proc/driver/nvidia/gpus")
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        line.partition(":")[2].strip()
+        for information in sorted(folder.glob("*/information"))
+        for line in _read(information).splitlines()
+        if line.startswith("Model:")
+    )
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""

@@ -1,0 +1,525 @@
+"""The types that say what was planned and what happened, and the run folder that keeps them.
+
+Everything a run yields is a plain file (JSON, JSON lines, npz, text): it survives a crash of the run,
+diffs well, needs no server, and nothing in it is ever unpickled.
+"""
+
+import contextlib
+import dataclasses
+import functools
+import hashlib
+import io
+import json
+import os
+import types
+import typing
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+from mnistbench.datasets import DatasetInfo
+from mnistbench.environment import Environment
+from mnistbench.errors import MnistbenchError
+from mnistbench.metrics import Quality
+
+if TYPE_CHECKING:
+    import numpy as np
+
+SCHEMA_VERSION = 1
+ParameterValue = str | int | float | bool | None | tuple[Any, ...]
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit and evaluation, described so fully that it can be run again anywhere.
+
+    Attributes:
+        dataset: The data set's name.
+        dataset_sha256: SHA-256 of the data set's decoded arrays.
+        train_size: Training images used, drawn per seed and stratified by class; None for all.
+        model: The model's name: the stem of its file.
+        parameters: Every parameter of the model's `build`, defaults included.
+        seed: The seed from which those of each axis are derived.
+        threads: Threads, and cores, the trial may use.
+        split: "test", or "validation" for the last part of the training images.
+        repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
+    """
+
+    dataset: str
+    dataset_sha256: str
+    train_size: int | None
+    model: str
+    parameters: Mapping[str, ParameterValue]
+    seed: int
+    threads: int
+    split: str = "test"
+    repeat: int = 0
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the id: the same trial has the same id on every machine; a repetition adds its number."""
+        described = {
+            "dataset": [self.dataset, self.dataset_sha256, self.split],
+            "train_size": self.train_size,
+            "model": self.model,
+            "parameters": dict(self.parameters),
+            "seed": self.seed,
+            "threads": self.threads,
+        }
+        text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        object.__setattr__(self, "id", f"{digest}-{self.repeat}" if self.repeat else digest)
+
+    def derived_seed(self, axis: str) -> int:
+        """Return the seed of one source of randomness ("fit", "subset"), below 2**31.
+
+        It depends on the trial's seed and the axis alone, so that adding a model, or asking for another
+        training size, never changes the seeds of the rest.
+        """
+        digest = hashlib.sha256(f"{self.seed}/{axis}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one trial's process measured; raw values only.
+
+    Attributes:
+        import_seconds: Importing the model's file, and with it its libraries.
+        load_seconds: Opening the arrays, choosing the subset, scaling and encoding.
+        build_seconds: Calling the model's `build`.
+        fit_seconds: Wall time of `fit`, and nothing else.
+        fit_cpu_seconds: CPU time of `fit`, children included.
+        first_predict_seconds: The first prediction, of one image, right after `fit`.
+        predict_seconds: Wall time of `predict` on all evaluation images, after that first one.
+        predict_cpu_seconds: CPU time of the same.
+        peak_rss_bytes: Largest resident memory of the process tree, up to the end of the predictions.
+        baseline_rss_bytes: Resident memory before `fit`: interpreter, libraries and images.
+        memory_source: How the peak was read: the kernel's "VmHWM", or "sampled".
+        model_bytes: Size of the fitted estimator when saved.
+        train_images: Images that `fit` saw.
+        test_images: Images that `predict` saw.
+        train_accuracy: Accuracy on a fixed part of the training images, at most 2,000.
+        engine: The library, with its version, that did the work.
+        device: Where it ran: "cpu", or a GPU's name.
+        warnings: Distinct warnings of the model's libraries, e.g. that it did not converge.
+    """
+
+    import_seconds: float
+    load_seconds: float
+    build_seconds: float
+    fit_seconds: float
+    fit_cpu_seconds: float
+    first_predict_seconds: float
+    predict_seconds: float
+    predict_cpu_seconds: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int
+    memory_source: str
+    model_bytes: int | None
+    train_images: int
+    test_images: int
+    train_accuracy: float
+    engine: str
+    device: str
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def effective_cores(self) -> float:
+        """Cores that `fit` kept busy on average: CPU seconds by wall seconds."""
+        return self.fit_cpu_seconds / self.fit_seconds if self.fit_seconds > 0 else 0.0
+
+    @property
+    def images_per_second(self) -> float:
+        """Evaluation images predicted in a second, all in one call."""
+        return self.test_images / self.predict_seconds if self.predict_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial is not ok.
+
+    Attributes:
+        kind: The exception's type, the signal's name, or the limit that was met.
+        message: One line for the reader.
+        traceback: The model's traceback where there is one.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished trial: how it ended, what it yielded, and where it ran.
+
+    Attributes:
+        trial: What was run.
+        status: How it ended.
+        started_at: UTC, ISO 8601.
+        trial_seconds: Wall time of the whole trial, from starting its process to collecting its result.
+        beside: Other trials that ran at the same time; 0 means the timings had the machine to themselves.
+        environment: The machine it ran on.
+        measurement: None unless the trial reached its end.
+        quality: None unless the trial reached its end.
+        predictions_sha256: Of the stored predictions' arrays, as `predictions_digest` computes it.
+        failure: None if and only if the status is ok.
+    """
+
+    trial: Trial
+    status: Status
+    started_at: str
+    trial_seconds: float
+    beside: int
+    environment: Environment
+    measurement: Measurement | None = None
+    quality: Quality | None = None
+    predictions_sha256: str | None = None
+    failure: Failure | None = None
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a run keeps of a model's file."""
+
+    name: str
+    summary: str
+    path: str
+    sha256: str
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The plan of a run, written once before its first trial.
+
+    Attributes:
+        name: The run folder's name.
+        created_at: UTC, ISO 8601.
+        command: The command line, as typed after the program's name.
+        suite: The suite's name.
+        dataset: Which images, from where.
+        trials: Every trial, in the order in which they are run.
+        models: What each model's file said when the run was planned.
+        timeout_seconds: Wall time each trial may take.
+        memory_limit_bytes: Memory each trial's process tree may take.
+        jobs: Trials run side by side.
+        environment: The machine that planned the run.
+        schema_version: Of this folder's files.
+    """
+
+    name: str
+    created_at: str
+    command: tuple[str, ...]
+    suite: str
+    dataset: DatasetInfo
+    trials: tuple[Trial, ...]
+    models: tuple[ModelInfo, ...]
+    timeout_seconds: float
+    memory_limit_bytes: int
+    jobs: int
+    environment: Environment
+    schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Stored predictions of one trial.
+
+    Attributes:
+        labels: Shape (n,), int64, the data set's own labels.
+        probabilities: Shape (n, k), float32, columns in the order of the data set's classes; or None.
+    """
+
+    labels: "np.ndarray[Any, Any]"
+    probabilities: "np.ndarray[Any, Any] | None"
+
+
+def to_json(value: object) -> dict[str, Any]:
+    """Turn a dataclass into plain JSON values."""
+    encoded = dataclasses.asdict(typing.cast(Any, value))
+    return typing.cast(dict[str, Any], encoded)
+
+
+def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Rebuild a dataclass from plain JSON values; keys it does not know (a newer version's) are left out.
+
+    Raises:
+        TypeError: A field without a default is missing.
+    """
+    hints = _field_types(kind)
+    known = {
+        f.name: _decoded(hints[f.name], values[f.name])
+        for f in dataclasses.fields(typing.cast(Any, kind))
+        if f.init and f.name in values
+    }
+    return kind(**known)
+
+
+@functools.cache
+def _field_types(kind: type) -> dict[str, Any]:
+    return typing.get_type_hints(kind)
+
+
+def _decoded(hint: Any, value: Any) -> Any:
+    if value is None:
+        return None
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if origin in (types.UnionType, typing.Union):
+        chosen = [a for a in arguments if dataclasses.is_dataclass(a)]
+        return _decoded(chosen[0], value) if chosen else value
+    if dataclasses.is_dataclass(hint):
+        return from_json(typing.cast(Any, hint), value)
+    if origin is tuple:
+        return tuple(_decoded(arguments[0], item) for item in value)
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint(value)
+    if hint == Mapping[str, ParameterValue]:
+        return {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+    return value
+
+
+def encode_predictions(labels: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any] | None") -> bytes:
+    """Pack predictions as a compressed npz file's bytes."""
+    import numpy as np
+
+    arrays = {"labels": labels.astype(np.int64)}
+    if probabilities is not None:
+        arrays["probabilities"] = probabilities.astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub reads ** as its flag
+    return buffer.getvalue()
+
+
+def decode_predictions(packed: bytes) -> Predictions:
+    """Unpack what `encode_predictions` packed; never unpickles.
+
+    Raises:
+        ValueError: The bytes are no such file.
+    """
+    import zipfile
+
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            return Predictions(
+                labels=arrays["labels"],
+                probabilities=arrays.get("probabilities"),
+            )
+    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+        raise ValueError(f"not a file of predictions: {error}") from error
+
+
+def predictions_digest(predictions: Predictions) -> str:
+    """Return the SHA-256 of the predictions' values, whatever the file's compression."""
+    digest = hashlib.sha256(predictions.labels.astype("<i8").tobytes())
+    if predictions.probabilities is not None:
+        digest.update(predictions.probabilities.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+class RunFolder:
+    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and what the report adds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results: Path, info: RunInfo) -> "RunFolder":
+        """Make the folder `results/<name>` and write its plan.
+
+        Raises:
+            MnistbenchError: The folder cannot be made or written.
+        """
+        folder = cls(results / info.name)
+        try:
+            folder.path.mkdir(parents=True)
+            (folder.path / "predictions").mkdir()
+            (folder.path / "logs").mkdir()
+            folder.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
+        except OSError as error:
+            raise MnistbenchError(
+                f"cannot write the run folder {folder.path}: {error.strerror or error}. "
+                "Choose another place with --results FOLDER."
+            ) from error
+        return folder
+
+    @classmethod
+    def open(cls, path: Path) -> "RunFolder":
+        """Open an existing run.
+
+        Raises:
+            MnistbenchError: There is no run at that path.
+        """
+        if not (path / "run.json").is_file():
+            raise MnistbenchError(
+                f"{path} is no run: it has no run.json. `mnistbench runs` lists the runs there are."
+            )
+        return cls(path)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    def info(self) -> RunInfo:
+        """Read the plan.
+
+        Raises:
+            MnistbenchError: It is damaged, or was written by a newer version.
+        """
+        path = self.path / "run.json"
+        try:
+            values = json.loads(path.read_text(encoding="utf-8"))
+            schema = values["schema_version"]
+        except (OSError, ValueError, KeyError, TypeError) as error:
+            raise MnistbenchError(f"{path} cannot be read: {error}") from error
+        if schema != SCHEMA_VERSION:
+            raise MnistbenchError(
+                f"{path} has schema version {schema}; this mnistbench reads version {SCHEMA_VERSION}. "
+                "Read it with the mnistbench that wrote it, or run its command again."
+            )
+        try:
+            return from_json(RunInfo, values)
+        except (TypeError, ValueError, KeyError, AttributeError) as error:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: {error}") from error
+
+    def records(self) -> list[Record]:
+        """Read the finished trials, in the order in which they ended; a torn last line is ignored.
+
+        Raises:
+            MnistbenchError: A line other than the last is damaged.
+        """
+        path = self.path / "records.jsonl"
+        if not path.exists():
+            return []
+        *lines, rest = path.read_bytes().split(b"\n")
+        del rest  # empty after a whole line, else the torn end of a write that never finished
+        found: dict[str, Record] = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = from_json(Record, json.loads(line))
+            except (ValueError, TypeError, KeyError, AttributeError) as error:
+                raise MnistbenchError(f"{path}, line {number}, is damaged: {error}") from error
+            found[record.trial.id] = record
+        return list(found.values())
+
+    def append(self, record: Record, predictions: bytes | None, log: bytes) -> None:
+        """Store one finished trial; the record's line comes last, so it never points to missing files.
+
+        Raises:
+            OSError: The disk is full or the folder is read-only.
+        """
+        self.write(f"logs/{record.trial.id}.log", log)
+        if predictions is not None:
+            self.write(f"predictions/{record.trial.id}.npz", predictions)
+        self._append_line("records.jsonl", to_json(record))
+
+    def append_session(self, session: Mapping[str, Any]) -> None:
+        """Note one call of the runner on this folder: when it began, how long it took, what it cost."""
+        self._append_line("sessions.jsonl", session)
+
+    def sessions(self) -> list[dict[str, Any]]:
+        """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
+        try:
+            lines = (self.path / "sessions.jsonl").read_text(encoding="utf-8").splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError):
+                found.append(json.loads(line))
+        return found
+
+    def predictions(self, trial_id: str) -> Predictions:
+        """Read the stored predictions of one trial.
+
+        Raises:
+            FileNotFoundError: The trial stored none.
+            ValueError: The file is damaged.
+        """
+        return decode_predictions((self.path / "predictions" / f"{trial_id}.npz").read_bytes())
+
+    def log(self, trial_id: str) -> str:
+        """Return what the trial's process printed, or nothing if there is no log."""
+        path = self.path / "logs" / f"{trial_id}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the run whole or not at all: a reader never sees half of it."""
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except OSError:
+            partial.unlink(missing_ok=True)
+            raise
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while trials are added to it.
+
+        Raises:
+            MnistbenchError: Another process is adding trials to it.
+        """
+        with (self.path / ".lock").open("w") as file:
+            try:
+                import fcntl
+            except ImportError:  # Windows: no advisory lock of this kind
+                yield
+                return
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except OSError as error:
+                raise MnistbenchError(
+                    f"{self.path} is in use by another mnistbench; wait for it to end, or start a new run."
+                ) from error
+            yield
+
+    def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
+        line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
+        with (self.path / name).open("ab+") as file:
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - 1))
+            if size and file.read(1) != b"\n":
+                file.truncate(_end_of_last_line(self.path / name))
+            written = file.seek(0, os.SEEK_END)
+            try:
+                file.write(line)
+                file.flush()
+                os.fsync(file.fileno())
+            except OSError:
+                file.truncate(written)
+                raise
+
+
+def _end_of_last_line(path: Path) -> int:
+    return path.read_bytes().rfind(b"\n") + 1
+
+
+def find_runs(results: Path) -> list[RunFolder]:
+    """Return the runs in a results folder, oldest first by the time of their plan."""
+    return [
+        RunFolder(path.parent)
+        for path in sorted(results.glob("*/run.json"), key=lambda p: (p.stat().st_mtime_ns, p))
+    ]
