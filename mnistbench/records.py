@@ -252,8 +252,7 @@ class Predictions:
 
 def to_json(value: object) -> dict[str, Any]:
     """Turn a dataclass into plain JSON values."""
-    encoded = dataclasses.asdict(typing.cast(Any, value))
-    return typing.cast(dict[str, Any], encoded)
+    return dataclasses.asdict(typing.cast(Any, value))
 
 
 def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
@@ -262,7 +261,7 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
     Raises:
         TypeError: A field without a default is missing.
     """
-    hints = _field_types(kind)
+    hints = _field_types(typing.cast(Any, kind))
     known = {
         f.name: _decoded(hints[f.name], values[f.name])
         for f in dataclasses.fields(typing.cast(Any, kind))

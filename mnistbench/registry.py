@@ -1,0 +1,153 @@
+"""Finds model files and reads what they say of themselves, without importing any library of theirs.
+
+A model is one file: its stem is the name, the first line of its docstring the summary, and the keyword
+defaults of its `build` the parameters. The file is parsed, never run, so that listing is instant and a
+model whose library is missing costs one row of a run and not the run.
+"""
+
+import ast
+import difflib
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mnistbench.errors import UsageError
+
+# What `build` may ask for without a default: the suite supplies it.
+SUPPLIED = frozenset({"seed", "threads", "image_shape"})
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model as its file describes it.
+
+    Attributes:
+        name: The file's stem.
+        path: The file.
+        sha256: Of the file's bytes.
+        summary: First line of the module's docstring; may be empty.
+        parameters: The keyword defaults of `build`.
+        supplied: The arguments that `build` wants from the suite, out of `SUPPLIED`.
+        problem: Why the file cannot be run, or None; such a model is listed, and its trials are invalid.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    summary: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    supplied: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def builtin_folder() -> Path:
+    """Return the folder of the suite's own models: inside an installed wheel, else of the source tree."""
+    package = Path(__file__).resolve().parent
+    installed = package / "benchmarks"
+    return installed if installed.is_dir() else package.parent / "benchmarks"
+
+
+def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
+    """Read every model file of the folders; those whose name starts with an underscore are not models.
+
+    Returns:
+        The models by name, in alphabetical order.
+
+    Raises:
+        UsageError: A folder does not exist or holds no model, or two files have the same name.
+    """
+    found: dict[str, ModelFile] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder; --models expects a folder of model files.")
+        paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))
+        if not paths:
+            raise UsageError(f"{folder} holds no model: a model is a file NAME.py with a function build.")
+        for path in paths:
+            if path.stem in found:
+                raise UsageError(
+                    f"two models are named {path.stem}: {found[path.stem].path} and {path}; rename one of them."
+                )
+            found[path.stem] = read_model_file(path)
+    return dict(sorted(found.items()))
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Parse one model file; whatever is wrong with it is told in `problem`."""
+    name = path.stem
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        return ModelFile(name, path, sha256="", problem=f"cannot be read: {error.strerror or error}")
+    digest = hashlib.sha256(source).hexdigest()
+    if not _NAME.fullmatch(name):
+        problem = "its name must start with a letter and hold only letters, digits, hyphens and underscores"
+        return ModelFile(name, path, digest, problem=problem)
+    try:
+        module = ast.parse(source)
+    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
+        place = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
+        return ModelFile(name, path, digest, problem=f"is not valid Python{place}: {error}")
+    summary = (ast.get_docstring(module) or "").strip().partition("\n")[0]
+    build = next((n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == "build"), None)
+    if build is None:
+        return ModelFile(name, path, digest, summary, problem="has no function `build`")
+    try:
+        supplied, parameters = _signature(build)
+    except ValueError as error:
+        return ModelFile(name, path, digest, summary, problem=str(error))
+    return ModelFile(name, path, digest, summary, parameters, supplied)
+
+
+def choose(models: Mapping[str, ModelFile], names: Iterable[str]) -> list[ModelFile]:
+    """Return the named models in the order of the names, each once.
+
+    Raises:
+        UsageError: There is no model of that name; the text suggests the nearest.
+    """
+    chosen: dict[str, ModelFile] = {}
+    for name in names:
+        if name not in models:
+            raise UsageError(unknown("model", name, models))
+        chosen[name] = models[name]
+    return list(chosen.values())
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that there is no such name, with the nearest one and the whole list."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}."
+
+
+def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]:
+    arguments = build.args
+    if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+        raise ValueError("`build` may not take *args, **kwargs or positional-only arguments")
+    required = len(arguments.args) - len(arguments.defaults)
+    defaults: list[tuple[str, ast.expr | None]] = [
+        *((argument.arg, None) for argument in arguments.args[:required]),
+        *zip((a.arg for a in arguments.args[required:]), arguments.defaults, strict=True),
+        *zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True),
+    ]
+    supplied = tuple(name for name, default in defaults if default is None)
+    for name in supplied:
+        if name not in SUPPLIED:
+            raise ValueError(
+                f"`build` wants {name!r}, which is not supplied: give it a default, "
+                f"or use one of {', '.join(sorted(SUPPLIED))}"
+            )
+    parameters = {}
+    for name, default in defaults:
+        if default is None:
+            continue
+        try:
+            parameters[name] = ast.literal_eval(default)
+        except ValueError as error:
+            raise ValueError(f"the default of {name!r} in `build` is no literal") from error
+    return supplied, parameters
