@@ -51,7 +51,7 @@ class Quality:
         adaptive_calibration_error: the same over 15 bins of equal mass.
 
     The last five are None where the model gives no probabilities. They score the probabilities alone, whose
-    most probable class may differ from the predicted label (as with Platt scaling of a support vector machine).
+    most probable class may differ from the predicted label (as with the Platt scaling of an SVM).
     Each row of probabilities is divided by its sum first, so that rounding in storage plays no part.
     """
 
@@ -241,8 +241,8 @@ def reliability(
     """Group images by confidence, the probability of their most probable class, for a reliability diagram.
 
     A bin's accuracy is the share of its images whose most probable class (the lowest label in a tie) is the
-    true one. Bins of equal width cut [0, 1] evenly (Guo et al. 2017). Bins of equal mass hold the same number of
-    images each (Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language
+    true one. Bins of equal width cut [0, 1] evenly (Guo et al. 2017). Bins of equal mass hold the same number
+    of images each (Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language
     processing models", EMNLP 2015); images of the same confidence are never parted, so that the order of the
     images plays no part, and there are fewer bins where many images tie.
 
@@ -347,5 +347,5 @@ def _probabilities(probabilities: ArrayLike, n: int, k: int) -> NDArray[np.float
 def _check_lengths(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
     if truth.shape != predicted.shape:
         raise DataError(
-            f"There are {len(predicted)} predictions for {len(truth)} true labels: expected one for each image."
+            f"There are {len(predicted)} predictions for {len(truth)} images: expected one for each image."
         )
