@@ -1,0 +1,51 @@
+# Every target sets itself up: it makes .venv when that is not there, out of date or half-made.
+#   PYTHON=python3.12   the interpreter to make .venv with (3.11 to 3.13; found by itself when not given)
+#   EXTRAS=gpu          further extras of pyproject.toml to install; remembered
+#   ARGS="..."          arguments for the program behind the target
+# All paths are relative, so that the folder's own path may hold spaces.
+
+.DEFAULT_GOAL := help
+.PHONY: help setup bench list report fetch test test-all check wheel lock clean
+
+help: ## List the targets
+	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+
+setup: ## Make .venv and install the package with the versions of .requirements.lock (EXTRAS=gpu adds an extra)
+	@.ci/setup
+
+# make itself exits with 2 whatever fails, and prints the program's own exit status:
+# 1 some trial not ok, 2 usage, 3 no data.
+bench: setup ## Run the standard suite and write its report to results/
+	@.venv/bin/mnistbench run $(ARGS)
+
+list: setup ## List the models and the suites
+	@.venv/bin/mnistbench list $(ARGS)
+
+report: setup ## Write the report of the newest run again, or of ARGS="RUN"
+	@.venv/bin/mnistbench report $(ARGS)
+
+fetch: setup ## Fetch and check MNIST; ARGS="--from FOLDER" takes it from a folder or from another mirror
+	@.venv/bin/mnistbench fetch $(ARGS)
+
+test: setup ## Run the tests that take minutes together
+	.venv/bin/pytest $(ARGS)
+
+test-all: setup ## Run all tests, the slow ones too
+	.venv/bin/pytest -m "" $(ARGS)
+
+check: setup ## Check format, lint, types and the architecture
+	.venv/bin/ruff format --check .
+	.venv/bin/ruff check .
+	.venv/bin/mypy
+	.venv/bin/pytest -q tests/test_architecture.py
+
+wheel: setup ## Build the sdist and the wheel into dist/
+	.venv/bin/python -m build --no-isolation $(ARGS)
+
+lock: ## Choose anew the newest versions that pyproject.toml allows, and write .requirements.lock
+	@.ci/lock
+
+clean: ## Remove caches and build products; .venv and results/ stay
+	rm -rf build dist .hypothesis .mypy_cache .pytest_cache .ruff_cache
+	find .ci benchmarks mnistbench tests -name __pycache__ -prune -exec rm -rf {} +
