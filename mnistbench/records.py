@@ -196,12 +196,19 @@ class Record:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a run keeps of a model's file."""
+    """What a run keeps of a model's file.
+
+    Attributes:
+        name: The model's name.
+        summary: The first line of its docstring.
+        sha256: Of the file's bytes.
+        path: The file, or None for one of the suite's own.
+    """
 
     name: str
     summary: str
-    path: str
     sha256: str
+    path: str | None
 
 
 @dataclass(frozen=True)
@@ -213,7 +220,8 @@ class RunInfo:
         created_at: UTC, ISO 8601.
         command: The command line, as typed after the program's name.
         suite: The suite's name.
-        dataset: Which images, from where.
+        dataset: Which images, from where; its arrays' folder is left empty, being this machine's alone.
+        dataset_spec: What names the data set on the command line.
         trials: Every trial, in the order in which they are run.
         models: What each model's file said when the run was planned.
         timeout_seconds: Wall time each trial may take.
@@ -228,6 +236,7 @@ class RunInfo:
     command: tuple[str, ...]
     suite: str
     dataset: DatasetInfo
+    dataset_spec: str
     trials: tuple[Trial, ...]
     models: tuple[ModelInfo, ...]
     timeout_seconds: float

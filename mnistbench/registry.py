@@ -70,7 +70,8 @@ def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
         for path in paths:
             if path.stem in found:
                 raise UsageError(
-                    f"two models are named {path.stem}: {found[path.stem].path} and {path}; rename one of them."
+                    f"two models are named {path.stem}: {found[path.stem].path} and {path}; "
+                    "rename one of them."
                 )
             found[path.stem] = read_model_file(path)
     return dict(sorted(found.items()))

@@ -36,6 +36,13 @@ def validation_count(train_count: int) -> int:
     return train_count // _VALIDATION_SHARE
 
 
+def evaluation_labels(arrays: Arrays, name: str) -> Array:
+    """Return the true labels of the images that a trial on this split is judged by, int64, shape (m,)."""
+    if name == "validation":
+        return arrays.y_train[len(arrays.y_train) - validation_count(len(arrays.y_train)) :]
+    return arrays.y_test
+
+
 def split(arrays: Arrays, name: str, train_size: int | None, seed: int) -> Split:
     """Choose the images of a trial.
 
@@ -50,10 +57,11 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int) -> Split
         UsageError: The training size is below the number of classes or above what there is, or the
             validation images hold a class that the rest lacks.
     """
-    x_train, y_train, x_eval, y_eval = arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test
+    x_train, y_train, x_eval = arrays.x_train, arrays.y_train, arrays.x_test
+    y_eval = evaluation_labels(arrays, name)
     if name == "validation":
-        border = len(x_train) - validation_count(len(x_train))
-        x_eval, y_eval = x_train[border:], y_train[border:]
+        border = len(x_train) - len(y_eval)
+        x_eval = x_train[border:]
         x_train, y_train = x_train[:border], y_train[:border]
         missing = np.setdiff1d(y_eval, y_train)
         if len(missing):

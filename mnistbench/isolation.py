@@ -1,0 +1,411 @@
+"""One trial in a fresh process of its own, with limits that are enforced from outside.
+
+Whatever the model does (hang, crash, leak, print, fork), this module returns a record within the time
+limit, and leaves no process behind.
+"""
+
+import contextlib
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import IO, Any
+
+import psutil
+
+from mnistbench import environment
+from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.metrics import quality
+from mnistbench.records import (
+    Failure,
+    Measurement,
+    Record,
+    Status,
+    Trial,
+    decode_predictions,
+    from_json,
+    predictions_digest,
+)
+from mnistbench.registry import ModelFile
+from mnistbench.splits import evaluation_labels
+
+_POLL_SECONDS = 0.1
+_TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
+_TERM_GRACE_SECONDS = 3.0
+_LOG_HALF_BYTES = 128 * 1024
+_MARK = "MNISTBENCH_TRIAL"
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
+
+
+@dataclass(frozen=True)
+class Job:
+    """A trial with what it needs to run here.
+
+    Attributes:
+        trial: The trial.
+        model: The model's file.
+        dataset: The data set, with its arrays on this machine.
+        timeout_seconds: Wall time the trial may take.
+        memory_limit_bytes: Resident memory its process tree may take.
+        beside: How many other trials may run at the same time.
+    """
+
+    trial: Trial
+    model: ModelFile
+    dataset: DatasetInfo
+    timeout_seconds: float
+    memory_limit_bytes: int
+    beside: int = 0
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a running trial is doing.
+
+    Attributes:
+        phase: "start", "import", "load", "build", "fit", "predict" or "evaluate".
+        elapsed_seconds: Since its process was started.
+        done: Epochs or rounds done, where the model reports them.
+        total: Of how many.
+        unit: What is counted, e.g. "epoch".
+        rss_bytes: Resident memory of the process tree.
+    """
+
+    phase: str
+    elapsed_seconds: float
+    done: int | None = None
+    total: int | None = None
+    unit: str = ""
+    rss_bytes: int = 0
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """A finished trial: its record, and the files that belong to it.
+
+    Attributes:
+        record: What is kept in `records.jsonl`.
+        predictions: Bytes of the npz of predictions, or None.
+        log: The end and the beginning of what its process printed.
+    """
+
+    record: Record
+    predictions: bytes | None
+    log: bytes
+
+
+class Interrupted(Exception):  # noqa: N818 - being asked to stop is no error
+    """The run was stopped while this trial was running; the trial has no record."""
+
+
+def run_trial(
+    job: Job,
+    cores: tuple[int, ...],
+    on_activity: Callable[[Activity], None] | None = None,
+    stop: threading.Event | None = None,
+) -> Outcome:
+    """Run one trial in a process of its own and return its record, whatever happens in there.
+
+    Args:
+        job: The trial, and what it needs.
+        cores: The cores to which the process is tied.
+        on_activity: Called a few times a second with what the trial is doing.
+        stop: When set, the trial is killed.
+
+    Raises:
+        Interrupted: `stop` was set.
+    """
+    started_at = datetime.now(UTC).isoformat(timespec="seconds")
+    before = time.perf_counter()
+    if job.model.problem is not None:
+        failure = Failure("invalid model file", f"{job.model.path.name} {job.model.problem}")
+        ended = _Ended(Status.INVALID, failure=failure)
+    else:
+        outbox = Path(tempfile.mkdtemp(prefix="mnistbench-"))
+        try:
+            ended = _run_process(job, cores, outbox, on_activity, stop)
+        finally:
+            shutil.rmtree(outbox, ignore_errors=True)
+    return _outcome(job, ended, started_at, time.perf_counter() - before)
+
+
+@dataclass(frozen=True)
+class _Ended:
+    status: Status
+    measurement: Measurement | None = None
+    failure: Failure | None = None
+    predictions: bytes | None = None
+    log: bytes = b""
+
+
+def _outcome(job: Job, ended: _Ended, started_at: str, trial_seconds: float) -> Outcome:
+    scored = digest = None
+    if ended.predictions is not None:
+        predictions = decode_predictions(ended.predictions)
+        digest = predictions_digest(predictions)
+        truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split)
+        scored = quality(truth, predictions.labels, predictions.probabilities, job.dataset.classes)
+    record = Record(
+        trial=job.trial,
+        status=ended.status,
+        started_at=started_at,
+        trial_seconds=trial_seconds,
+        beside=job.beside,
+        environment=environment.current(),
+        measurement=ended.measurement,
+        quality=scored,
+        predictions_sha256=digest,
+        failure=ended.failure,
+    )
+    return Outcome(record, ended.predictions, ended.log)
+
+
+def _run_process(
+    job: Job,
+    cores: tuple[int, ...],
+    outbox: Path,
+    on_activity: Callable[[Activity], None] | None,
+    stop: threading.Event | None,
+) -> _Ended:
+    mark = outbox.name
+    work = outbox / "work"  # a model that writes files, or deletes them, does so here
+    work.mkdir()
+    _write_request(job, cores, outbox)
+    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-P", "-m", "mnistbench.worker", str(outbox)],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        cwd=work,
+        env=_child_environment(os.environ, len(cores), mark),
+        start_new_session=True,
+    )
+    assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
+    log = _CappedLog(process.stdout)
+    watch = _Watch(process, job, outbox)
+    try:
+        overrun = watch.until_end(on_activity, stop)
+    finally:
+        _kill_tree(process, mark)
+        log.close()
+    text = log.content()
+    if overrun is not None:
+        status, failure = overrun
+        return _Ended(status, failure=failure, log=text)
+    return _collect(process.returncode, outbox, watch.peak_tree_bytes, text)
+
+
+class _Watch:
+    """Follows a trial's process until it ends, runs over a limit, or is to be stopped."""
+
+    def __init__(self, process: subprocess.Popen[bytes], job: Job, outbox: Path) -> None:
+        self._process = process
+        self._job = job
+        self._progress = outbox / "progress.json"
+        self._state: Mapping[str, Any] = {}
+        self._tree = psutil.Process(process.pid)
+        self._rss_bytes = 0
+        self._children_bytes = 0
+        self.peak_tree_bytes = 0
+
+    def until_end(
+        self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
+    ) -> tuple[Status, Failure] | None:
+        """Wait for the end; return the limit that was met, or None if the process ended by itself."""
+        start = walked = time.monotonic()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=_POLL_SECONDS)
+                return None
+            if stop is not None and stop.is_set():
+                raise Interrupted
+            now = time.monotonic()
+            self._read_progress()
+            self._read_memory(walk=now - walked >= _TREE_SECONDS)
+            if now - walked >= _TREE_SECONDS:
+                walked = now
+            if on_activity is not None:
+                on_activity(self._activity(now - start))
+            if now - start > self._job.timeout_seconds:
+                limit = self._job.timeout_seconds
+                message = f"was stopped after {limit:g} s, its time limit, in the phase {self._phase}"
+                return Status.TIMEOUT, Failure("time limit", message)
+            if self._rss_bytes > self._job.memory_limit_bytes:
+                message = (
+                    f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB in the phase {self._phase}; "
+                    f"its memory limit is {self._job.memory_limit_bytes / 2**20:,.0f} MiB"
+                )
+                return Status.OUT_OF_MEMORY, Failure("memory limit", message)
+
+    @property
+    def _phase(self) -> str:
+        return str(self._state.get("phase", "start"))
+
+    def _activity(self, elapsed_seconds: float) -> Activity:
+        return Activity(
+            phase=self._phase,
+            elapsed_seconds=elapsed_seconds,
+            done=self._state.get("done"),
+            total=self._state.get("total"),
+            unit=self._state.get("unit", ""),
+            rss_bytes=self._rss_bytes,
+        )
+
+    def _read_progress(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            state = json.loads(self._progress.read_text(encoding="utf-8"))
+            if isinstance(state, dict):
+                self._state = state
+
+    def _read_memory(self, walk: bool) -> None:
+        with contextlib.suppress(psutil.Error):
+            own = int(self._tree.memory_info().rss)
+            if walk:
+                self._children_bytes = sum(_rss(child) for child in self._tree.children(recursive=True))
+            self._rss_bytes = own + self._children_bytes
+            if self._children_bytes and self._phase in ("fit", "predict"):
+                self.peak_tree_bytes = max(self.peak_tree_bytes, self._rss_bytes)
+
+
+class _CappedLog:
+    """Drains what a process prints, however much, and keeps the beginning and the end."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def close(self) -> None:
+        """Wait for the rest, but not for a process that escaped with the pipe in its hands."""
+        self._thread.join(timeout=2)
+        if not self._thread.is_alive():
+            self._pipe.close()
+
+    def content(self) -> bytes:
+        """Return the beginning and the end, with a line between that says how much is left out."""
+        gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
+        return bytes(self._head) + gap + bytes(self._tail)
+
+    def _drain(self) -> None:
+        with contextlib.suppress(OSError, ValueError):
+            while chunk := os.read(self._pipe.fileno(), 65536):
+                room = _LOG_HALF_BYTES - len(self._head)
+                self._head += chunk[:room]
+                self._tail += chunk[max(room, 0) :]
+                excess = len(self._tail) - _LOG_HALF_BYTES
+                if excess > 0:
+                    del self._tail[:excess]
+                    self._dropped += excess
+
+
+def _write_request(job: Job, cores: tuple[int, ...], outbox: Path) -> None:
+    request = {
+        "trial": asdict(job.trial),
+        "model_path": str(job.model.path.resolve()),
+        "supplied": job.model.supplied,
+        "arrays_folder": str(Path(job.dataset.arrays_folder).resolve()),
+        "classes": job.dataset.classes,
+        "cores": cores,
+        "parent": os.getpid(),
+    }
+    (outbox / "request.json").write_text(json.dumps(request), encoding="utf-8")
+
+
+def _child_environment(inherited: Mapping[str, str], threads: int, mark: str) -> dict[str, str]:
+    """Set the thread pools' sizes before the process starts: most libraries read them only once."""
+    return {
+        **inherited,
+        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+        _MARK: mark,
+    }
+
+
+def _collect(returncode: int, outbox: Path, peak_tree_bytes: int, log: bytes) -> _Ended:
+    """Read what the process left behind; without a result it crashed, even if it left with status 0."""
+    try:
+        result = json.loads((outbox / "result.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return _Ended(Status.CRASHED, failure=_crash(returncode), log=log)
+    status = Status(result["status"])
+    if status is not Status.OK:
+        return _Ended(status, failure=from_json(Failure, result["failure"]), log=log)
+    measurement = from_json(Measurement, result["measurement"])
+    if peak_tree_bytes > measurement.peak_rss_bytes:
+        values = {**asdict(measurement), "peak_rss_bytes": peak_tree_bytes, "memory_source": "sampled"}
+        measurement = from_json(Measurement, values)
+    predictions = (outbox / "predictions.npz").read_bytes()
+    return _Ended(status, measurement=measurement, predictions=predictions, log=log)
+
+
+def _crash(returncode: int) -> Failure:
+    if returncode >= 0:
+        message = f"its process left with exit status {returncode} before it had finished"
+        return Failure(f"exit status {returncode}", message)
+    name = signal.Signals(-returncode).name
+    message = f"its process was killed by {name}"
+    if name == "SIGKILL":
+        message += ", which mnistbench did not send; the kernel does so when memory runs out"
+    return Failure(name, message)
+
+
+def _kill_tree(process: subprocess.Popen[bytes], mark: str) -> None:
+    """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
+    if process.poll() is None:
+        _signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_TERM_GRACE_SECONDS)
+    _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    for stray in _marked(mark):
+        with contextlib.suppress(psutil.Error):
+            stray.kill()
+    process.wait()
+
+
+def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.kill()
+
+
+def _marked(mark: str) -> list[psutil.Process]:
+    """Find processes that inherited the trial's mark in their environment, wherever they went."""
+    found = []
+    for process in psutil.process_iter():
+        with contextlib.suppress(psutil.Error, OSError):
+            if process.environ().get(_MARK) == mark:
+                found.append(process)
+    return found
+
+
+def _rss(process: psutil.Process) -> int:
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0

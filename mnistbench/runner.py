@@ -1,0 +1,262 @@
+"""The parent: takes a plan, runs its trials, and stores each record the moment it is there."""
+
+import contextlib
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from types import FrameType
+from typing import Any, Protocol
+
+from mnistbench import environment
+from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.isolation import Activity, Interrupted, Job, Outcome, run_trial
+from mnistbench.records import (
+    ModelInfo,
+    Record,
+    RunFolder,
+    RunInfo,
+    Trial,
+    encode_predictions,
+)
+from mnistbench.registry import ModelFile, builtin_folder, read_model_file
+from mnistbench.splits import evaluation_labels
+
+
+class Observer(Protocol):
+    """Is told what happens in a run; its methods may be called from several threads."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial's process is about to be started."""
+
+    def activity(self, trial: Trial, activity: Activity) -> None:
+        """A running trial made progress, or merely still runs."""
+
+    def finished(self, record: Record) -> None:
+        """A trial ended and its record is on disk."""
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What each trial may take, enforced from outside.
+
+    Attributes:
+        timeout_seconds: Wall time.
+        memory_limit_bytes: Resident memory of its process tree.
+        jobs: How many trials run side by side, on disjoint cores.
+    """
+
+    timeout_seconds: float
+    memory_limit_bytes: int
+    jobs: int = 1
+
+
+def create_run(
+    results: Path,
+    *,
+    suite: str,
+    dataset: DatasetInfo,
+    dataset_spec: str,
+    trials: Sequence[Trial],
+    models: Sequence[ModelFile],
+    limits: Limits,
+    command: Sequence[str],
+) -> RunFolder:
+    """Make the run folder with its plan and the true labels that its trials are judged by.
+
+    Raises:
+        MnistbenchError: The folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    split = trials[0].split
+    info = RunInfo(
+        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{suite}-{dataset.name}", split),
+        created_at=now.isoformat(timespec="seconds"),
+        command=tuple(command),
+        suite=suite,
+        dataset=replace(dataset, arrays_folder=""),
+        dataset_spec=dataset_spec,
+        trials=tuple(trials),
+        models=tuple(_model_info(model) for model in models),
+        timeout_seconds=limits.timeout_seconds,
+        memory_limit_bytes=limits.memory_limit_bytes,
+        jobs=limits.jobs,
+        environment=environment.current(),
+    )
+    folder = RunFolder.create(results, info)
+    truth = evaluation_labels(open_arrays(dataset.arrays_folder), split)
+    with _told_as(folder, "cannot be written"):
+        folder.write("labels.npz", encode_predictions(truth, None))
+    return folder
+
+
+def models_of(info: RunInfo) -> dict[str, ModelFile]:
+    """Find the model files of an earlier run again.
+
+    Raises:
+        UsageError: A file is gone, or has changed since the run was planned.
+    """
+    found = {}
+    for known in info.models:
+        path = Path(known.path) if known.path is not None else builtin_folder() / f"{known.name}.py"
+        model = read_model_file(path)
+        if model.sha256 != known.sha256:
+            what = "has changed since" if path.exists() else "is gone since"
+            raise UsageError(
+                f"the model file {path} {what} the run {info.name} was planned; its trials "
+                "would not compare. Restore the file, or start a new run."
+            )
+        found[known.name] = model
+    return found
+
+
+def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo, observer: Observer) -> bool:
+    """Run the trials of a plan that have no record yet; store each as it ends.
+
+    Args:
+        folder: The run, new or interrupted.
+        models: The plan's model files by name.
+        dataset: The data set, with its arrays on this machine.
+        observer: Is told what happens.
+
+    Returns:
+        Whether every trial of the plan has a record now; False after Ctrl-C or SIGTERM.
+
+    Raises:
+        MnistbenchError: The folder is in use by another process, or cannot be written to. What was
+            finished before is kept.
+    """
+    with folder.locked():
+        info = folder.info()
+        finished = {record.trial.id for record in folder.records()}
+        pending = [trial for trial in info.trials if trial.id not in finished]
+        limits = Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs)
+        jobs = [
+            Job(
+                trial=trial,
+                model=models[trial.model],
+                dataset=dataset,
+                timeout_seconds=limits.timeout_seconds,
+                memory_limit_bytes=limits.memory_limit_bytes,
+                beside=min(limits.jobs, len(pending)) - 1,
+            )
+            for trial in pending
+        ]
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        before = time.perf_counter()
+        trial_seconds = 0.0
+        complete = True
+        try:
+            with _told_as(folder, "cannot be written; what was finished before is kept"):
+                for outcome in _outcomes(jobs, limits.jobs, observer):
+                    folder.append(outcome.record, outcome.predictions, outcome.log)
+                    trial_seconds += outcome.record.trial_seconds
+                    observer.finished(outcome.record)
+        except (KeyboardInterrupt, Interrupted):
+            complete = False
+        with contextlib.suppress(OSError):
+            folder.append_session(
+                {
+                    "started_at": started_at,
+                    "wall_seconds": time.perf_counter() - before,
+                    "trial_seconds": trial_seconds,
+                    "complete": complete,
+                }
+            )
+    return complete
+
+
+def _outcomes(jobs: Sequence[Job], side_by_side: int, observer: Observer) -> Iterator[Outcome]:
+    """Run the jobs through joblib, on disjoint cores, and yield each outcome as soon as it is there."""
+    import joblib
+
+    stop = threading.Event()
+    slots = _core_slots(environment.usable_cores(), side_by_side)
+
+    def run_one(job: Job) -> Outcome:
+        cores = slots.get()
+        try:
+            observer.started(job.trial)
+            return run_trial(
+                job,
+                cores[: job.trial.threads],
+                lambda activity: observer.activity(job.trial, activity),
+                stop,
+            )
+        finally:
+            slots.put(cores)
+
+    parallel = joblib.Parallel(
+        n_jobs=side_by_side, backend="threading", return_as="generator_unordered", pre_dispatch=side_by_side
+    )
+    with _terminated_as_interrupted():
+        outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
+        try:
+            yield from outcomes
+        finally:
+            stop.set()
+
+
+def _core_slots(cores: tuple[int, ...], count: int) -> "queue.Queue[tuple[int, ...]]":
+    size = len(cores) // count
+    slots: queue.Queue[tuple[int, ...]] = queue.Queue()
+    for number in range(count):
+        slots.put(cores[number * size : (number + 1) * size])
+    return slots
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal like Ctrl-C: the running trial is killed and its process reaped."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    previous: list[tuple[int, Callable[..., Any] | int | None]] = [
+        (number, signal.signal(number, interrupt)) for number in numbers
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
+
+
+@contextlib.contextmanager
+def _told_as(folder: RunFolder, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MnistbenchError(
+            f"the run folder {folder.path} {what}: {error.strerror or error}. Once that is mended, "
+            f"`mnistbench run --resume {folder.name}` goes on."
+        ) from error
+
+
+def _model_info(model: ModelFile) -> ModelInfo:
+    own = model.path.parent.resolve() == builtin_folder().resolve()
+    return ModelInfo(
+        name=model.name,
+        summary=model.summary,
+        sha256=model.sha256,
+        path=None if own else str(model.path.resolve()),
+    )
+
+
+def _free_name(results: Path, stem: str, split: str) -> str:
+    name = stem if split == "test" else f"{stem}-{split}"
+    number = 2
+    free = name
+    while (results / free).exists():
+        free = f"{name}-{number}"
+        number += 1
+    return free

@@ -1,0 +1,350 @@
+"""The child process: one trial in, one measurement out.
+
+`python -m mnistbench.worker FOLDER` reads FOLDER/request.json and writes FOLDER/result.json and
+FOLDER/predictions.npz: never stdout, where libraries print. Nothing but the standard library is imported
+before the process has been tied to its cores, so that every thread pool sees only those.
+"""
+
+import ctypes
+import faulthandler
+import json
+import os
+import signal
+import sys
+import time
+import traceback
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mnistbench.records import Measurement, Trial
+
+_TRAIN_SAMPLE = 2_000
+_PROGRESS_INTERVAL_SECONDS = 0.1
+# Of the images whose most probable class is not the label predicted: rounding explains a few, not more.
+_TOLERATED_DISAGREEMENT = 0.01
+_DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"}
+
+
+class ContractError(Exception):
+    """An estimator returned something that scikit-learn's contract does not allow."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the parent asks for.
+
+    Attributes:
+        trial: The trial.
+        model_path: The model's file.
+        supplied: The arguments that its `build` wants from the suite.
+        arrays_folder: The data set's decoded arrays.
+        classes: The data set's labels, sorted.
+    """
+
+    trial: "Trial"
+    model_path: str
+    supplied: tuple[str, ...]
+    arrays_folder: str
+    classes: tuple[int, ...]
+
+
+class Progress:
+    """Tells the parent, through a small file, what this process is doing."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._phase = ""
+        self._written = 0.0
+
+    def phase(self, name: str) -> None:
+        """Begin a phase: "import", "load", "build", "fit", "predict" or "evaluate"."""
+        self._phase = name
+        self._write({"phase": name})
+
+    def step(self, done: int, total: int, unit: str) -> None:
+        """Say how far a fit has come; calls closer together than a tenth of a second are dropped."""
+        now = time.monotonic()
+        if now - self._written >= _PROGRESS_INTERVAL_SECONDS or done == total:
+            self._write({"phase": self._phase, "done": done, "total": total, "unit": unit})
+
+    def _write(self, state: dict[str, Any]) -> None:
+        self._written = time.monotonic()
+        partial = self._path.with_suffix(".partial")
+        partial.write_text(json.dumps(state), encoding="utf-8")
+        partial.replace(self._path)
+
+
+def main() -> None:
+    """Run the trial described in the folder that the command line names, then leave at once."""
+    faulthandler.enable()
+    outbox = Path(sys.argv[1])
+    values = json.loads((outbox / "request.json").read_text(encoding="utf-8"))
+    _die_with(values["parent"])
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, values["cores"])
+    try:
+        measurement = run(_request(values), outbox)
+        result: dict[str, Any] = {"status": "ok", "measurement": asdict(measurement)}
+    except BaseException as error:  # whatever a model raises is this trial's result
+        result = {"status": _status_of(error), "failure": _failure_of(error)}
+    partial = outbox / "result.partial"
+    partial.write_text(json.dumps(result), encoding="utf-8")
+    partial.replace(outbox / "result.json")
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):  # the model closed or replaced it
+            continue
+    os._exit(0)  # threads that a model left running must not keep the process
+
+
+def run(request: Request, outbox: Path) -> "Measurement":
+    """Import, build, fit and predict one trial; write its predictions into the outbox.
+
+    Raises:
+        ContractError: The estimator broke scikit-learn's contract.
+        Exception: Whatever the model raised.
+    """
+    progress = Progress(outbox / "progress.json")
+    said: list[str] = []
+    _collect_warnings(said)
+
+    progress.phase("import")
+    before = time.perf_counter()
+    build = _import_build(Path(request.model_path))
+    import_seconds = time.perf_counter() - before
+
+    import numpy as np
+
+    from mnistbench.measure import peak_rss_bytes, rss_bytes, saved_bytes, timed
+    from mnistbench.records import Measurement, encode_predictions
+
+    trial = request.trial
+    progress.phase("load")
+    load = timed(lambda: _load(request))
+    x_train, y_train, x_eval, image_shape = load.value
+
+    progress.phase("build")
+    context = {"seed": trial.derived_seed("fit"), "threads": trial.threads, "image_shape": image_shape}
+    supplied = {name: context[name] for name in request.supplied}
+    built = timed(lambda: build(**supplied, **trial.parameters))
+    estimator = built.value
+    _check_estimator(estimator)
+    _set_progress(estimator, progress.step)
+    baseline = rss_bytes()
+
+    progress.phase("fit")
+    fit = timed(lambda: estimator.fit(x_train, y_train))
+    progress.phase("predict")
+    first = timed(lambda: estimator.predict(x_eval[:1]))
+    predict = timed(lambda: estimator.predict(x_eval))
+    peak, source = peak_rss_bytes()
+
+    progress.phase("evaluate")
+    class_count = len(request.classes)
+    encoded = _checked_labels(predict.value, len(x_eval), class_count)
+    _checked_labels(first.value, 1, class_count)
+    probabilities = None
+    if hasattr(estimator, "predict_proba"):
+        probabilities = _checked_probabilities(estimator.predict_proba(x_eval), encoded, class_count)
+    sample = np.linspace(0, len(x_train) - 1, min(_TRAIN_SAMPLE, len(x_train))).astype(int)
+    on_train = _checked_labels(estimator.predict(x_train[sample]), len(sample), class_count)
+    _set_progress(estimator, None)
+
+    labels = np.asarray(request.classes, dtype=np.int64)[encoded]
+    (outbox / "predictions.npz").write_bytes(encode_predictions(labels, probabilities))
+    return Measurement(
+        import_seconds=import_seconds,
+        load_seconds=load.wall_seconds,
+        build_seconds=built.wall_seconds,
+        fit_seconds=fit.wall_seconds,
+        fit_cpu_seconds=fit.cpu_seconds,
+        first_predict_seconds=first.wall_seconds,
+        predict_seconds=predict.wall_seconds,
+        predict_cpu_seconds=predict.cpu_seconds,
+        peak_rss_bytes=peak,
+        baseline_rss_bytes=baseline,
+        memory_source=source,
+        model_bytes=saved_bytes(estimator),
+        train_images=len(x_train),
+        test_images=len(x_eval),
+        train_accuracy=float(np.mean(on_train == y_train[sample])),
+        engine=_engine(estimator),
+        device=str(_attribute(estimator, "device_") or "cpu"),
+        warnings=tuple(dict.fromkeys(said)),
+    )
+
+
+def _request(values: dict[str, Any]) -> Request:
+    from mnistbench.records import Trial, from_json
+
+    return Request(
+        trial=from_json(Trial, values["trial"]),
+        model_path=values["model_path"],
+        supplied=tuple(values["supplied"]),
+        arrays_folder=values["arrays_folder"],
+        classes=tuple(values["classes"]),
+    )
+
+
+def _die_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies, however it dies (Linux, prctl(2))."""
+    if not sys.platform.startswith("linux"):
+        return
+    set_parent_death_signal = 1
+    ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
+    if os.getppid() != parent:  # it died before we asked
+        os._exit(1)
+
+
+def _import_build(path: Path) -> Callable[..., Any]:
+    import importlib.util
+
+    name = f"mnistbench_model_{path.stem}"
+    spec = importlib.util.spec_from_file_location(name, path)
+    if spec is None or spec.loader is None:
+        raise ContractError(f"{path} cannot be imported as a Python file")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module  # pickle looks a model's own classes up by module
+    spec.loader.exec_module(module)
+    build = getattr(module, "build", None)
+    if not callable(build):
+        raise ContractError("the model's file has no function `build` once it is imported")
+    return build  # type: ignore[no-any-return]
+
+
+def _load(request: Request) -> tuple[Any, Any, Any, tuple[int, int]]:
+    """Return x_train, y_train, x_eval and the image shape: float32 in [0, 1], flat; labels 0..k-1."""
+    import numpy as np
+
+    from mnistbench.datasets import open_arrays
+    from mnistbench.splits import split
+
+    trial = request.trial
+    chosen = split(
+        open_arrays(request.arrays_folder), trial.split, trial.train_size, trial.derived_seed("subset")
+    )
+
+    def scaled(images: Any) -> Any:
+        rows = np.array(images, dtype=np.float32).reshape(len(images), -1)
+        rows /= 255
+        return rows
+
+    encoded = np.searchsorted(np.asarray(request.classes), chosen.y_train).astype(np.int64)
+    height, width = chosen.x_train.shape[1:]
+    return scaled(chosen.x_train), encoded, scaled(chosen.x_eval), (height, width)
+
+
+def _check_estimator(estimator: Any) -> None:
+    for method in ("fit", "predict"):
+        if not callable(getattr(estimator, method, None)):
+            raise ContractError(
+                f"`build` returned a {type(estimator).__name__}, which has no method {method}"
+            )
+
+
+def _checked_labels(labels: Any, count: int, class_count: int) -> Any:
+    import numpy as np
+
+    array = np.asarray(labels)
+    if array.shape != (count,):
+        raise ContractError(
+            f"predict returned shape {array.shape}; expected ({count},), a label for each image"
+        )
+    if array.dtype.kind not in "iu":
+        raise ContractError(
+            f"predict returned dtype {array.dtype}; expected integer labels, as fit was given"
+        )
+    if array.min() < 0 or array.max() >= class_count:
+        wrong = array[(array < 0) | (array >= class_count)][0]
+        raise ContractError(f"predict returned the label {wrong}, which fit was never given")
+    return array.astype(np.int64)
+
+
+def _checked_probabilities(probabilities: Any, encoded: Any, class_count: int) -> Any:
+    import numpy as np
+
+    array = np.asarray(probabilities)
+    expected = (len(encoded), class_count)
+    if array.shape != expected:
+        raise ContractError(f"predict_proba returned shape {array.shape}; expected {expected}")
+    if array.dtype.kind != "f" or not np.isfinite(array).all():
+        raise ContractError("predict_proba returned values that are no finite floating-point numbers")
+    if array.min() < 0 or array.max() > 1 + 1e-6 or np.abs(array.sum(axis=1) - 1).max() > 1e-3:
+        raise ContractError("predict_proba returned rows that are no probabilities: each must sum to 1")
+    best = array.max(axis=1)
+    behind = array[np.arange(len(array)), encoded] < best - 1e-6
+    if behind.mean() > _TOLERATED_DISAGREEMENT:
+        raise ContractError(
+            f"predict and predict_proba disagree on {behind.sum()} of {len(array)} images: "
+            "the label predicted is not the most probable class"
+        )
+    return array
+
+
+def _set_progress(estimator: Any, report: Callable[[int, int, str], None] | None) -> None:
+    for part in _parts(estimator):
+        if hasattr(part, "on_progress"):
+            part.on_progress = report
+
+
+def _attribute(estimator: Any, name: str) -> Any:
+    """Return an attribute of the estimator or, in a pipeline, of the last step that has it."""
+    for part in reversed(_parts(estimator)):
+        value = getattr(part, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def _parts(estimator: Any) -> list[Any]:
+    steps = getattr(estimator, "steps", None)
+    return [estimator, *(step for _, step in steps)] if isinstance(steps, list) else [estimator]
+
+
+def _engine(estimator: Any) -> str:
+    """Name the library that did the work: as the estimator says, else where its class comes from."""
+    said = _attribute(estimator, "engine_")
+    if said:
+        return str(said)
+    for kind in type(_parts(estimator)[-1]).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if package in ("builtins", "mnistbench") or package.startswith("mnistbench_model_"):
+            continue
+        version = getattr(sys.modules.get(package), "__version__", "")
+        return f"{_DISTRIBUTIONS.get(package, package)} {version}".strip()
+    return "its own code"
+
+
+def _collect_warnings(said: list[str]) -> None:
+    original = warnings.showwarning
+
+    def note(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+        text = " ".join(str(message).split())
+        said.append(f"{category.__name__}: {text[:200]}")
+        original(message, category, *where, **more)
+
+    warnings.showwarning = note
+
+
+def _status_of(error: BaseException) -> str:
+    if isinstance(error, ContractError):
+        return "invalid"
+    if isinstance(error, MemoryError):
+        return "out_of_memory"
+    if isinstance(error, ImportError):
+        return "unavailable"
+    return "failed"
+
+
+def _failure_of(error: BaseException) -> dict[str, str]:
+    text = "".join(traceback.format_exception(error))
+    return {"kind": type(error).__name__, "message": str(error)[:1000], "traceback": text[-8000:]}
+
+
+if __name__ == "__main__":
+    main()
