@@ -2,6 +2,7 @@
 
 import ast
 import itertools
+import re
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -189,6 +190,33 @@ def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
             f"{option} {text!r} is not understood; expected whole numbers from {minimum}, e.g. 1,2,3 or 1-3."
         )
     return tuple(numbers)
+
+
+def parse_names(text: str, option: str) -> tuple[str, ...]:
+    """Read a list of names such as "cnn,svm"; repeated ones count once.
+
+    Raises:
+        UsageError: The list is empty.
+    """
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise UsageError(
+            f"{option} {text!r} names nothing; expected names separated by commas, e.g. cnn,svm."
+        )
+    return names
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
+
+    Raises:
+        UsageError: The text is no such size.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    size = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else 0.0
+    if size < 1:
+        raise UsageError(f"the size {text!r} is not understood; expected e.g. 4G, 500M or 2000000.")
+    return int(size)
 
 
 def _suite(name: str, table: Any, path: Path) -> Suite:

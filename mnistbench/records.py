@@ -21,8 +21,9 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.environment import Environment
-from mnistbench.errors import MnistbenchError
+from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.metrics import Quality
+from mnistbench.registry import unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -368,19 +369,6 @@ class RunFolder:
             ) from error
         return folder
 
-    @classmethod
-    def open(cls, path: Path) -> "RunFolder":
-        """Open an existing run.
-
-        Raises:
-            MnistbenchError: There is no run at that path.
-        """
-        if not (path / "run.json").is_file():
-            raise MnistbenchError(
-                f"{path} is no run: it has no run.json. `mnistbench runs` lists the runs there are."
-            )
-        return cls(path)
-
     @property
     def name(self) -> str:
         """The folder's name."""
@@ -531,3 +519,33 @@ def find_runs(results: Path) -> list[RunFolder]:
         RunFolder(path.parent)
         for path in sorted(results.glob("*/run.json"), key=lambda p: (p.stat().st_mtime_ns, p))
     ]
+
+
+def find_run(results: Path, name: str | None) -> RunFolder:
+    """Return the run of that name or path; the newest if there is no name.
+
+    Raises:
+        UsageError: There is no such run.
+    """
+    if name is None:
+        folders = find_runs(results)
+        if not folders:
+            raise UsageError(f"there is no run in {results} yet; `mnistbench run` makes one.")
+        return folders[-1]
+    for path in (results / name, Path(name)):
+        if (path / "run.json").is_file():
+            return RunFolder(path)
+    raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
+
+
+def find_interrupted_run(results: Path) -> RunFolder:
+    """Return the newest run that lacks records; those that cannot be read are passed over.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for folder in reversed(find_runs(results)):
+        with contextlib.suppress(MnistbenchError):
+            if len(folder.records()) < len(folder.info().trials):
+                return folder
+    raise UsageError(f"there is no interrupted run in {results}; leave --resume out to start a new one.")
