@@ -1,0 +1,200 @@
+"""The cache of decoded arrays: written atomically, memory-mapped by the workers, believed only after a check.
+
+A data set's folder holds x_train.npy, y_train.npy, x_test.npy, y_test.npy and source.txt. The arrays never
+change: every writer writes the same bytes, each file under a temporary name first and then moved into place.
+So processes that write at the same time need no lock, a killed one leaves nothing that is believed, and the
+maps of readers stay valid.
+"""
+
+import logging
+import os
+import secrets
+import shutil
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays
+from mnistbench.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+
+_CACHE_VARIABLE = "MNISTBENCH_CACHE"
+
+# A temporary file this old belongs to a process that was killed.
+_STALE_SECONDS = 24 * 3600
+
+
+def cache_folder(override: Path | None = None) -> Path:
+    """The folder for cached data: `override`, else $MNISTBENCH_CACHE, else the user's cache folder."""
+    if override is not None:
+        return override.expanduser().absolute()
+    from_environment = os.environ.get(_CACHE_VARIABLE)
+    if from_environment:
+        return Path(from_environment).expanduser().absolute()
+    import platformdirs
+
+    return platformdirs.user_cache_path("mnistbench", appauthor=False)
+
+
+def open_arrays(arrays_folder: str | Path) -> Arrays:
+    """Memory-map a data set's cached arrays, read-only.
+
+    Args:
+        arrays_folder: `DatasetInfo.arrays_folder`.
+
+    Raises:
+        DataError: They are missing, unreadable or visibly damaged; only `verified_arrays` checks the digest.
+    """
+    folder = Path(arrays_folder)
+    arrays = Arrays(**{name: _open(folder / f"{name}.npy") for name in ARRAY_NAMES})
+    for x, y in ((arrays.x_train, arrays.y_train), (arrays.x_test, arrays.y_test)):
+        if x.dtype != np.uint8 or x.ndim != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
+            raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_AGAIN}")
+    return arrays
+
+
+_AGAIN = "Name the data set again (such as `mnistbench fetch` for MNIST) and they are mended."
+
+
+def _open(path: Path) -> NDArray[Any]:
+    try:
+        # Unlike numpy.load, this can neither unpickle nor take the file for one of another format.
+        return np.lib.format.open_memmap(path, mode="r")
+    except FileNotFoundError as error:
+        raise DataError(f"The cached array {path} is missing. {_AGAIN}") from error
+    except PermissionError as error:
+        raise DataError(
+            f"The cached array {path} cannot be read: {error.strerror}. Ask its owner to make it readable, "
+            f"or use another cache with --cache-dir or ${_CACHE_VARIABLE}."
+        ) from error
+    except Exception as error:  # the .npy header parser raises many kinds for damaged bytes
+        raise DataError(f"The cached array {path} is damaged ({error}). {_AGAIN}") from error
+
+
+def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
+    """The cached arrays if they are all there and their digest is `sha256`, else None.
+
+    Damage is logged as a warning, so that mending does not hide it.
+
+    Raises:
+        DataError: The arrays are there but may not be read.
+    """
+    if not any((folder / f"{name}.npy").exists() for name in ARRAY_NAMES):
+        return None
+    try:
+        arrays = open_arrays(folder)
+    except DataError as error:
+        if isinstance(error.__cause__, PermissionError):
+            raise
+        _LOG.warning("%s", error)
+        return None
+    if arrays.sha256() != sha256:
+        _LOG.warning("The cached arrays in %s are damaged: their SHA-256 is not %s.", folder, sha256)
+        return None
+    return arrays
+
+
+def source_of(folder: Path) -> str:
+    """The note on where cached arrays came from."""
+    try:
+        note = (folder / "source.txt").read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return "the cache (where it was filled from is not known)"
+    return "".join(character for character in note if character.isprintable())[:500]
+
+
+def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
+    """Write a data set's arrays into the cache and return them as read back from there, checked.
+
+    Raises:
+        DataError: The cache cannot be written, or gives back other bytes.
+    """
+    sha256 = arrays.sha256()
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        for name in ARRAY_NAMES:
+            with _replacing(folder / f"{name}.npy") as file:
+                np.lib.format.write_array(file, getattr(arrays, name), allow_pickle=False)
+        with _replacing(folder / "source.txt") as file:
+            file.write(source.encode())
+        _sync_folder(folder)
+    stored = verified_arrays(folder, sha256)
+    if stored is None:
+        raise DataError(f"The cache {folder} does not give back what was written: check the disk.")
+    return stored
+
+
+@contextmanager
+def staging_folder(folder: Path) -> Iterator[Path]:
+    """A private folder inside a data set's cache folder, removed at the end, for files on their way.
+
+    Raises:
+        DataError: The cache cannot be written.
+    """
+    with _explained(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+        _sweep(folder)
+        staging = Path(tempfile.mkdtemp(prefix=".staging-", dir=folder))
+    try:
+        yield staging
+    finally:
+        shutil.rmtree(staging, ignore_errors=True)
+
+
+@contextmanager
+def _replacing(path: Path) -> Iterator[BinaryIO]:
+    """A new file to write to, that takes the place of `path` once it is whole and on the disk."""
+    # Not tempfile: its files are private to their owner, and a cache may be shared by several users.
+    temporary = path.with_name(f".staging-{path.name}-{secrets.token_hex(8)}")
+    try:
+        with temporary.open("xb") as file:
+            yield file
+            file.flush()
+            os.fsync(file.fileno())
+        temporary.replace(path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make the renames themselves survive a loss of power; Windows has no such call."""
+    if os.name != "posix":
+        return
+    descriptor = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def _sweep(folder: Path) -> None:
+    """Remove what killed processes left behind."""
+    for path in folder.glob(".staging-*"):
+        try:
+            if time.time() - path.lstat().st_mtime < _STALE_SECONDS:
+                continue
+            if path.is_dir() and not path.is_symlink():
+                shutil.rmtree(path)
+            else:
+                path.unlink()
+        except OSError as error:  # another process swept it, or another user owns it
+            _LOG.debug("Left %s in the cache: %s", path, error)
+
+
+@contextmanager
+def _explained(folder: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise DataError(
+            f"The cache {folder} cannot be written: {error.strerror or error}. "
+            f"Free space, mend the permissions, or use another folder with --cache-dir or ${_CACHE_VARIABLE}."
+        ) from error

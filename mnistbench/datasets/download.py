@@ -1,0 +1,298 @@
+"""Downloads through pooch: a file arrives whole and with the right SHA-256, or not at all.
+
+pooch streams to a temporary file, checks the digest and only then moves the file into place. Added here:
+mirrors in order, retries with back-off, and a minimum speed, which requests' time-outs do not give, as each
+byte that arrives starts them anew.
+"""
+
+import logging
+import sys
+import threading
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit, urlunsplit
+
+from mnistbench.errors import DataError
+
+_LOG = logging.getLogger(__name__)
+
+_CHUNK_BYTES = 4096
+_POLL_SECONDS = 0.02
+
+# Answers after which the same request may well succeed a moment later (RFC 9110, RFC 6585).
+_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class Mirror:
+    """One place that serves a data set.
+
+    Attributes:
+        url: The address in front of the file names, with a slash at its end.
+        files: The SHA-256 of each file to get from there.
+    """
+
+    url: str
+    files: Mapping[str, str]
+
+
+@dataclass(frozen=True)
+class Patience:
+    """How long to bear with a mirror.
+
+    Attributes:
+        connect_seconds: Until a connection stands.
+        read_seconds: Between two arriving bytes.
+        attempts: Tries a file, where trying again can help.
+        backoff_seconds: Wait before the second try; doubled each time.
+        slow_seconds: The span over which the minimum speed must hold, from name look-up and connecting on.
+        slow_bytes_per_second: The minimum speed.
+        maximum_bytes: The largest file that is taken.
+    """
+
+    connect_seconds: float = 5.0
+    read_seconds: float = 20.0
+    attempts: int = 3
+    backoff_seconds: float = 0.5
+    slow_seconds: float = 20.0
+    slow_bytes_per_second: float = 4096.0
+    maximum_bytes: int = 64 << 20
+
+
+class _DownloadError(Exception):
+    """One failed try; `passing` says whether another may help."""
+
+    def __init__(self, reason: str, *, passing: bool) -> None:
+        super().__init__(reason)
+        self.passing = passing
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """A mirror's files, all of them checked.
+
+    Attributes:
+        paths: Each file's name and where it lies now.
+        source: The mirror's address, without credentials.
+    """
+
+    paths: dict[str, Path]
+    source: str
+
+
+class MirrorsExhaustedError(Exception):
+    """No mirror delivered; `failures` has one (address, reason) for each mirror, in the order tried."""
+
+    def __init__(self, failures: Sequence[tuple[str, str]]) -> None:
+        super().__init__("; ".join(f"{address}: {reason}" for address, reason in failures))
+        self.failures = tuple(failures)
+
+
+def download(
+    mirrors: Sequence[Mirror], folder: Path, *, patience: Patience, show_progress: bool = False
+) -> Delivery:
+    """Get all files of the first mirror that delivers every one of them intact.
+
+    Files of the same name and digest that an earlier mirror delivered are kept.
+
+    Args:
+        mirrors: Where to look, in order.
+        folder: Where the files go; it must exist.
+        patience: How long to bear with each mirror.
+        show_progress: Whether to draw a bar for each file, where standard error is a terminal.
+
+    Raises:
+        MirrorsExhaustedError: None of them delivered.
+        DataError: The files could not be written.
+    """
+    failures = []
+    for mirror in mirrors:
+        try:
+            paths = {
+                name: _download_file(mirror.url + name, sha256, folder / name, patience, show_progress)
+                for name, sha256 in mirror.files.items()
+            }
+        except _DownloadError as error:
+            failures.append((without_credentials(mirror.url), str(error)))
+            _LOG.info("%s: %s", *failures[-1])
+        else:
+            return Delivery(paths, without_credentials(mirror.url))
+    raise MirrorsExhaustedError(failures)
+
+
+def without_credentials(url: str) -> str:
+    """The address without user name, password, query and fragment: fit to be shown and stored."""
+    parts = urlsplit(url)
+    return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
+def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> Path:
+    for attempt in range(1, patience.attempts + 1):
+        try:
+            _try_download(url, sha256, path, patience, show_progress)
+        except _DownloadError as error:
+            if error.passing and attempt < patience.attempts:
+                time.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
+                continue
+            tries = f" ({attempt} tries)" if attempt > 1 else ""
+            raise _DownloadError(f"{path.name}: {error}{tries}", passing=False) from error
+        else:
+            return path
+    raise AssertionError("Patience.attempts must be at least 1")
+
+
+def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> None:
+    """One try, in a thread of its own: only so can a limit hold for name look-up, headers and body alike."""
+    progress = _Progress(path.name, patience.maximum_bytes, shown=show_progress and sys.stderr.isatty())
+    failures: list[Exception] = []
+
+    def retrieve() -> None:
+        try:
+            _retrieve(url, sha256, path, patience, progress)
+        except Exception as error:  # handed to the thread that waits
+            failures.append(error)
+
+    thread = threading.Thread(target=retrieve, name=f"download {path.name}", daemon=True)
+    try:
+        thread.start()
+        _await(thread, progress, patience)
+    finally:
+        progress.given_up = True
+        progress.close()
+    if failures:
+        raise _explain(failures[0], patience) from failures[0]
+
+
+def _retrieve(url: str, sha256: str, path: Path, patience: Patience, progress: "_Progress") -> None:
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)
+    downloader = pooch.HTTPDownloader(
+        progressbar=progress,
+        chunk_size=_CHUNK_BYTES,
+        timeout=(patience.connect_seconds, patience.read_seconds),
+        hooks={"response": _keep_compressed},
+    )
+    pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=downloader)
+
+
+def _keep_compressed(response: Any, **_: Any) -> None:
+    """Take a .gz file as it is from servers that declare it as the encoding of its content."""
+    response.raw.headers.pop("Content-Encoding", None)
+
+
+def _await(thread: threading.Thread, progress: "_Progress", patience: Patience) -> None:
+    start, received = time.monotonic(), 0
+    while thread.is_alive():
+        thread.join(_POLL_SECONDS)
+        elapsed = time.monotonic() - start
+        if elapsed < patience.slow_seconds:
+            continue
+        if progress.received - received < patience.slow_bytes_per_second * elapsed and thread.is_alive():
+            raise _DownloadError(
+                f"slower than {patience.slow_bytes_per_second:,.0f} bytes a second "
+                f"for {patience.slow_seconds:g} s",
+                passing=False,
+            )
+        start, received = time.monotonic(), progress.received
+
+
+class _TooLargeError(Exception):
+    """The file is longer than any that is expected."""
+
+
+class _Progress:
+    """A progress bar as pooch wants it, that also counts, and ends a download for which nobody waits."""
+
+    def __init__(self, label: str, maximum_bytes: int, *, shown: bool) -> None:
+        self.total = 0
+        self.received = 0
+        self.given_up = False
+        self._maximum_bytes = maximum_bytes
+        self._bar: Any = None
+        if shown:
+            from tqdm import tqdm
+
+            self._bar = tqdm(desc=label, unit="B", unit_scale=True, dynamic_ncols=True, file=sys.stderr)
+
+    def update(self, count: int) -> None:
+        if self.given_up:
+            raise ConnectionAbortedError("the download was given up")
+        self.received += count
+        if self.received > self._maximum_bytes:
+            raise _TooLargeError
+        if self._bar is not None:
+            self._bar.total = self.total or None
+            self._bar.update(count)
+
+    def reset(self) -> None:
+        self.received = 0
+        if self._bar is not None:
+            self._bar.reset()
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+
+def _explain(error: Exception, patience: Patience) -> Exception:
+    """What went wrong, in a few words, and whether another try may help."""
+    from requests import exceptions as requests
+
+    match error:
+        case _TooLargeError():
+            return _DownloadError(f"more than {patience.maximum_bytes:,} bytes came", passing=False)
+        case requests.ConnectTimeout():
+            return _DownloadError(f"no connection within {patience.connect_seconds:g} s", passing=False)
+        case requests.ReadTimeout():
+            return _DownloadError(f"no answer for {patience.read_seconds:g} s", passing=False)
+        case requests.TooManyRedirects():
+            return _DownloadError("redirected in circles", passing=False)
+        case requests.HTTPError() if error.response is not None:
+            status = error.response.status_code
+            return _DownloadError(
+                f"HTTP {status} {error.response.reason}", passing=status in _PASSING_STATUSES
+            )
+        case requests.ProxyError():
+            return _DownloadError(f"the proxy failed ({_root(error)})", passing=True)
+        case requests.SSLError():
+            return _DownloadError(f"no trusted TLS connection ({_root(error)})", passing=False)
+        case requests.ChunkedEncodingError() | requests.ConnectionError():
+            return _DownloadError(_root(error), passing=True)
+        case requests.RequestException():
+            return _DownloadError(f"{type(error).__name__}: {error}", passing=False)
+        case ValueError():  # pooch's way to say that the digest differs
+            return _DownloadError("wrong bytes: the SHA-256 differs from the published one", passing=False)
+        case OSError():
+            return DataError(
+                f"The download could not be written: {error.strerror or error}. "
+                "Free space, mend the permissions, or use another cache with --cache-dir."
+            )
+        case _:
+            return error
+
+
+def _root(error: BaseException) -> str:
+    """The innermost reason of a connection error, in words: urllib3 wraps it several layers deep."""
+    seen = {id(error)}
+    while True:
+        inner = next(
+            (
+                candidate
+                for candidate in (
+                    getattr(error, "reason", None),
+                    error.__cause__,
+                    error.__context__,
+                    *error.args,
+                )
+                if isinstance(candidate, BaseException) and id(candidate) not in seen
+            ),
+            None,
+        )
+        if inner is None:
+            return str(getattr(error, "strerror", None) or error).lower()
+        seen.add(id(inner))
+        error = inner
