@@ -1,0 +1,528 @@
+"""How far a number can be trusted: intervals, paired tests, tie groups, timing comparisons, scaling fits.
+
+Accuracy varies for two reasons that are never mixed up here: other test images might have been drawn
+(sampling), and another seed would have trained another model (training). Intervals cover 95 % unless told
+otherwise.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from itertools import combinations
+from math import exp, log, sqrt
+from typing import Literal
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+# scipy.stats would do as well, but takes over a second to import.
+from scipy.special import bdtr, ndtri, stdtr, stdtrit
+
+from mnistbench.errors import DataError
+
+CONFIDENCE = 0.95
+SIGNIFICANCE = 0.05
+
+FASTER_FACTOR = 1.05
+"""Least ratio of times worth a verdict; the state of a machine commonly moves times by a few per cent."""
+
+POWER = 0.8
+"""Chance of a verdict that `TimeComparison.repeats_to_settle` aims at; the usual convention."""
+
+MOST_REPEATS = 1000
+"""Beyond this many repeats, a difference of times counts as one that repeats cannot settle."""
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A range, both ends included."""
+
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class AccuracyEstimate:
+    """Mean accuracy of one model over its fits, with the two sources of variation apart.
+
+    Attributes:
+        fits: number of fits, one a seed.
+        test_count: test images of each fit.
+        mean: mean accuracy over the fits.
+        sampling: Wilson interval of one fit with this accuracy: the seeds kept, other test images drawn.
+        training_sd: sample standard deviation between seeds on these test images; None for a single fit.
+        training: t interval of the mean: the test images kept, other seeds drawn; None for a single fit, from
+            which training randomness cannot be seen.
+    """
+
+    fits: int
+    test_count: int
+    mean: float
+    sampling: Interval
+    training_sd: float | None
+    training: Interval | None
+
+
+@dataclass(frozen=True)
+class PairedTest:
+    """Whether two models differ in accuracy on the same test images; see `paired_test`.
+
+    Attributes:
+        model_a, model_b: names.
+        difference: accuracy of a less accuracy of b.
+        interval: 95 % interval of the difference.
+        p_value: two-sided, for the hypothesis that both are equally accurate.
+        adjusted_p_value: after Holm's correction for all pairs tested together.
+        method: how the p-value was computed.
+        only_a, only_b: images that only a, or only b, gets right; the mean over all pairs of fits.
+        sampling_se: standard error of the difference that comes from the choice of test images.
+        training_se: standard error that comes from the seeds; 0 where none was seen.
+        training_covered: whether both models were fitted with several seeds, so that the p-value speaks about
+            the models and not just about these fits of them.
+    """
+
+    model_a: str
+    model_b: str
+    difference: float
+    interval: Interval
+    p_value: float
+    adjusted_p_value: float
+    method: Literal["exact McNemar", "variance components"]
+    only_a: float
+    only_b: float
+    sampling_se: float
+    training_se: float
+    training_covered: bool
+
+
+@dataclass(frozen=True)
+class TimingSummary:
+    """Repeated timings of one thing, in seconds and in the order taken; quartiles interpolate linearly."""
+
+    seconds: tuple[float, ...]
+    median: float
+    minimum: float
+    maximum: float
+    lower_quartile: float
+    upper_quartile: float
+
+    @property
+    def interquartile_range(self) -> float:
+        """Upper less lower quartile, in seconds."""
+        return self.upper_quartile - self.lower_quartile
+
+
+Verdict = Literal["faster", "slower", "same", "cannot tell"]
+
+
+@dataclass(frozen=True)
+class TimeComparison:
+    """How the times after a change compare with those before; see `compare_times`.
+
+    Attributes:
+        ratio: geometric mean after over geometric mean before, so above 1 is slower.
+        interval: interval of the ratio; None where a side was timed only once.
+        p_value: two-sided, for the hypothesis that the ratio is 1; None where a side was timed only once.
+        verdict: what became of the time.
+        repeats_to_settle: where the verdict is "cannot tell", about how many repeats a side would settle it
+            in 80 % of cases if ratio and spread are as they now seem. None where a side was timed only once,
+            so that the spread is unknown, and where it would take more than `MOST_REPEATS`.
+    """
+
+    ratio: float
+    interval: Interval | None
+    p_value: float | None
+    verdict: Verdict
+    repeats_to_settle: int | None
+
+
+@dataclass(frozen=True)
+class PowerLaw:
+    """The law value = coefficient * size ** exponent, with the exponent's interval from three points on."""
+
+    coefficient: float
+    exponent: float
+    interval: Interval | None
+
+    def at(self, size: float) -> float:
+        """Value that the law gives for a size."""
+        return float(self.coefficient * size**self.exponent)
+
+
+def wilson_interval(successes: float, count: int, confidence: float = CONFIDENCE) -> Interval:
+    """Interval of a proportion, by the score method.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
+
+    Raises:
+        DataError: no trials, or successes outside 0 to `count`.
+    """
+    if count < 1 or not 0 <= successes <= count:
+        raise DataError(f"{successes} of {count} is no proportion: expected 0 to n successes, n at least 1.")
+    z = _normal_quantile((1 + confidence) / 2)
+    share = successes / count
+    centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
+    half = z / (1 + z**2 / count) * sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
+    # At the two ends the bound is exactly 0 or 1, which rounding would miss.
+    return Interval(
+        0.0 if successes == 0 else max(0.0, centre - half),
+        1.0 if successes == count else min(1.0, centre + half),
+    )
+
+
+def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
+    """Interval of the mean of a normal sample, by Student's t.
+
+    Raises:
+        DataError: fewer than two values.
+    """
+    if len(values) < 2:
+        raise DataError(f"{len(values)} value has no spread: give at least two, for example with more seeds.")
+    mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
+    half = _t_quantile((1 + confidence) / 2, len(values) - 1) * sd / sqrt(len(values))
+    return Interval(mean - half, mean + half)
+
+
+def accuracy_estimate(error_counts: Sequence[int], test_count: int) -> AccuracyEstimate:
+    """Summarise the fits of one model, each on the same `test_count` images, one error count a seed.
+
+    Raises:
+        DataError: no fit, or an error count outside 0 to `test_count`.
+    """
+    if not error_counts or test_count < 1 or not all(0 <= errors <= test_count for errors in error_counts):
+        raise DataError(f"Error counts {list(error_counts)} do not fit {test_count} test images.")
+    accuracies = [(test_count - errors) / test_count for errors in error_counts]
+    over_seeds = t_interval(accuracies) if len(accuracies) > 1 else None
+    return AccuracyEstimate(
+        fits=len(accuracies),
+        test_count=test_count,
+        mean=float(np.mean(accuracies)),
+        sampling=wilson_interval(test_count - float(np.mean(error_counts)), test_count),
+        training_sd=float(np.std(accuracies, ddof=1)) if over_seeds else None,
+        training=Interval(max(0.0, over_seeds.low), min(1.0, over_seeds.high)) if over_seeds else None,
+    )
+
+
+def mcnemar(only_a: int, only_b: int) -> float:
+    """Two-sided exact p-value that two fits are equally accurate, from the images that only one gets right.
+
+    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
+    Psychometrika 12 (1947), with the exact binomial distribution in place of the approximation.
+    """
+    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
+
+
+def holm(p_values: ArrayLike) -> NDArray[np.float64]:
+    """Adjust p-values so that their level bounds the chance of any false discovery among them; float64 (m,).
+
+    S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
+    (1979).
+    """
+    given = np.asarray(p_values, dtype=np.float64)
+    order = np.argsort(given, kind="stable")
+    stepped = np.maximum.accumulate(given[order] * np.arange(len(given), 0, -1))
+    adjusted = np.empty_like(given)
+    adjusted[order] = np.minimum(1.0, stepped)
+    return adjusted
+
+
+def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: ArrayLike) -> PairedTest:
+    """Test whether two models are equally accurate, given which test images each of their fits got right.
+
+    With one fit of each model this is the exact McNemar test. It says whether these two fits differ on
+    images like these; other seeds might change the answer, so `training_covered` is False. The same test
+    serves where every seed of a model gave the same answers, for both models: then training varies nothing.
+
+    With several fits, test images and seeds are both random samples, crossed within a model, like the cases
+    and readers of multi-reader studies. With d_i the difference on image i of the two models' correctness,
+    each averaged over its seeds, the variance of the mean difference is estimated as
+
+        var(d_i) / n  +  v_a / S_a  +  v_b / S_b.
+
+    The first term is the sampling of the n images; it includes that a seed helps on some images and harms on
+    others. v is the variance between seeds beyond that: the seeds' mean square less the residual mean square
+    of the two-way analysis of variance (seeds by images), over n, and not below 0. So nothing counts twice.
+    The difference over its standard error is referred to Student's t with Satterthwaite's degrees of
+    freedom, so that few seeds make a wide interval where training matters. Seeds of different models are
+    independent: equal numbers are not paired. A model fitted once beside one fitted several times brings no
+    v of its own, and `training_covered` is False. Simulated with errors near 1 %, 10,000 images, 2 to 10
+    seeds and seed effects from none to dominating, a 5 % test rejects a true hypothesis in 2 % to 8 % of
+    cases (8 % with 2 seeds).
+
+    For few disagreements, half an image is added to each cell of the table right/wrong by right/wrong, as
+    Agresti and Min do; the interval may contradict an exact McNemar p-value that is close to 5 %.
+
+    Sources: F. E. Satterthwaite, "An approximate distribution of estimates of variance components",
+    Biometrics Bulletin 2 (1946). S. L. Hillis, "A comparison of denominator degrees of freedom methods for
+    multiple observer ROC analysis", Statistics in Medicine 26 (2007). A. Agresti and Y. Min, "Simple
+    improved confidence intervals for comparing matched proportions", Statistics in Medicine 24 (2005).
+
+    Args:
+        model_a: name of the first model.
+        correct_a: bool (seeds, n), or (n,) for one fit.
+        model_b: name of the second model.
+        correct_b: the same for the second model, with any number of seeds and the same images in the same
+            order.
+
+    Raises:
+        DataError: the models were tested on different numbers of images, or on none.
+    """
+    return _paired_test(model_a, _summarise(correct_a), model_b, _summarise(correct_b))
+
+
+def paired_tests(correct: Mapping[str, ArrayLike]) -> list[PairedTest]:
+    """Test all pairs of models by `paired_test`, in the mapping's order, with Holm's correction.
+
+    Args:
+        correct: for each model bool (seeds, n), or (n,) for one fit; the same images in the same order.
+
+    Raises:
+        DataError: the models were tested on different numbers of images, or on none.
+    """
+    fits = {model: _summarise(right) for model, right in correct.items()}
+    tests = [_paired_test(a, fits[a], b, fits[b]) for a, b in combinations(fits, 2)]
+    adjusted = holm([test.p_value for test in tests])
+    return [replace(test, adjusted_p_value=float(p)) for test, p in zip(tests, adjusted, strict=True)]
+
+
+@dataclass(frozen=True)
+class _Fits:
+    """What the fits of one model say, as `paired_test` needs it.
+
+    `image_means` is the share of fits that get each image right. `training_variance` is the variance of the
+    mean accuracy that comes from the seeds, and `seed_square` the same before the residual mean square was
+    taken off.
+    """
+
+    image_means: NDArray[np.float64]
+    count: int
+    varies: bool
+    training_variance: float = 0.0
+    seed_square: float = 0.0
+
+
+def _summarise(correct: ArrayLike) -> _Fits:
+    right = np.atleast_2d(np.asarray(correct, dtype=bool))
+    count, n = right.shape
+    if not right.size:
+        raise DataError(f"An array of shape {right.shape} holds no results: expected (seeds, images).")
+    image_means = right.mean(axis=0)
+    if (right == right[0]).all():
+        return _Fits(image_means, count, varies=False)
+    accuracies, mean = right.mean(axis=1), right.mean()
+    image_sum = count * float(np.square(image_means - mean).sum())
+    seed_sum = n * float(np.square(accuracies - mean).sum())
+    residual_sum = count * n * mean * (1 - mean) - image_sum - seed_sum
+    seed_square = seed_sum / (count - 1)
+    residual_square = max(0.0, residual_sum) / ((count - 1) * max(1, n - 1))
+    return _Fits(
+        image_means,
+        count,
+        varies=True,
+        training_variance=max(0.0, seed_square - residual_square) / (count * n),
+        seed_square=seed_square / (count * n),
+    )
+
+
+def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
+    n = len(a.image_means)
+    if len(b.image_means) != n:
+        raise DataError(
+            f"{model_a} was tested on {n} images and {model_b} on {len(b.image_means)}: "
+            "only predictions for the same images can be paired."
+        )
+    differences = a.image_means - b.image_means
+    total = float(differences.sum())
+    only_a = float((a.image_means * (1 - b.image_means)).sum())
+    only_b = float((b.image_means * (1 - a.image_means)).sum())
+    centre = total / (n + 2)
+    sampling = ((float(differences @ differences) + 1) / (n + 2) - centre**2) / (n + 2)
+    training = a.training_variance + b.training_variance
+    se = sqrt(sampling + training)
+    uncertainty = sampling**2 / max(1, n - 1)
+    uncertainty += sum(fits.seed_square**2 / (fits.count - 1) for fits in (a, b) if fits.varies)
+    degrees_of_freedom = se**4 / uncertainty
+    half = _t_quantile((1 + CONFIDENCE) / 2, degrees_of_freedom) * se
+    exact = not (a.varies or b.varies)
+    p_value = (
+        mcnemar(round(only_a), round(only_b))
+        if exact
+        else 2 * float(stdtr(degrees_of_freedom, -abs(centre) / se))
+    )
+    return PairedTest(
+        model_a=model_a,
+        model_b=model_b,
+        difference=total / n,
+        interval=Interval(max(-1.0, centre - half), min(1.0, centre + half)),
+        p_value=p_value,
+        adjusted_p_value=p_value,
+        method="exact McNemar" if exact else "variance components",
+        only_a=only_a,
+        only_b=only_b,
+        sampling_se=sqrt(sampling),
+        training_se=sqrt(training),
+        training_covered=a.count > 1 and b.count > 1,
+    )
+
+
+def tie_groups(
+    ranking: Sequence[str], tests: Sequence[PairedTest], significance: float = SIGNIFICANCE
+) -> list[tuple[str, ...]]:
+    """Group models that cannot be told apart: a compact letter display, each group a letter.
+
+    A pair is told apart if its adjusted p-value is below `significance`. No two models of a group are told
+    apart, no further model could join it, and two models share a group exactly if they cannot be told apart.
+    So groups overlap where a ties with b and b with c but not a with c, and a model told apart from all
+    others stands alone. Pairs are taken best first; one that shares no group yet starts one, which then
+    takes in, best first, every model that ties with all its members. H.-P. Piepho, "An algorithm for a
+    letter-based representation of all-pairwise comparisons", Journal of Computational and Graphical
+    Statistics 13 (2004), describes the display.
+
+    Args:
+        ranking: the models, best first.
+        tests: from `paired_tests`, for every pair of them.
+        significance: level below which a pair counts as told apart.
+
+    Returns:
+        The groups, best first, each in the order of the ranking.
+    """
+    apart = {
+        frozenset((test.model_a, test.model_b)) for test in tests if test.adjusted_p_value < significance
+    }
+    groups: list[tuple[str, ...]] = []
+    for pair in combinations(ranking, 2):
+        if frozenset(pair) in apart or any(set(pair) <= set(group) for group in groups):
+            continue
+        members = set(pair)
+        for model in ranking:
+            if all(frozenset((model, member)) not in apart for member in members):
+                members.add(model)
+        groups.append(tuple(model for model in ranking if model in members))
+    groups += [(model,) for model in ranking if not any(model in group for group in groups)]
+    return sorted(groups, key=lambda group: [ranking.index(model) for model in group])
+
+
+def timing_summary(seconds: Sequence[float]) -> TimingSummary:
+    """Summarise repeated timings.
+
+    Raises:
+        DataError: no timing, or one that is not a positive number.
+    """
+    _logarithms(seconds)
+    minimum, lower, median, upper, maximum = np.quantile(seconds, [0, 0.25, 0.5, 0.75, 1]).tolist()
+    return TimingSummary(tuple(seconds), median, minimum, maximum, lower, upper)
+
+
+def compare_times(
+    before: Sequence[float],
+    after: Sequence[float],
+    *,
+    factor: float = FASTER_FACTOR,
+    confidence: float = CONFIDENCE,
+) -> TimeComparison:
+    """Say whether times changed, from repeated timings in seconds or in calibration units.
+
+    Welch's t test (B. L. Welch, Biometrika 34, 1947) compares the logarithms, and its interval, turned back,
+    is that of the ratio of geometric means. Logarithms, because disturbances multiply a time; Welch, because
+    two runs differ in their noise; no rank test, because with three timings a side none reaches 5 %.
+    Simulated with 3 to 10 log-normal timings a side and spreads of 2 % and 20 %, alike or not, the interval
+    covers the ratio in 93 % to 97 % of cases, and in 97 % to 99 % where a tenth of all timings takes half as
+    long again. It cannot foresee slow outliers of which a side shows none.
+
+    The verdict is "slower" or "faster" if the ratio is at least `factor` (or at most its inverse) and also
+    differs from 1 significantly; "same" if the whole interval lies between those bounds; else "cannot tell".
+    Timings within one run share the machine's state, so what varies from run to run only is not in the
+    interval: the factor guards against it. To judge m times at once, pass 1 - 0.05 / m as `confidence`.
+
+    Raises:
+        DataError: no timing on a side, or one that is not a positive number.
+    """
+    x, y = _logarithms(before), _logarithms(after)
+    shift, bound = float(y.mean() - x.mean()), log(factor)
+    if min(len(x), len(y)) < 2:
+        return TimeComparison(exp(shift), None, None, "cannot tell", None)
+    x_variance, y_variance = float(x.var(ddof=1)), float(y.var(ddof=1))
+    x_part, y_part = x_variance / len(x), y_variance / len(y)
+    se = sqrt(x_part + y_part)
+    p_value, half = float(shift == 0), 0.0
+    if se > 0:
+        degrees_of_freedom = se**4 / (x_part**2 / (len(x) - 1) + y_part**2 / (len(y) - 1))
+        p_value = 2 * float(stdtr(degrees_of_freedom, -abs(shift) / se))
+        half = _t_quantile((1 + confidence) / 2, degrees_of_freedom) * se
+    verdict: Verdict = "cannot tell"
+    repeats = None
+    if p_value < 1 - confidence and abs(shift) >= bound:
+        verdict = "slower" if shift > 0 else "faster"
+    elif abs(shift) + half < bound:
+        verdict = "same"
+    else:
+        distance = abs(shift) if abs(shift) >= bound else bound - abs(shift)
+        least = max(len(x), len(y)) + 1
+        repeats = _repeats_to_see(distance, x_variance, y_variance, confidence, least)
+    return TimeComparison(
+        exp(shift), Interval(exp(shift - half), exp(shift + half)), p_value, verdict, repeats
+    )
+
+
+def _repeats_to_see(
+    distance: float, x_variance: float, y_variance: float, confidence: float, least: int
+) -> int | None:
+    """Least number of repeats a side whose Welch test finds `distance`, of logarithms, with `POWER`."""
+    repeats = np.arange(least, MOST_REPEATS + 1)
+    se = np.sqrt((x_variance + y_variance) / repeats)
+    degrees_of_freedom = (repeats - 1) * (x_variance + y_variance) ** 2 / (x_variance**2 + y_variance**2)
+    needed = stdtrit(degrees_of_freedom, (1 + confidence) / 2) + stdtrit(degrees_of_freedom, POWER)
+    enough = np.flatnonzero(needed * se < distance)
+    return int(repeats[enough[0]]) if enough.size else None
+
+
+def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
+    """List the models that none other beats, fastest first, from each model's accuracy and seconds.
+
+    One model beats another if it is at least as accurate and as fast, and better in one of the two; so models
+    at the same point stand on the front together.
+    """
+    front: list[str] = []
+    for model in sorted(points, key=lambda name: (points[name][1], -points[name][0], name)):
+        if not front or points[model][0] > points[front[-1]][0] or points[model] == points[front[-1]]:
+            front.append(model)
+    return front
+
+
+def power_law(sizes: Sequence[float], values: Sequence[float]) -> PowerLaw | None:
+    """Fit value = coefficient * size ** exponent by least squares on logarithms.
+
+    Values are fit seconds, or error rates (1 - accuracy), against numbers of training images. The exponent's
+    interval is Student's with two degrees of freedom fewer than points; it takes the law itself for granted.
+
+    Returns:
+        None where there is no such law: fewer than two different sizes, or a size or value that is not
+        positive.
+    """
+    if len(set(sizes)) < 2 or min(*sizes, *values) <= 0:
+        return None
+    x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.asarray(values, dtype=np.float64))
+    around = x - x.mean()
+    squares = float(around @ around)
+    exponent = float(around @ y) / squares
+    interval = None
+    if len(x) > 2:
+        residual = y - y.mean() - exponent * around
+        se = sqrt(float(residual @ residual) / (len(x) - 2) / squares)
+        half = _t_quantile((1 + CONFIDENCE) / 2, len(x) - 2) * se
+        interval = Interval(exponent - half, exponent + half)
+    return PowerLaw(exp(float(y.mean() - exponent * x.mean())), exponent, interval)
+
+
+def _normal_quantile(probability: float) -> float:
+    return float(ndtri(probability))
+
+
+def _t_quantile(probability: float, degrees_of_freedom: float) -> float:
+    return float(stdtrit(degrees_of_freedom, probability))
+
+
+def _logarithms(seconds: Sequence[float]) -> NDArray[np.float64]:
+    values = np.asarray(seconds, dtype=np.float64)
+    if values.ndim != 1 or not values.size or not np.isfinite(values).all() or not (values > 0).all():
+        raise DataError(f"The timings {list(seconds)} are not one or more positive numbers.")
+    return np.log(values)
