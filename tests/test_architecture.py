@@ -1,0 +1,130 @@
+"""The architecture diagram, executable: which module may import which."""
+
+import ast
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "mnistbench"
+
+# Each layer may import the layers below it and, only where ARROWS says so, a neighbour in its own layer.
+LAYERS = (
+    {"__main__"},
+    {"cli"},
+    {"live"},
+    {"runner"},
+    {"isolation", "report"},
+    {"worker"},
+    {"plan", "measure"},
+    {"records", "splits"},
+    {"registry", "datasets", "metrics", "stats"},
+    {"environment", "preprocessing", "neural", "boosting"},
+    {"errors"},
+)
+ARROWS: set[tuple[str, str]] = set()
+
+# What a model file may import of the package: everything else is execution, which is none of its business.
+FOR_MODELS = {"neural", "preprocessing", "boosting"}
+# Libraries that take long to import, and who may: the worker's side of the process border, and the report.
+SLOW = {
+    "sklearn": {"preprocessing", "neural", "boosting"},
+    "sklearnex": set(),
+    "xgboost": {"boosting"},
+    "keras": {"neural"},
+    "tensorflow": {"neural"},
+    "matplotlib": {"report"},
+    "pandas": {"report"},
+    "scipy": {"stats", "preprocessing"},
+}
+
+
+def imported(path: Path) -> set[str]:
+    """Return every module that a file imports, at its top or within functions."""
+    names = set()
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            names.add(node.module or "")
+            names |= {f"{node.module}.{alias.name}" for alias in node.names}
+    return names
+
+
+def at_import_time(path: Path) -> set[str]:
+    """Return the top-level packages that importing the file imports."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    names = set()
+    for node in tree.body:
+        if isinstance(node, ast.Import):
+            names |= {alias.name.partition(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            names.add((node.module or "").partition(".")[0])
+    return names
+
+
+def part(path: Path) -> str:
+    """Name the module or subpackage of mnistbench that a file belongs to."""
+    first = path.relative_to(PACKAGE).parts[0]
+    return first.removesuffix(".py")
+
+
+def sources() -> list[Path]:
+    return [p for p in sorted(PACKAGE.rglob("*.py")) if part(p) != "__init__"]
+
+
+def test_every_module_has_its_place():
+    placed = set().union(*LAYERS)
+    assert {part(path) for path in sources()} == placed
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_imports_run_downwards(path):
+    level = {name: number for number, layer in enumerate(LAYERS) for name in layer}
+    here = part(path)
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("mnistbench.")}
+    for there in (parts & set(level)) - {here}:
+        below = level[there] > level[here]
+        assert below or (here, there) in ARROWS, f"{here} imports {there}, which is not below it"
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(PACKAGE)))
+def test_slow_libraries_stay_where_they_belong(path):
+    for library in at_import_time(path) & set(SLOW):
+        assert part(path) in SLOW[library], f"{part(path)} imports {library} when it is imported"
+
+
+@pytest.mark.parametrize(
+    "path", sorted((PACKAGE.parent / "benchmarks").glob("[!_]*.py")), ids=lambda p: p.stem
+)
+def test_models_never_touch_execution(path):
+    parts = {name.split(".")[1] for name in imported(path) if name.startswith("mnistbench.")}
+    assert parts <= FOR_MODELS
+
+
+def test_the_engine_names_no_model():
+    models = {path.stem for path in (PACKAGE.parent / "benchmarks").glob("[!_]*.py")}
+    for path in sources():
+        strings = {
+            node.value
+            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+            if isinstance(node, ast.Constant) and isinstance(node.value, str)
+        }
+        named = (strings & models) - {"xgboost"}  # the library's own name, as environment.py lists it
+        assert not named, f"{path.name} names the models {named}"
+
+
+@pytest.mark.parametrize("command", [["--help"], ["list"], ["--version"]])
+def test_the_command_line_starts_without_any_heavy_library(command):
+    code = (
+        "import sys\n"
+        "from mnistbench.cli import main\n"
+        f"sys.argv = ['mnistbench', *{command!r}]\n"
+        "try:\n    main()\nexcept SystemExit:\n    pass\n"
+        "heavy = {'numpy', 'pandas', 'scipy', 'sklearn', 'tensorflow', 'keras', 'xgboost', 'matplotlib'}\n"
+        "print('HEAVY', sorted(heavy & set(sys.modules)), file=sys.stderr)\n"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stderr.splitlines()[-1] == "HEAVY []"
