@@ -15,10 +15,12 @@ from mnistbench.plan import (
     Suite,
     choose_models,
     choose_suite,
+    choose_threads,
     parse_assignments,
     parse_bytes,
     parse_integers,
     parse_names,
+    parse_sizes,
     plan,
     read_suites,
 )
@@ -173,67 +175,39 @@ def run(
 
     if resume:
         folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
-        info = folder.info()
-        data = _resolve(info.dataset_spec, cache_dir, offline, quiet)
-        if data.sha256 != info.dataset.sha256:
-            raise UsageError(
-                f"the data set {info.dataset_spec} is not the one of {info.name}: its images differ. "
-                "Start a new run."
-            )
-        chosen = runner.models_of(info)
+        data = _resolve(folder.info().dataset_spec, cache_dir, offline, quiet)
+        chosen = runner.models_of(folder.info(), data)
     else:
-        if run_name is not None:
-            raise UsageError(
-                f"`mnistbench run {run_name}`: a run is named only to go on with it: add --resume. "
-                f"To run one model: --only {run_name}."
-            )
+        _refuse_name(run_name)
         if not quiet:
             _hint_at_interrupted(results)
         found = discover([builtin_folder(), *(models or [])])
-        own = [name for name, model in found.items() if model.path.parent in (models or [])]
-        cores = len(usable_cores())
-        if jobs > cores:
-            raise UsageError(f"--jobs {jobs} needs a core for each trial; this process may use {cores}.")
         options = Options(
             only=parse_names(only, "--only") if only is not None else None,
             skip=parse_names(skip, "--skip") if skip is not None else (),
-            train_sizes=tuple(size or None for size in parse_integers(train_size, "--train-size"))
-            if train_size is not None
-            else None,
+            train_sizes=parse_sizes(train_size) if train_size is not None else None,
             seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
-            threads=parse_integers(threads, "--threads", minimum=1) if threads else (cores // jobs,),
+            threads=choose_threads(threads, jobs, len(usable_cores())),
             parameters=parse_assignments(set_ or []),
             split="validation" if validation else "test",
         )
-        if max(options.threads) > cores // jobs:
-            raise UsageError(
-                f"--threads {max(options.threads)} is more than the {cores // jobs} "
-                f"{'cores' if jobs == 1 else 'cores a job'} that this process may use."
-            )
         picked = choose_suite(_suites(), suite)
-        selected = choose_models(picked, options, found, own)
+        own = [name for name, model in found.items() if model.path.parent in (models or [])]
+        chosen = {model.name: model for model in choose_models(picked, options, found, own)}
         data = _resolve(dataset, cache_dir, offline, quiet)
-        limits = runner.Limits(
-            timeout_seconds=timeout or picked.timeout_seconds,
-            memory_limit_bytes=parse_bytes(memory_limit)
-            if memory_limit
-            else int(0.9 * usable_memory_bytes() / jobs),
-            jobs=jobs,
-        )
+        memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * usable_memory_bytes() / jobs)
         folder = runner.create_run(
             results,
             suite=picked.name,
             dataset=data,
             dataset_spec=_dataset_spec(dataset, data),
-            trials=plan(picked, options, selected, data),
-            models=selected,
-            limits=limits,
+            trials=plan(picked, options, list(chosen.values()), data),
+            models=list(chosen.values()),
+            limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
             command=[argument for argument in sys.argv[1:] if argument != "--debug"],
         )
-        info = folder.info()
-        chosen = {model.name: model for model in selected}
 
-    with _observer(info, folder.records(), quiet=quiet, json=json) as observer:
+    with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
         complete = runner.run(folder, chosen, data, observer)
     _finish(folder, results, complete=complete, quiet=quiet or json)
 
@@ -360,6 +334,14 @@ def _dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
     if typed is None or typed == data.name:
         return data.name
     return str(Path(typed).resolve())
+
+
+def _refuse_name(name: str | None) -> None:
+    if name is not None:
+        raise UsageError(
+            f"`mnistbench run {name}`: a run is named only to go on with it: add --resume. "
+            f"To run one model: --only {name}."
+        )
 
 
 def _hint_at_interrupted(results: Path) -> None:

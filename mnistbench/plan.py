@@ -192,6 +192,33 @@ def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
     return tuple(numbers)
 
 
+def parse_sizes(text: str) -> tuple[int | None, ...]:
+    """Read training sizes such as "1000,5000,0", where 0 stands for all and becomes None.
+
+    Raises:
+        UsageError: The text is no such list.
+    """
+    return tuple(size or None for size in parse_integers(text, "--train-size"))
+
+
+def choose_threads(text: str | None, jobs: int, cores: int) -> tuple[int, ...]:
+    """Read the thread counts; without any, each trial gets its share of the cores.
+
+    Raises:
+        UsageError: The text is no list of counts, or there are too few cores for them.
+    """
+    if jobs > cores:
+        raise UsageError(f"--jobs {jobs} needs a core for each trial; this process may use {cores}.")
+    share = cores // jobs
+    threads = parse_integers(text, "--threads", minimum=1) if text is not None else (share,)
+    if max(threads) > share:
+        raise UsageError(
+            f"--threads {max(threads)} is more than the {share} cores that "
+            f"{'this process' if jobs == 1 else 'each job'} may use."
+        )
+    return threads
+
+
 def parse_names(text: str, option: str) -> tuple[str, ...]:
     """Read a list of names such as "cnn,svm"; repeated ones count once.
 

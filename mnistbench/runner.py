@@ -95,12 +95,17 @@ def create_run(
     return folder
 
 
-def models_of(info: RunInfo) -> dict[str, ModelFile]:
-    """Find the model files of an earlier run again.
+def models_of(info: RunInfo, dataset: DatasetInfo) -> dict[str, ModelFile]:
+    """Find the model files of an earlier run again, and make sure that nothing it rests on has changed.
 
     Raises:
-        UsageError: A file is gone, or has changed since the run was planned.
+        UsageError: A file is gone, or it or the data set has changed since the run was planned.
     """
+    if dataset.sha256 != info.dataset.sha256:
+        raise UsageError(
+            f"the data set {info.dataset_spec} is not the one of {info.name}: its images differ. "
+            "Start a new run."
+        )
     found = {}
     for known in info.models:
         path = Path(known.path) if known.path is not None else builtin_folder() / f"{known.name}.py"
