@@ -146,94 +146,95 @@ def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_p
 
 def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> None:
     """One try, in a thread of its own: only so can a limit hold for name look-up, headers and body alike."""
-    progress = _Progress(path.name, patience.maximum_bytes, shown=show_progress and sys.stderr.isatty())
+    transfer = _Transfer(path.name, patience, shown=show_progress and sys.stderr.isatty())
     failures: list[Exception] = []
 
     def retrieve() -> None:
+        import pooch
+
+        pooch.get_logger().setLevel(logging.WARNING)
         try:
-            _retrieve(url, sha256, path, patience, progress)
+            pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=transfer)
         except Exception as error:  # handed to the thread that waits
             failures.append(error)
 
     thread = threading.Thread(target=retrieve, name=f"download {path.name}", daemon=True)
     try:
         thread.start()
-        _await(thread, progress, patience)
+        _await(thread, transfer, patience)
     finally:
-        progress.given_up = True
-        progress.close()
+        transfer.end()
     if failures:
         raise _explain(failures[0], patience) from failures[0]
 
 
-def _retrieve(url: str, sha256: str, path: Path, patience: Patience, progress: "_Progress") -> None:
-    import pooch
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    downloader = pooch.HTTPDownloader(
-        progressbar=progress,
-        chunk_size=_CHUNK_BYTES,
-        timeout=(patience.connect_seconds, patience.read_seconds),
-        hooks={"response": _keep_compressed},
-    )
-    pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=downloader)
-
-
-def _keep_compressed(response: Any, **_: Any) -> None:
-    """Take a .gz file as it is from servers that declare it as the encoding of its content."""
-    response.raw.headers.pop("Content-Encoding", None)
-
-
-def _await(thread: threading.Thread, progress: "_Progress", patience: Patience) -> None:
+def _await(thread: threading.Thread, transfer: "_Transfer", patience: Patience) -> None:
     start, received = time.monotonic(), 0
     while thread.is_alive():
         thread.join(_POLL_SECONDS)
         elapsed = time.monotonic() - start
         if elapsed < patience.slow_seconds:
             continue
-        if progress.received - received < patience.slow_bytes_per_second * elapsed and thread.is_alive():
+        if transfer.received - received < patience.slow_bytes_per_second * elapsed and thread.is_alive():
             raise _DownloadError(
                 f"slower than {patience.slow_bytes_per_second:,.0f} bytes a second "
                 f"for {patience.slow_seconds:g} s",
                 passing=False,
             )
-        start, received = time.monotonic(), progress.received
+        start, received = time.monotonic(), transfer.received
 
 
 class _TooLargeError(Exception):
     """The file is longer than any that is expected."""
 
 
-class _Progress:
-    """A progress bar as pooch wants it, that also counts, and ends a download for which nobody waits."""
+class _Transfer:
+    """A downloader as pooch wants it.
 
-    def __init__(self, label: str, maximum_bytes: int, *, shown: bool) -> None:
-        self.total = 0
+    Unlike pooch's own it counts the bytes that really came, can be ended from outside, and leaves a .gz file
+    compressed when the server declares gzip as the content's encoding.
+    """
+
+    def __init__(self, label: str, patience: Patience, *, shown: bool) -> None:
         self.received = 0
-        self.given_up = False
-        self._maximum_bytes = maximum_bytes
+        self._patience = patience
+        self._ended = False
         self._bar: Any = None
         if shown:
             from tqdm import tqdm
 
             self._bar = tqdm(desc=label, unit="B", unit_scale=True, dynamic_ncols=True, file=sys.stderr)
 
-    def update(self, count: int) -> None:
-        if self.given_up:
+    def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002 (pooch's signature)
+        import requests
+
+        limits = (self._patience.connect_seconds, self._patience.read_seconds)
+        with (
+            requests.get(
+                url, stream=True, timeout=limits, headers={"Accept-Encoding": "identity"}
+            ) as response,
+            Path(output_file).open("wb") as file,
+        ):
+            response.raise_for_status()
+            length = response.headers.get("Content-Length", "")
+            if self._bar is not None and length.isdecimal():
+                self._bar.total = int(length)
+            for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
+                self._count(len(chunk))
+                file.write(chunk)
+
+    def _count(self, byte_count: int) -> None:
+        if self._ended:
             raise ConnectionAbortedError("the download was given up")
-        self.received += count
-        if self.received > self._maximum_bytes:
+        self.received += byte_count
+        if self.received > self._patience.maximum_bytes:
             raise _TooLargeError
         if self._bar is not None:
-            self._bar.total = self.total or None
-            self._bar.update(count)
+            self._bar.update(byte_count)
 
-    def reset(self) -> None:
-        self.received = 0
-        if self._bar is not None:
-            self._bar.reset()
-
-    def close(self) -> None:
+    def end(self) -> None:
+        """Stop at the next bytes that come, if any are still awaited."""
+        self._ended = True
         if self._bar is not None:
             self._bar.close()
 
@@ -241,38 +242,38 @@ class _Progress:
 def _explain(error: Exception, patience: Patience) -> Exception:
     """What went wrong, in a few words, and whether another try may help."""
     from requests import exceptions as requests
+    from urllib3 import exceptions as urllib3
 
     match error:
         case _TooLargeError():
             return _DownloadError(f"more than {patience.maximum_bytes:,} bytes came", passing=False)
         case requests.ConnectTimeout():
             return _DownloadError(f"no connection within {patience.connect_seconds:g} s", passing=False)
-        case requests.ReadTimeout():
+        case requests.ReadTimeout() | urllib3.ReadTimeoutError():
             return _DownloadError(f"no answer for {patience.read_seconds:g} s", passing=False)
         case requests.TooManyRedirects():
             return _DownloadError("redirected in circles", passing=False)
         case requests.HTTPError() if error.response is not None:
             status = error.response.status_code
-            return _DownloadError(
-                f"HTTP {status} {error.response.reason}", passing=status in _PASSING_STATUSES
-            )
+            reason = f"HTTP {status} {error.response.reason}".strip()
+            return _DownloadError(reason, passing=status in _PASSING_STATUSES)
         case requests.ProxyError():
-            return _DownloadError(f"the proxy failed ({_root(error)})", passing=True)
+            return _DownloadError(f"the proxy failed: {_root(error)}", passing=True)
         case requests.SSLError():
-            return _DownloadError(f"no trusted TLS connection ({_root(error)})", passing=False)
-        case requests.ChunkedEncodingError() | requests.ConnectionError():
+            return _DownloadError(f"no trusted TLS connection: {_root(error)}", passing=False)
+        case requests.ConnectionError():
             return _DownloadError(_root(error), passing=True)
-        case requests.RequestException():
-            return _DownloadError(f"{type(error).__name__}: {error}", passing=False)
-        case ValueError():  # pooch's way to say that the digest differs
+        case urllib3.ProtocolError():
+            return _DownloadError(f"cut off: {_root(error)}", passing=True)
+        case ValueError() if not isinstance(error, requests.RequestException):  # pooch: the digest differs
             return _DownloadError("wrong bytes: the SHA-256 differs from the published one", passing=False)
-        case OSError():
+        case OSError() if not isinstance(error, requests.RequestException):
             return DataError(
                 f"The download could not be written: {error.strerror or error}. "
                 "Free space, mend the permissions, or use another cache with --cache-dir."
             )
-        case _:
-            return error
+        case _:  # whatever else a mirror's answer brings about, the next mirror may do better
+            return _DownloadError(f"{type(error).__name__}: {error}", passing=False)
 
 
 def _root(error: BaseException) -> str:
@@ -293,6 +294,6 @@ def _root(error: BaseException) -> str:
             None,
         )
         if inner is None:
-            return str(getattr(error, "strerror", None) or error).lower()
+            return (getattr(error, "strerror", None) or str(error)).lower()
         seen.add(id(inner))
         error = inner

@@ -25,10 +25,10 @@ _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E
 MAX_DECODED_BYTES = 2 << 30
 
 # Deflate reaches 1032:1 on constant bytes, and such a file is a decompression bomb. MNIST reaches 5:1.
-_MAX_GZIP_RATIO = 200
-_ALWAYS_ALLOWED_BYTES = 16 << 20
+_MAX_DEFLATE_RATIO = 200
+_ALWAYS_PLAUSIBLE_BYTES = 16 << 20
 
-_CHUNK_BYTES = 1 << 20
+_STEP_BYTES = 1 << 20
 
 
 def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
@@ -54,61 +54,61 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
             file.seek(0)
             if compressed:
                 with gzip.GzipFile(fileobj=file) as stream:
-                    most = max(_ALWAYS_ALLOWED_BYTES, _MAX_GZIP_RATIO * file_bytes)
-                    return _read_stream(
-                        stream, path, dimensions, most, "a gzip file of its size can plausibly hold"
-                    )
-            return _read_stream(file, path, dimensions, file_bytes, "the file holds")
+                    return _read_stream(stream, dimensions, most_bytes=plausible_bytes(file_bytes))
+            return _read_stream(file, dimensions, most_bytes=file_bytes)
     except EOFError as error:
-        raise DataError(
-            f"{path}: the gzip data end too early: the file is truncated. {_GET_AGAIN}"
-        ) from error
-    except (gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: the gzip data are damaged ({error}). {_GET_AGAIN}") from error
+        raise DataError(f"{path}: truncated ({error}). Get the file again.") from error
+    except (_FormatError, gzip.BadGzipFile, zlib.error) as error:
+        raise DataError(f"{path}: not an intact IDX file: {error}. Get the file again.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
 
-_GET_AGAIN = "Get the file again."
+class _FormatError(Exception):
+    """The bytes are not those of the one array that was expected."""
 
 
-def _read_stream(
-    stream: io.BufferedIOBase, path: Path, dimensions: int, most_bytes: int, most_is: str
-) -> NDArray[Any]:
-    magic = _read_exactly(stream, 4, path)
+def _read_stream(stream: io.BufferedIOBase, dimensions: int, *, most_bytes: int) -> NDArray[Any]:
+    magic = bytes(read_exactly(stream, 4))
     dtype = _DTYPES.get(magic[2])
     if magic[:2] != b"\0\0" or dtype is None or magic[3] != dimensions:
-        expected = bytes([0, 0, 0x08, dimensions]).hex()
-        raise DataError(
-            f"{path}: not an IDX file of {dimensions} dimension{'s' * (dimensions > 1)}: it starts with "
-            f"{magic.hex()}, expected {expected} (or another of the format's value types as third byte)."
+        raise _FormatError(
+            f"it starts with the bytes {magic.hex(' ')}; expected 00 00 08 {dimensions:02x}, "
+            "or another of the format's value types as the third"
         )
-    shape = struct.unpack(f">{dimensions}I", _read_exactly(stream, 4 * dimensions, path))
+    shape = struct.unpack(f">{dimensions}I", read_exactly(stream, 4 * dimensions))
     values_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    claim = f"{path}: the header claims {'x'.join(map(str, shape))} values, {values_bytes:,} bytes"
+    claim = f"its header claims {'x'.join(map(str, shape))} values, that is {values_bytes:,} bytes"
     if values_bytes > most_bytes:
-        raise DataError(f"{claim}, more than {most_is}: the file is damaged or truncated. {_GET_AGAIN}")
+        raise _FormatError(f"{claim}; a file of its size cannot plausibly hold more than {most_bytes:,}")
     if values_bytes > MAX_DECODED_BYTES:
-        raise DataError(f"{claim}; at most {MAX_DECODED_BYTES:,} are supported. Use fewer or smaller images.")
-    values = _read_exactly(stream, values_bytes, path)
+        raise _FormatError(f"{claim}; at most {MAX_DECODED_BYTES:,} are supported, so use fewer images")
+    values = read_exactly(stream, values_bytes)
     if stream.read(1):
-        raise DataError(f"{claim}, but more follow: the header is wrong or the file is damaged. {_GET_AGAIN}")
+        raise _FormatError(f"{claim}, but more bytes follow")
     return np.frombuffer(values, dtype=dtype).reshape(shape)
 
 
-def _read_exactly(stream: io.BufferedIOBase, count: int, path: Path) -> bytearray:
-    buffer = bytearray(count)
+def read_exactly(stream: io.BufferedIOBase, byte_count: int) -> bytearray:
+    """Read in small steps, so that unpacking needs no second copy.
+
+    Raises:
+        EOFError: There are fewer bytes.
+    """
+    buffer = bytearray(byte_count)
     view = memoryview(buffer)
     filled = 0
-    while filled < count:
-        step = stream.readinto(view[filled : filled + _CHUNK_BYTES])
+    while filled < byte_count:
+        step = stream.readinto(view[filled : filled + _STEP_BYTES])
         if not step:
-            raise DataError(
-                f"{path}: truncated: {count:,} bytes of header or values were due, "
-                f"{filled:,} are there. {_GET_AGAIN}"
-            )
+            raise EOFError(f"{byte_count:,} bytes of header or values were due, {filled:,} are there")
         filled += step
     return buffer
+
+
+def plausible_bytes(deflated_bytes: int) -> int:
+    """The most that deflated bytes may claim to hold; with more they are taken for a decompression bomb."""
+    return max(_ALWAYS_PLAUSIBLE_BYTES, _MAX_DEFLATE_RATIO * deflated_bytes)
 
 
 def idx_sha256(array: NDArray[Any]) -> str:

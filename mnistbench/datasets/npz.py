@@ -7,15 +7,17 @@ claims more than it holds is refused before memory is taken. The .npy format is 
 import math
 import zipfile
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
 from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, assemble
-from mnistbench.datasets.idx import MAX_DECODED_BYTES
+from mnistbench.datasets.idx import MAX_DECODED_BYTES, plausible_bytes, read_exactly
 from mnistbench.errors import DataError
+
+_READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
 
 
 def read_npz(path: Path) -> Arrays:
@@ -46,33 +48,33 @@ def read_npz(path: Path) -> Arrays:
     except PermissionError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
     except Exception as error:  # zipfile and the .npy header parser raise many kinds for damaged bytes
-        raise DataError(
-            f"{path}: no intact .npz file ({type(error).__name__}: {error}). Get it again."
-        ) from error
+        reason = f"{type(error).__name__}: {error}"
+        raise DataError(f"{path}: not an intact .npz file ({reason}). Get the file again.") from error
     return assemble(str(path), **arrays, listed_classes=classes)
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
     entry = archive.getinfo(f"{name}.npy")
-    with archive.open(entry) as stream:
+    if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
+        raise DataError(f"{path}: {name} is compressed in a way that NumPy does not use; save it with NumPy.")
+    if entry.file_size > min(plausible_bytes(entry.compress_size), MAX_DECODED_BYTES):
+        raise DataError(
+            f"{path}: {name} claims {entry.file_size:,} bytes, unpacked from {entry.compress_size:,}: that is "
+            f"not plausible, or more than the {MAX_DECODED_BYTES:,} that are supported."
+        )
+    with cast(zipfile.ZipExtFile, archive.open(entry)) as stream:
         version = npy.read_magic(stream)
-        read_header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
-        shape, fortran_order, dtype = read_header(stream)
+        if version not in _READ_HEADER:
+            raise DataError(f"{path}: {name} has .npy version {version}; expected (1, 0) or (2, 0).")
+        shape, fortran_order, dtype = _READ_HEADER[version](stream)
         if dtype.kind not in "iufb":
             raise DataError(
-                f"{path}: {name} holds {dtype} values; expected integers. Convert it and save it again."
+                f"{path}: {name} holds {dtype} values; expected integers. Convert it, save it again."
             )
         values_bytes = math.prod(shape) * dtype.itemsize
-        if values_bytes > MAX_DECODED_BYTES:
-            raise DataError(
-                f"{path}: {name} claims {values_bytes:,} bytes; at most {MAX_DECODED_BYTES:,} are supported."
-            )
         if stream.tell() + values_bytes != entry.file_size:
             raise DataError(
                 f"{path}: {name} does not hold the {values_bytes:,} bytes that its header claims."
             )
-        # No more than promised is unpacked, and reading up to the end makes zipfile check the CRC.
-        values = stream.read(values_bytes)
-        if len(values) != values_bytes or stream.read(1):
-            raise DataError(f"{path}: {name} is truncated or damaged. Get the file again.")
+        values = read_exactly(stream, values_bytes)  # up to its end, where zipfile checks the CRC
     return np.frombuffer(values, dtype=dtype).reshape(shape, order="F" if fortran_order else "C")
