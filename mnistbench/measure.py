@@ -61,9 +61,9 @@ def peak_rss_bytes() -> tuple[int, str]:
         for line in status.read_text(encoding="ascii", errors="replace").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024, "VmHWM"
-    memory = psutil.Process().memory_info()
-    if hasattr(memory, "peak_wset"):
-        return int(memory.peak_wset), "peak working set"
+    peak_working_set = getattr(psutil.Process().memory_info(), "peak_wset", None)  # Windows
+    if peak_working_set is not None:
+        return int(peak_working_set), "peak working set"
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -86,9 +86,10 @@ class _ByteCounter:
     def __init__(self) -> None:
         self.size = 0
 
-    def write(self, data: bytes) -> int:
-        self.size += memoryview(data).nbytes
-        return len(data)
+    def write(self, data: bytes | pickle.PickleBuffer) -> int:
+        size = memoryview(data).nbytes
+        self.size += size
+        return size
 
 
 def _cpu_seconds() -> float:

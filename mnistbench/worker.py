@@ -5,6 +5,7 @@ FOLDER/predictions.npz: never stdout, where libraries print. Nothing but the sta
 before the process has been tied to its cores, so that every thread pool sees only those.
 """
 
+import contextlib
 import ctypes
 import faulthandler
 import json
@@ -91,14 +92,14 @@ def main() -> None:
         result: dict[str, Any] = {"status": "ok", "measurement": asdict(measurement)}
     except BaseException as error:  # whatever a model raises is this trial's result
         result = {"status": _status_of(error), "failure": _failure_of(error)}
+        with contextlib.suppress(OSError, ValueError):  # the model closed it
+            traceback.print_exception(error, file=sys.__stderr__)
     partial = outbox / "result.partial"
     partial.write_text(json.dumps(result), encoding="utf-8")
     partial.replace(outbox / "result.json")
     for stream in (sys.stdout, sys.stderr):
-        try:
+        with contextlib.suppress(OSError, ValueError, AttributeError):  # the model closed or replaced it
             stream.flush()
-        except (OSError, ValueError, AttributeError):  # the model closed or replaced it
-            continue
     os._exit(0)  # threads that a model left running must not keep the process
 
 
