@@ -43,7 +43,11 @@ def read_user_data(path: Path) -> Arrays:
     Raises:
         DataError: There is no usable data set.
     """
-    return read_folder(path) if path.is_dir() else read_npz(path)
+    if path.is_dir():
+        return read_folder(path)
+    if not path.is_file():
+        raise DataError(f"{path}: there is no such folder or file.")
+    return read_npz(path)
 
 
 def cached_user_data(arrays: Arrays, path: Path, cache: Path, reserved_names: frozenset[str]) -> DatasetInfo:

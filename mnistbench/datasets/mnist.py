@@ -13,9 +13,8 @@ from mnistbench.datasets.download import (
     download,
     without_credentials,
 )
-from mnistbench.datasets.folder import describe_path, read_folder
+from mnistbench.datasets.folder import describe_path, read_user_data
 from mnistbench.datasets.idx import idx_sha256
-from mnistbench.datasets.npz import read_npz
 from mnistbench.errors import DataError, UsageError
 
 _LOG = logging.getLogger(__name__)
@@ -140,9 +139,7 @@ def _own_mirror(url: str) -> tuple[Mirror, ...]:
 def _read(path: Path) -> Arrays:
     if path.is_dir() and (path / "mnist.npz").is_file():
         path = path / "mnist.npz"
-    elif not path.exists():
-        raise DataError(f"{path}: there is no such folder or file.")
-    arrays = read_folder(path) if path.is_dir() else read_npz(path)
+    arrays = read_user_data(path)
     for name, expected in _DECODED_SHA256.items():
         found = idx_sha256(getattr(arrays, name))
         if found != expected:

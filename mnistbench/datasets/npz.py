@@ -59,8 +59,8 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any
         raise DataError(f"{path}: {name} is compressed in a way that NumPy does not use; save it with NumPy.")
     if entry.file_size > min(plausible_bytes(entry.compress_size), MAX_DECODED_BYTES):
         raise DataError(
-            f"{path}: {name} claims {entry.file_size:,} bytes, unpacked from {entry.compress_size:,}: that is "
-            f"not plausible, or more than the {MAX_DECODED_BYTES:,} that are supported."
+            f"{path}: {name} claims {entry.file_size:,} bytes, unpacked from {entry.compress_size:,}: "
+            f"that is not plausible, or more than the {MAX_DECODED_BYTES:,} that are supported."
         )
     with cast(zipfile.ZipExtFile, archive.open(entry)) as stream:
         version = npy.read_magic(stream)
