@@ -5,6 +5,7 @@ Accuracy varies for two reasons that are never mixed up here: other test images 
 otherwise.
 """
 
+from bisect import bisect_left
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import combinations
@@ -467,12 +468,18 @@ def _repeats_to_see(
     distance: float, x_variance: float, y_variance: float, confidence: float, least: int
 ) -> int | None:
     """Least number of repeats a side whose Welch test finds `distance`, of logarithms, with `POWER`."""
-    repeats = np.arange(least, MOST_REPEATS + 1)
-    se = np.sqrt((x_variance + y_variance) / repeats)
-    degrees_of_freedom = (repeats - 1) * (x_variance + y_variance) ** 2 / (x_variance**2 + y_variance**2)
-    needed = stdtrit(degrees_of_freedom, (1 + confidence) / 2) + stdtrit(degrees_of_freedom, POWER)
-    enough = np.flatnonzero(needed * se < distance)
-    return int(repeats[enough[0]]) if enough.size else None
+    variance = x_variance + y_variance
+    candidates = range(least, MOST_REPEATS + 1)
+
+    def enough(repeats: int) -> bool:
+        degrees_of_freedom = (repeats - 1) * variance**2 / (x_variance**2 + y_variance**2)
+        needed = _t_quantile((1 + confidence) / 2, degrees_of_freedom) + _t_quantile(
+            POWER, degrees_of_freedom
+        )
+        return needed * sqrt(variance / repeats) < distance
+
+    position = bisect_left(candidates, True, key=enough)
+    return candidates[position] if position < len(candidates) else None
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
