@@ -5,6 +5,7 @@ mirrors in order, retries with back-off, and a minimum speed, which requests' ti
 byte that arrives starts them anew.
 """
 
+import http.client
 import logging
 import sys
 import threading
@@ -146,13 +147,13 @@ def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_p
 
 def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> None:
     """One try, in a thread of its own: only so can a limit hold for name look-up, headers and body alike."""
+    import pooch
+
+    pooch.get_logger().setLevel(logging.WARNING)
     transfer = _Transfer(path.name, patience, shown=show_progress and sys.stderr.isatty())
     failures: list[Exception] = []
 
     def retrieve() -> None:
-        import pooch
-
-        pooch.get_logger().setLevel(logging.WARNING)
         try:
             pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=transfer)
         except Exception as error:  # handed to the thread that waits
@@ -272,8 +273,10 @@ def _explain(error: Exception, patience: Patience) -> Exception:
                 f"The download could not be written: {error.strerror or error}. "
                 "Free space, mend the permissions, or use another cache with --cache-dir."
             )
-        case _:  # whatever else a mirror's answer brings about, the next mirror may do better
+        case requests.RequestException() | urllib3.HTTPError() | http.client.HTTPException():
             return _DownloadError(f"{type(error).__name__}: {error}", passing=False)
+        case _:
+            return error
 
 
 def _root(error: BaseException) -> str:
