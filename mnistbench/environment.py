@@ -105,10 +105,13 @@ def usable_memory_bytes() -> int:
 
 def git(*arguments: str) -> str | None:
     """Ask git about the source tree this package runs from; None where there is no git or no tree."""
+    # A git hook sets GIT_DIR and its like, which would make git answer for the hook's repository.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603 - fixed program, arguments from this package alone
-            ["git", *arguments],  # noqa: S607 - git is found on the user's own PATH
+            ["git", "--no-optional-locks", *arguments],  # noqa: S607 - found on the user's own PATH
             cwd=Path(__file__).parent,
+            env=own,
             capture_output=True,
             text=True,
             timeout=10,

@@ -9,6 +9,7 @@ import ast
 import difflib
 import hashlib
 import re
+import warnings
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from mnistbench.errors import UsageError
 
 # What `build` may ask for without a default: the suite supplies it.
 SUPPLIED = frozenset({"seed", "threads", "image_shape"})
+PLAIN_VALUES = "a number, text, True, False, None, or a list of these"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
 
@@ -52,7 +54,7 @@ def builtin_folder() -> Path:
 
 
 def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
-    """Read every model file of the folders; those whose name starts with an underscore are not models.
+    """Read every model file of the folders; those whose name starts with "_" or "." are not models.
 
     Returns:
         The models by name, in alphabetical order.
@@ -64,7 +66,7 @@ def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
     for folder in folders:
         if not folder.is_dir():
             raise UsageError(f"{folder} is no folder; --models expects a folder of model files.")
-        paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith("_"))
+        paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith(("_", ".")))
         if not paths:
             raise UsageError(f"{folder} holds no model: a model is a file NAME.py with a function build.")
         for path in paths:
@@ -89,14 +91,19 @@ def read_model_file(path: Path) -> ModelFile:
         problem = "its name must start with a letter and hold only letters, digits, hyphens and underscores"
         return ModelFile(name, path, digest, problem=problem)
     try:
-        module = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        place = f" (line {error.lineno})" if isinstance(error, SyntaxError) else ""
-        return ModelFile(name, path, digest, problem=f"is not valid Python{place}: {error}")
+        with warnings.catch_warnings(action="ignore"):  # of its syntax: they are its author's affair
+            module = ast.parse(source)
+    except SyntaxError as error:
+        place = f" (line {error.lineno})" if error.lineno else ""
+        return ModelFile(name, path, digest, problem=f"is not valid Python{place}: {error.msg}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or "it is nested too deeply"
+        return ModelFile(name, path, digest, problem=f"is not valid Python: {reason}")
     summary = (ast.get_docstring(module) or "").strip().partition("\n")[0]
-    build = next((n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == "build"), None)
-    if build is None:
+    builds = [n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == "build"]
+    if not builds:
         return ModelFile(name, path, digest, summary, problem="has no function `build`")
+    build = builds[-1]  # the one that counts once the file is run
     try:
         supplied, parameters = _signature(build)
     except ValueError as error:
@@ -126,6 +133,19 @@ def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     return f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}."
 
 
+def plain_value(value: Any) -> Any:
+    """Return a parameter's value in the one form that survives storage: lists become tuples.
+
+    Raises:
+        ValueError: It is none of `PLAIN_VALUES`.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(plain_value(item) for item in value)
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise ValueError(f"{value!r} is not {PLAIN_VALUES}")
+
+
 def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]:
     arguments = build.args
     if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
@@ -148,7 +168,9 @@ def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]
         if default is None:
             continue
         try:
-            parameters[name] = ast.literal_eval(default)
-        except ValueError as error:
-            raise ValueError(f"the default of {name!r} in `build` is no literal") from error
+            parameters[name] = plain_value(ast.literal_eval(default))
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise ValueError(
+                f"the default of {name!r} in `build` must be written out, as {PLAIN_VALUES}"
+            ) from error
     return supplied, parameters

@@ -54,12 +54,16 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int) -> Split
         seed: The seed of the draw.
 
     Raises:
-        UsageError: The training size is below the number of classes or above what there is, or the
-            validation images hold a class that the rest lacks.
+        UsageError: The training size is below the number of classes or above what there is, or there
+            are no validation images, or they hold a class that the rest lacks.
     """
     x_train, y_train, x_eval = arrays.x_train, arrays.y_train, arrays.x_test
     y_eval = evaluation_labels(arrays, name)
     if name == "validation":
+        if len(y_eval) == 0:
+            raise UsageError(
+                f"{len(x_train)} training images are too few for --validation: it takes the last sixth."
+            )
         border = len(x_train) - len(y_eval)
         x_eval = x_train[border:]
         x_train, y_train = x_train[:border], y_train[:border]
