@@ -4,19 +4,21 @@ import ast
 import itertools
 import re
 import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.errors import UsageError
-from mnistbench.registry import ModelFile, unknown
+from mnistbench.registry import ModelFile, plain_value, unknown
 
 if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo
     from mnistbench.records import Trial
 
 DEFAULT_SUITE = "standard"
+_LONGEST_LIST = 10_000  # "0-999999999" is a slip of the hand, and would not fit into memory
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ def read_suites(path: Path) -> dict[str, Suite]:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise UsageError(f"the suites cannot be read: {path}: {error.strerror or error}") from error
-    except tomllib.TOMLDecodeError as error:
+    except ValueError as error:  # TOMLDecodeError, or UnicodeDecodeError
         raise UsageError(f"{path} is not valid TOML: {error}") from error
     return {name: _suite(name, table, path) for name, table in tables.items()}
 
@@ -121,7 +123,8 @@ def plan(
 ) -> tuple["Trial", ...]:
     """List the trials: round by round over seeds, threads and sizes, every model in each round.
 
-    A round holds all models, so that a drift of the machine spreads over all of them alike.
+    A round holds all models, so that a drift of the machine spreads over all of them alike. Whatever is
+    asked for twice is done once.
 
     Raises:
         UsageError: A parameter is unknown or of the wrong type, or a training size is out of range.
@@ -136,7 +139,7 @@ def plan(
         options.threads,
         _train_sizes(suite, options, dataset),
     )
-    return tuple(
+    trials = [
         Trial(
             dataset=dataset.name,
             dataset_sha256=dataset.sha256,
@@ -150,11 +153,14 @@ def plan(
         for seed, threads, size in rounds
         for model in models
         for parameters in variants[model.name]
-    )
+    ]
+    return tuple({trial.id: trial for trial in trials}.values())
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[Any, ...]]]:
     """Read `MODEL.PARAM=VALUE[,VALUE...]`: values are Python literals, and text where they are none.
+
+    Values of a parameter that is set more than once add up.
 
     Raises:
         UsageError: An assignment is not of that form.
@@ -163,12 +169,14 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[A
     for assignment in assignments:
         target, equals, text = assignment.partition("=")
         model, dot, parameter = target.strip().partition(".")
-        if not (equals and dot and model and parameter and text.strip()):
+        values = _values(text)
+        if not (equals and dot and model and parameter and values):
             raise UsageError(
                 f"--set {assignment!r} is not understood; expected MODEL.PARAM=VALUE, "
                 "e.g. svm.C=10, or several values for several variants, e.g. svm.C=1,10."
             )
-        read.setdefault(model, {})[parameter] = _values(text)
+        parameters = read.setdefault(model, {})
+        parameters[parameter] = (*parameters.get(parameter, ()), *values)
     return read
 
 
@@ -176,19 +184,22 @@ def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
     """Read a list of integers such as "0,1,2" or "0-4"; repeated ones count once.
 
     Raises:
-        UsageError: The text is no such list, or holds a number below the minimum.
+        UsageError: The text is no such list, or holds a number below the minimum or too many of them.
     """
     numbers: dict[int, None] = {}
-    try:
-        for part in text.split(","):
-            first, dash, last = part.strip().partition("-")
-            numbers.update(dict.fromkeys(range(int(first), int(last if dash else first) + 1)))
-    except ValueError:
-        numbers = {}
-    if not numbers or min(numbers) < minimum:
-        raise UsageError(
-            f"{option} {text!r} is not understood; expected whole numbers from {minimum}, e.g. 1,2,3 or 1-3."
-        )
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?", part.strip(), re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not minimum <= first <= last:
+            raise UsageError(
+                f"{option} {text!r} is not understood; expected whole numbers from {minimum}, "
+                "e.g. 1,2,3 or 1-3."
+            )
+        if last - first >= _LONGEST_LIST:
+            raise UsageError(
+                f"{option} {text!r} asks for {last - first + 1:,} values; at most {_LONGEST_LIST:,}."
+            )
+        numbers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(numbers)
 
 
@@ -239,7 +250,8 @@ def parse_bytes(text: str) -> int:
     Raises:
         UsageError: The text is no such size.
     """
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([KMGT]?)(?:i?B)?", text.strip(), re.IGNORECASE)
+    pattern = r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)(?:i?B)?"
+    match = re.fullmatch(pattern, text.strip(), re.IGNORECASE | re.ASCII)
     size = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else 0.0
     if size < 1:
         raise UsageError(f"the size {text!r} is not understood; expected e.g. 4G, 500M or 2000000.")
@@ -247,17 +259,32 @@ def parse_bytes(text: str) -> int:
 
 
 def _suite(name: str, table: Any, path: Path) -> Suite:
-    try:
-        return Suite(
-            name=name,
-            summary=str(table["summary"]),
-            models=tuple(str(model) for model in table["models"]),
-            train_sizes=tuple(int(size) or None for size in table.get("train_sizes", [0])),
-            seeds=tuple(int(seed) for seed in table.get("seeds", [0])),
-            timeout_seconds=float(table.get("timeout_seconds", 3600)),
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{path} describes the suite {name!r} wrongly: {error!r}") from error
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {name} stands outside a suite; a suite is a table such as [quick].")
+
+    def value(key: str, default: Any, valid: Callable[[Any], bool], expected: str) -> Any:
+        found = table.get(key, default)
+        if not valid(found):
+            raise UsageError(f"{path}: the suite {name!r} has {key} = {found!r}; expected {expected}.")
+        return found
+
+    def counts(found: Any) -> bool:
+        return isinstance(found, list) and bool(found) and all(type(n) is int and n >= 0 for n in found)
+
+    def names(found: Any) -> bool:
+        return isinstance(found, list) and bool(found) and all(isinstance(n, str) for n in found)
+
+    sizes = value("train_sizes", [0], counts, "a list of whole numbers, where 0 is all images")
+    return Suite(
+        name=name,
+        summary=value("summary", None, lambda found: isinstance(found, str), "a sentence"),
+        models=tuple(value("models", None, names, "a list of the models' names")),
+        train_sizes=tuple(size or None for size in sizes),
+        seeds=tuple(value("seeds", [0], counts, "a list of whole numbers")),
+        timeout_seconds=float(
+            value("timeout_seconds", 3600, lambda s: type(s) in (int, float) and s > 0, "seconds above 0")
+        ),
+    )
 
 
 def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tuple[int | None, ...]:
@@ -282,29 +309,65 @@ def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tupl
 
 
 def _variants(model: ModelFile, overrides: Mapping[str, tuple[Any, ...]]) -> Iterable[dict[str, Any]]:
+    checked: dict[str, list[Any]] = {name: [] for name in overrides}
     for name, values in overrides.items():
         if name not in model.parameters:
             raise UsageError(unknown(f"parameter of {model.name}", name, model.parameters))
         for value in values:
-            _check_type(f"{model.name}.{name}", value, model.parameters[name])
-    for chosen in itertools.product(*overrides.values()):
-        yield {**model.parameters, **dict(zip(overrides, chosen, strict=True))}
+            checked[name].append(_conform(f"{model.name}.{name}", value, model.parameters[name]))
+    for chosen in itertools.product(*checked.values()):
+        yield {**model.parameters, **dict(zip(checked, chosen, strict=True))}
 
 
-def _check_type(target: str, value: Any, default: Any) -> None:
-    if default is None or value is None:
-        return
-    accepted: tuple[type, ...] = (int, float) if type(default) is float else (type(default),)
-    if type(value) not in accepted:
-        raise UsageError(
-            f"--set {target}={value!r}: expected a value like its default {default!r} "
-            f"({type(default).__name__})."
-        )
+def _conform(target: str, value: Any, default: Any) -> Any:
+    """Return the value in its default's type, so that C=10 and C=10.0 are one trial.
+
+    A default of None says nothing of the type, and one of text may stand beside numbers (gamma="scale").
+    """
+    accepted: dict[type, tuple[type, ...]] = {float: (int, float), str: (str, int, float)}
+    try:
+        value = plain_value(value)
+        if default is None or value is None:
+            return value
+        if type(value) in accepted.get(type(default), (type(default),)):
+            return float(value) if type(default) is float else value
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--set {target}: {error}.") from error
+    raise UsageError(
+        f"--set {target}={value!r}: expected a value like its default {default!r} ({type(default).__name__})."
+    )
 
 
 def _values(text: str) -> tuple[Any, ...]:
+    """Read values between commas; a comma within brackets or quotes belongs to its value."""
     try:
-        return tuple(ast.literal_eval(f"[{text}]"))
-    except (ValueError, SyntaxError, MemoryError, RecursionError):
-        words = {"true": True, "false": False, "none": None}
-        return tuple(words.get(part.strip().lower(), part.strip()) for part in text.split(","))
+        return _literals(text)
+    except ValueError:
+        return tuple(_value(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        (value,) = _literals(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _literals(text: str) -> tuple[Any, ...]:
+    """Read the items of a Python list display without its brackets.
+
+    Raises:
+        ValueError: They are no literals.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of odd escapes: the value as read is shown
+            values = ast.literal_eval(f"[{text}]")
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("no literals") from error
+    if not isinstance(values, list):  # such as "1], [2"
+        raise ValueError("no literals")
+    return tuple(values)
