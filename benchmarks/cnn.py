@@ -1,0 +1,34 @@
+"""Convolutional neural network: two convolutions and a dense layer, trained on the raw pixels (Keras)."""
+
+from mnistbench.neural import NeuralClassifier, load_keras
+
+
+def hidden_layers():
+    from keras import layers
+
+    return [
+        layers.Conv2D(24, 5, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Conv2D(32, 3, activation="relu"),
+        layers.MaxPooling2D(2),
+        layers.Flatten(),
+        layers.Dense(256, activation="relu"),
+    ]
+
+
+def build(
+    seed, threads, image_shape, epochs=2, batch_size=128, peak_rate=0.01, precision="auto", backend=None
+):
+    load_keras(backend, threads)
+    return NeuralClassifier(
+        hidden_layers,
+        image_shape,
+        min_side=14,
+        epochs=epochs,
+        batch_size=batch_size,
+        peak_rate=peak_rate,
+        precision=precision,
+        seed=seed,
+        threads=threads,
+        backend=backend,
+    )

@@ -1,0 +1,121 @@
+"""Random distortions of the training images: shifts by whole pixels, affine maps and elastic deformation."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.ndimage import gaussian_filter
+from scipy.sparse import csr_array
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+@dataclass(frozen=True)
+class RandomShift:
+    """Moves each image by whole pixels, up to `pixels` in each direction, and fills with zeros.
+
+    Attributes:
+        pixels: The greatest shift, the same for both axes; all are equally likely.
+    """
+
+    pixels: int
+
+    def __call__(self, images: Array, generator: np.random.Generator) -> Array:
+        """Return the images, float32, shape (n, height, width), each shifted."""
+        reach = self.pixels
+        height, width = images.shape[1:]
+        padded = np.pad(images, [(0, 0), (reach, reach), (reach, reach)])
+        moves = generator.integers(0, 2 * reach + 1, (2, len(images)))
+        shifted = np.empty_like(images)
+        for top in range(2 * reach + 1):
+            for left in range(2 * reach + 1):
+                chosen = np.flatnonzero((moves[0] == top) & (moves[1] == left))
+                shifted[chosen] = padded[chosen, top : top + height, left : left + width]
+        return shifted
+
+
+@dataclass(frozen=True)
+class RandomWarp:
+    """Rotates, scales, shears, shifts and elastically deforms images, by bilinear interpolation.
+
+    The elastic part is that of P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices for convolutional
+    neural networks applied to visual document analysis", ICDAR 2003: displacements drawn for each pixel and
+    smoothed by a Gaussian. A warp is a sparse matrix, which is drawn once and applied to many images: that
+    makes it cheap. Images next to each other get different warps.
+
+    Attributes:
+        rotation: Greatest rotation either way, degrees.
+        scale: Greatest relative change of the height, and on its own of the width.
+        shear: Greatest sideways displacement of a row, relative to its distance from the middle row.
+        shift: Greatest shift along each axis, pixels.
+        elastic: Standard deviation of the elastic displacement along each axis, pixels.
+        smoothness: Standard deviation of the Gaussian, pixels.
+        images_per_warp: How many images share a warp.
+    """
+
+    rotation: float = 0.0
+    scale: float = 0.0
+    shear: float = 0.0
+    shift: float = 0.0
+    elastic: float = 0.0
+    smoothness: float = 4.0
+    images_per_warp: int = 64
+
+    def __call__(self, images: Array, generator: np.random.Generator) -> Array:
+        """Return the images, float32, shape (n, height, width), each warped; what lies outside is zero."""
+        height, width = images.shape[1:]
+        warp_count = -(-len(images) // self.images_per_warp)
+        sources = self._sources(warp_count, height, width, generator)
+        rows = images.reshape(len(images), -1)
+        warped = np.empty_like(rows)
+        for index in range(warp_count):
+            pixels = np.ascontiguousarray(rows[index::warp_count].T)
+            warped[index::warp_count] = (_interpolation(sources[index]) @ pixels).T
+        return warped.reshape(images.shape)
+
+    def _sources(self, count: int, height: int, width: int, generator: np.random.Generator) -> Array:
+        """Return where each pixel of a warped image comes from: (row, column), shape (count, 2, h, w)."""
+
+        def uniform(reach: float, *shape: int) -> Array:
+            return generator.uniform(-reach, reach, (count, *shape))
+
+        angle = np.deg2rad(uniform(self.rotation))
+        stretch = 1 + uniform(self.scale, 2)
+        slant = uniform(self.shear)
+        sine, cosine = np.sin(angle), np.cos(angle)
+        rotations = np.stack([np.stack([cosine, -sine], -1), np.stack([sine, cosine], -1)], -2)
+        rotations[:, 1] += slant[:, None] * rotations[:, 0]
+        maps = rotations * stretch[:, :, None]
+        middle = np.array([(height - 1) / 2, (width - 1) / 2])[:, None]
+        grid = np.indices((height, width)).reshape(2, -1) - middle
+        sources = maps @ grid + middle + uniform(self.shift, 2)[:, :, None]
+        sources = sources.reshape(count, 2, height, width)
+        if self.elastic:
+            noise = generator.standard_normal((count, 2, height, width))
+            smooth = gaussian_filter(noise, (0, 0, self.smoothness, self.smoothness), mode="wrap")
+            sources += smooth * (self.elastic / smooth.std())
+        return np.asarray(sources)
+
+
+def _interpolation(sources: Array) -> csr_array:
+    """Return the matrix that interpolates an image's pixels at `sources`, shape (2, height, width)."""
+    height, width = sources.shape[1:]
+    corners = np.floor(sources).astype(np.int32)
+    fractions = sources - corners
+    columns, weights = [], []
+    for down in (0, 1):
+        for right in (0, 1):
+            row, column = corners[0] + down, corners[1] + right
+            inside = (row >= 0) & (row < height) & (column >= 0) & (column < width)
+            weight = np.abs(1 - down - fractions[0]) * np.abs(1 - right - fractions[1])
+            columns.append(np.where(inside, row * width + column, 0).ravel())
+            weights.append(np.where(inside, weight, 0.0).ravel())
+    size = height * width
+    return csr_array(
+        (
+            np.stack(weights, -1).ravel().astype(np.float32),
+            np.stack(columns, -1).ravel(),
+            np.arange(0, 4 * size + 1, 4),
+        ),
+        shape=(size, size),
+    )

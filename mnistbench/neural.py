@@ -1,0 +1,327 @@
+"""A thin Keras classifier with scikit-learn's contract, for networks that train in seconds."""
+
+import importlib
+import importlib.metadata
+import os
+import random
+import sys
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin
+from sklearn.utils.multiclass import check_classification_targets
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from mnistbench.training import Distortion, Epochs, Progress, train
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+_BACKENDS = ("tensorflow", "torch", "jax")
+_PREDICTION_BATCH = 1_000
+
+
+def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
+    """Import Keras on a backend and return the module; later calls return the same one.
+
+    Keras picks its backend when it is first imported, and takes seconds to do it: a model's `build` calls
+    this so that no fit pays for it.
+
+    Args:
+        backend: "tensorflow", "torch" or "jax". None leaves the choice to KERAS_BACKEND and Keras's own
+            configuration file, whose default is TensorFlow.
+        threads: How many threads one operation may use. None leaves it to the library. JAX has no such
+            setting: it takes the cores that the process may run on.
+
+    Raises:
+        ValueError: There is no such backend.
+        ImportError: The backend, or Keras, is not installed.
+        RuntimeError: This process already runs Keras on another backend.
+    """
+    if backend is not None and backend not in _BACKENDS:
+        raise ValueError(f"backend is {backend!r}; expected one of {', '.join(_BACKENDS)}, or None")
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    if "keras" not in sys.modules and backend is not None:
+        os.environ["KERAS_BACKEND"] = backend
+    keras = importlib.import_module("keras")
+    running = keras.config.backend()
+    if backend is not None and running != backend:
+        raise RuntimeError(
+            f"Keras already runs on {running} in this process; start a new one for the backend {backend}"
+        )
+    if threads is not None:
+        _limit_threads(running, threads)
+    return keras
+
+
+def _limit_threads(backend: str, threads: int) -> None:
+    if backend == "torch":
+        importlib.import_module("torch").set_num_threads(threads)
+    elif backend == "tensorflow":
+        threading = importlib.import_module("tensorflow").config.threading
+        if threading.get_intra_op_parallelism_threads() != threads:
+            try:
+                threading.set_intra_op_parallelism_threads(threads)
+            except RuntimeError as error:
+                raise RuntimeError(
+                    f"TensorFlow has already started its threads; ask for {threads} before it first computes"
+                ) from error
+
+
+class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """A feed-forward network of Keras layers, trained with Adam and one cycle of the learning rate.
+
+    `mnistbench.training` says how it is trained.
+
+    A fitted classifier pickles as its configuration and weights. `hidden_layers` is left out, as it may come
+    from a file that another process cannot import: what is unpickled predicts, but cannot be fitted again.
+
+    Args:
+        hidden_layers: Makes the Keras layers between the input, of shape (height, width, 1), and the dense
+            layer of one logit a class that is put behind them. It imports Keras itself, when it is called.
+        image_shape: (height, width) of the images in the rows of X. None takes each row as an image one
+            pixel high.
+        min_side: Images lower or narrower than this are centred in so many zero pixels, for layers that need
+            the room.
+        epochs: How often each training image is seen.
+        min_steps: Fewest optimiser steps: a small training set is seen more than `epochs` times.
+        batch_size: Images a step, or all of them where there are fewer. Each epoch leaves out the images of
+            a last, smaller batch.
+        peak_rate: Adam's learning rate at its peak.
+        warm_up: The share of the steps before the peak.
+        momentum: Adam's beta_1.
+        weight_decay: Decoupled weight decay a step, times the learning rate (AdamW).
+        label_smoothing: The share of each target that is spread evenly over the classes.
+        average: Decay of the running average of the weights (their mean is what predicts), from 0 up to 1;
+            None predicts with the last step's weights.
+        distort: Distorts the training images afresh each epoch: called with float32 images, shape
+            (n, height, width), and a NumPy generator, it returns as many. None trains on them as they are.
+        precision: "float32"; "bfloat16" for layers that compute in it and keep float32 weights; "auto" for
+            bfloat16 where TensorFlow runs on a processor with matrix units for it (AMX).
+        seed: Of the weights, the shuffling and the distortion. The same seed gives the same weights, bit for
+            bit, on the same machine with the same number of threads. None draws one.
+        threads: See `load_keras`.
+        backend: See `load_keras`.
+
+    Attributes:
+        classes_: The labels, sorted, shape (k,).
+        engine_: The libraries that trained it, as "keras 3.15.1 (tensorflow 2.21.0)".
+        device_: "cpu", or the GPU's name.
+        on_progress: None, or a function that `fit` calls as on_progress(done, total, "epoch"), and in a
+            training of one or two epochs as on_progress(done, total, "step") ten times an epoch. It may call
+            `predict`, which then uses the weights so far.
+    """
+
+    on_progress: Progress | None = None
+
+    def __init__(
+        self,
+        hidden_layers: Callable[[], Sequence[Any]],
+        image_shape: tuple[int, int] | None = None,
+        *,
+        min_side: int = 1,
+        epochs: int = 1,
+        min_steps: int = 300,
+        batch_size: int = 128,
+        peak_rate: float = 0.01,
+        warm_up: float = 0.25,
+        momentum: float = 0.7,
+        weight_decay: float | None = None,
+        label_smoothing: float = 0.0,
+        average: float | None = None,
+        distort: Distortion | None = None,
+        precision: str = "auto",
+        seed: int | None = None,
+        threads: int | None = None,
+        backend: str | None = None,
+    ) -> None:
+        self.hidden_layers = hidden_layers
+        self.image_shape = image_shape
+        self.min_side = min_side
+        self.epochs = epochs
+        self.min_steps = min_steps
+        self.batch_size = batch_size
+        self.peak_rate = peak_rate
+        self.warm_up = warm_up
+        self.momentum = momentum
+        self.weight_decay = weight_decay
+        self.label_smoothing = label_smoothing
+        self.average = average
+        self.distort = distort
+        self.precision = precision
+        self.seed = seed
+        self.threads = threads
+        self.backend = backend
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train on images X, float, shape (n, height * width), with labels y, shape (n,).
+
+        Raises:
+            ValueError: X or y cannot be used, or a parameter is out of range.
+            ImportError, RuntimeError: See `load_keras`.
+        """
+        X, y = validate_data(self, X, y, dtype=np.float32)
+        check_classification_targets(y)
+        self.classes_, encoded = np.unique(y, return_inverse=True)
+        if len(self.classes_) < 2:
+            raise ValueError(f"{type(self).__name__} needs at least 2 classes; y holds 1 class")
+        if self.image_shape is not None and np.prod(self.image_shape) != X.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
+        keras = load_keras(self.backend, self.threads)
+        precision = self._chosen_precision(keras)
+        images, labels = self._images(X), encoded.astype(np.int32)
+        seeds = np.random.SeedSequence(self.seed)
+        epochs = Epochs(
+            images,
+            labels,
+            np.random.default_rng(seeds),
+            count=self.epochs,
+            min_steps=self.min_steps,
+            batch_size=self.batch_size,
+            distort=self.distort,
+        )
+        model = self._model(keras, images.shape[1:], precision, int(seeds.generate_state(1)[0]))
+        self._network = _Network(keras, model)
+        self.engine_ = _engine(keras, precision)
+        self.device_ = _device(keras)
+        train(
+            model,
+            epochs,
+            peak_rate=self.peak_rate,
+            warm_up=self.warm_up,
+            momentum=self.momentum,
+            weight_decay=self.weight_decay,
+            label_smoothing=self.label_smoothing,
+            average=self.average,
+            on_progress=self.on_progress,
+        )
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable label of each row of X, shape (n,)."""
+        return np.asarray(self.classes_[self._probabilities(X).argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the probability of each class, float64, shape (n, k), columns as in `classes_`."""
+        return self._probabilities(X)
+
+    def _probabilities(self, X: Any) -> Array:
+        check_is_fitted(self, "_network")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
+        logits = self._network.logits(self._images(X)).astype(np.float64)
+        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def _images(self, X: Array) -> Array:
+        """Return the rows of X as images, shape (n, height, width, 1), no side shorter than `min_side`."""
+        height, width = self.image_shape or (1, X.shape[1])
+        images = X.reshape(-1, height, width, 1)
+        missing = [max(0, self.min_side - side) for side in (height, width)]
+        if any(missing):
+            margins = [(gap // 2, gap - gap // 2) for gap in missing]
+            images = np.pad(images, [(0, 0), *margins, (0, 0)])
+        return images
+
+    def _model(self, keras: Any, shape: tuple[int, ...], precision: str, seed: int) -> Any:
+        """Return the untrained network, its weights drawn from the seed."""
+        policy, state = keras.config.dtype_policy(), random.getstate()
+        keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
+        random.seed(seed)  # Keras seeds each layer that has no seed of its own from Python's generator
+        try:
+            logits = keras.layers.Dense(len(self.classes_), dtype="float32", name="logits")
+            return keras.Sequential([keras.Input(shape), *self.hidden_layers(), logits])
+        finally:
+            keras.config.set_dtype_policy(policy)
+            random.setstate(state)
+
+    def _chosen_precision(self, keras: Any) -> str:
+        if self.precision not in ("auto", "float32", "bfloat16"):
+            raise ValueError(f"precision is {self.precision!r}; expected 'auto', 'float32' or 'bfloat16'")
+        if self.precision != "auto":
+            return self.precision
+        suits = keras.config.backend() == "tensorflow" and _device(keras) == "cpu" and _has_matrix_units()
+        return "bfloat16" if suits else "float32"
+
+    def __getstate__(self) -> dict[str, Any]:
+        state = dict(super().__getstate__())
+        state.pop("on_progress", None)
+        if "_network" in state:
+            state["hidden_layers"] = None
+        return state
+
+
+class _Network:
+    """A Keras model that pickles as its configuration and weights, which any of the backends can take up."""
+
+    def __init__(self, keras: Any, model: Any) -> None:
+        self._backend = keras.config.backend()
+        self._model = model
+        self._function: Callable[[Any], Any] | None = None
+
+    def logits(self, images: Array) -> Array:
+        """Return the logits, float32, shape (n, k), of images, float32, shape (n, height, width, 1)."""
+        if self._backend != "tensorflow":
+            logits = self._model.predict(images, batch_size=_PREDICTION_BATCH, verbose=0)
+            return np.asarray(logits, dtype=np.float32)
+        if self._function is None:
+            self._function = self._compiled(images.shape[1:])
+        starts = range(0, len(images), _PREDICTION_BATCH)
+        return np.concatenate(
+            [np.asarray(self._function(images[at : at + _PREDICTION_BATCH])) for at in starts]
+        )
+
+    def _compiled(self, shape: tuple[int, ...]) -> Callable[[Any], Any]:
+        tensorflow, model = importlib.import_module("tensorflow"), self._model
+        signature = [tensorflow.TensorSpec((None, *shape), "float32")]
+
+        @tensorflow.function(input_signature=signature, autograph=False)  # type: ignore[untyped-decorator]
+        def logits(images: Any) -> Any:
+            return model(images, training=False)
+
+        return logits  # type: ignore[no-any-return]
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {
+            "config": self._model.to_json(),
+            "weights": self._model.get_weights(),
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        keras = load_keras()
+        model = keras.models.model_from_json(state["config"])
+        model.set_weights(state["weights"])
+        self.__init__(keras, model)  # type: ignore[misc]
+
+
+def _engine(keras: Any, precision: str) -> str:
+    """Return the libraries and their versions, and the precision unless it is the usual one."""
+    backend = keras.config.backend()
+    parts = [f"{backend} {importlib.metadata.version(backend)}"]
+    if precision != "float32":
+        parts.append(precision)
+    return f"keras {keras.version()} ({', '.join(parts)})"
+
+
+def _device(keras: Any) -> str:
+    """Return the name of the GPU that the backend computes on, or "cpu"."""
+    backend = keras.config.backend()
+    library = importlib.import_module(backend)
+    if backend == "torch":
+        return str(library.cuda.get_device_name()) if library.cuda.is_available() else "cpu"
+    if backend == "jax":
+        device = library.devices()[0]
+        return "cpu" if device.platform == "cpu" else str(device.device_kind)
+    gpus = library.config.list_physical_devices("GPU")
+    if not gpus:
+        return "cpu"
+    details = library.config.experimental.get_device_details(gpus[0])
+    return str(details.get("device_name", gpus[0].name))
+
+
+def _has_matrix_units() -> bool:
+    """Say whether Linux reports a processor with AMX units for bfloat16 (Intel, from Sapphire Rapids on)."""
+    try:
+        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return False

@@ -1,0 +1,212 @@
+"""How networks are trained: the epochs, the cycle of the learning rate, and the loop for each Keras backend.
+
+The images stay in memory, and are shuffled and distorted once an epoch. The learning rate climbs along a
+cosine from a 25th of its peak to the peak, and falls along a cosine to zero: L. N. Smith and N. Topin,
+"Super-convergence", arXiv:1708.07120, in the form that fastai made common. The optimiser is Adam
+(D. P. Kingma and J. Ba, arXiv:1412.6980) with decoupled weight decay (I. Loshchilov and F. Hutter,
+arXiv:1711.05101).
+"""
+
+import importlib
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+Array = np.ndarray[Any, np.dtype[Any]]
+Distortion = Callable[[Array, np.random.Generator], Array]
+Loss = Callable[[Any, Any], Any]
+Progress = Callable[[int, int, str], None]
+
+_REPORTS_PER_EPOCH = 10
+# For a training of a few hundred steps: Keras's 0.999 would remember the first of them to the end.
+_SQUARED_GRADIENT_DECAY = 0.99
+
+
+def train(
+    model: Any,
+    epochs: "Epochs",
+    *,
+    peak_rate: float,
+    warm_up: float,
+    momentum: float,
+    weight_decay: float | None,
+    label_smoothing: float,
+    average: float | None,
+    on_progress: Progress | None,
+) -> None:
+    """Train a Keras model, whose outputs are logits, on all the epochs.
+
+    On TensorFlow one compiled function makes a whole step, which costs less than Keras's own `fit`; the other
+    backends use that. The arguments are those of `mnistbench.neural.NeuralClassifier`.
+    """
+    keras = importlib.import_module("keras")
+    optimizer = keras.optimizers.Adam(
+        _one_cycle(keras, peak_rate, warm_up, epochs.step_count),
+        beta_1=momentum,
+        beta_2=_SQUARED_GRADIENT_DECAY,
+        weight_decay=weight_decay,
+        use_ema=average is not None,
+        ema_momentum=average or 0.0,
+    )
+    loss = _loss(keras, epochs.class_count, label_smoothing)
+    loop = _train_compiled if keras.config.backend() == "tensorflow" else _train_with_keras
+    loop(keras, model, optimizer, epochs, loss, on_progress)
+
+
+class Epochs:
+    """The batches of a whole training, an epoch at a time.
+
+    Args:
+        images: float32, shape (n, height, width, 1).
+        labels: int32, shape (n,), from 0 to k - 1.
+        generator: Decides the order and the distortions.
+        count: How often each image is seen; more often where that makes fewer than `min_steps` batches.
+        min_steps: Fewest batches of the whole training.
+        batch_size: Images a batch, or all of them where there are fewer.
+        distort: Makes the images of an epoch from the training images, or None.
+    """
+
+    def __init__(
+        self,
+        images: Array,
+        labels: Array,
+        generator: np.random.Generator,
+        *,
+        count: int,
+        min_steps: int,
+        batch_size: int,
+        distort: Distortion | None,
+    ) -> None:
+        self._images = images
+        self._labels = labels
+        self._generator = generator
+        self._distort = distort
+        self.class_count = int(labels.max()) + 1
+        self.batch_size = min(batch_size, len(images))
+        self.steps_per_epoch = len(images) // self.batch_size
+        self.count = max(count, -(-min_steps // self.steps_per_epoch))
+        self.step_count = self.count * self.steps_per_epoch
+
+    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+        """Yield each epoch's images and labels in the order of training, whole batches only."""
+        for _ in range(self.count):
+            order = self._generator.permutation(len(self._images))[: self.steps_per_epoch * self.batch_size]
+            images = self._images[order]
+            if self._distort is not None:
+                images = self._distort(images[..., 0], self._generator)[..., None]
+            yield images, self._labels[order]
+
+    def report(self, step: int, on_progress: Progress | None) -> None:
+        """Tell how far the training has come after so many steps, where that is worth telling."""
+        if on_progress is None:
+            return
+        if self.count > 2:
+            if step % self.steps_per_epoch == 0:
+                on_progress(step // self.steps_per_epoch, self.count, "epoch")
+        elif step % max(1, self.steps_per_epoch // _REPORTS_PER_EPOCH) == 0 or step == self.step_count:
+            on_progress(step, self.step_count, "step")
+
+
+def _train_compiled(
+    keras: Any,
+    model: Any,
+    optimizer: Any,
+    epochs: Epochs,
+    loss: Loss,
+    on_progress: Progress | None,
+) -> None:
+    """Train with TensorFlow: each call of one compiled function makes a whole step."""
+    tensorflow = importlib.import_module("tensorflow")
+    variables, size = model.trainable_variables, epochs.batch_size
+    optimizer.build(variables)
+
+    @tensorflow.function(autograph=False)  # type: ignore[untyped-decorator]
+    def step(images: Any, labels: Any, start: Any) -> None:
+        batch = tensorflow.ensure_shape(images[start : start + size], (size, *images.shape[1:]))
+        with tensorflow.GradientTape() as tape:
+            logits = model(batch, training=True)
+            cost = keras.ops.mean(loss(labels[start : start + size], logits)) + sum(model.losses)
+        optimizer.apply(tape.gradient(cost, variables), variables)
+
+    done = 0
+    for images, labels in epochs:
+        in_memory = tensorflow.constant(images), tensorflow.constant(labels)
+        for start in range(0, len(images), size):
+            step(*in_memory, tensorflow.constant(start))
+            done += 1
+            epochs.report(done, on_progress)
+    optimizer.finalize_variable_values(variables)
+
+
+def _train_with_keras(
+    keras: Any,
+    model: Any,
+    optimizer: Any,
+    epochs: Epochs,
+    loss: Loss,
+    on_progress: Progress | None,
+) -> None:
+    """Train with Keras's own `fit`, on any backend."""
+    size = epochs.batch_size
+
+    class Batches(keras.utils.PyDataset):  # type: ignore[misc]
+        """The batches of the epoch that is being trained."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self._epochs = iter(epochs)
+            self._images, self._labels = next(self._epochs)
+
+        def __len__(self) -> int:
+            return epochs.steps_per_epoch
+
+        def __getitem__(self, index: int) -> tuple[Array, Array]:
+            chosen = slice(index * size, (index + 1) * size)
+            return self._images[chosen], self._labels[chosen]
+
+        def on_epoch_end(self) -> None:
+            self._images, self._labels = next(self._epochs, (self._images, self._labels))
+
+    class Report(keras.callbacks.Callback):  # type: ignore[misc]
+        """Counts the steps."""
+
+        done = 0
+
+        def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
+            self.done += 1
+            epochs.report(self.done, on_progress)
+
+    model.compile(optimizer=optimizer, loss=loss)
+    model.fit(Batches(), epochs=epochs.count, shuffle=False, verbose=0, callbacks=[Report()])
+
+
+def _loss(keras: Any, class_count: int, label_smoothing: float) -> Loss:
+    """Return the function of (labels, logits) that gives each image's cross-entropy."""
+
+    def loss(labels: Any, logits: Any) -> Any:
+        targets = keras.ops.one_hot(keras.ops.cast(labels, "int32"), class_count, dtype="float32")
+        return keras.losses.categorical_crossentropy(
+            targets, logits, from_logits=True, label_smoothing=label_smoothing
+        )
+
+    return loss
+
+
+def _one_cycle(keras: Any, peak: float, warm_up: float, step_count: int) -> Any:
+    """Return a Keras schedule: cosine from peak / 25 up to peak at the share `warm_up`, then down to zero."""
+
+    class OneCycle(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+        """The learning rate as a function of the steps done."""
+
+        def __call__(self, step: Any) -> Any:
+            ops = keras.ops
+            share = (ops.cast(step, "float32") + 0.5) / step_count
+            climb = (1 - ops.cos(np.pi * share / max(warm_up, 1e-6))) / 2
+            descent = (1 + ops.cos(np.pi * (share - warm_up) / (1 - warm_up))) / 2
+            return peak * ops.where(share < warm_up, 1 / 25 + (1 - 1 / 25) * climb, descent)
+
+        def get_config(self) -> dict[str, Any]:
+            return {"peak": peak, "warm_up": warm_up, "step_count": step_count}
+
+    return OneCycle()
