@@ -9,6 +9,7 @@ import dataclasses
 import functools
 import hashlib
 import io
+import itertools
 import json
 import os
 import types
@@ -17,13 +18,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import IO, TYPE_CHECKING, Any, TypeVar
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.metrics import Quality
-from mnistbench.registry import unknown
+from mnistbench.registry import plain_value, unknown
 
 if TYPE_CHECKING:
     import numpy as np
@@ -269,8 +270,11 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
     """Rebuild a dataclass from plain JSON values; keys it does not know (a newer version's) are left out.
 
     Raises:
-        TypeError: A field without a default is missing.
+        TypeError: A field without a default is missing, or a value is of another type than its field.
+        ValueError: A value is none of its field's choices.
     """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected a {kind.__name__}, got {values!r:.50}")
     hints = _field_types(typing.cast(Any, kind))
     known = {
         f.name: _decoded(hints[f.name], values[f.name])
@@ -286,20 +290,23 @@ def _field_types(kind: type) -> dict[str, Any]:
 
 
 def _decoded(hint: Any, value: Any) -> Any:
-    if value is None:
-        return None
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if origin in (types.UnionType, typing.Union):
-        chosen = [a for a in arguments if dataclasses.is_dataclass(a)]
-        return _decoded(chosen[0], value) if chosen else value
+    if hint == Mapping[str, ParameterValue] and isinstance(value, dict):
+        return {name: plain_value(item) for name, item in value.items()}
+    if origin in (types.UnionType, typing.Union):  # of one type and None
+        return None if value is None else _decoded(arguments[0], value)
     if dataclasses.is_dataclass(hint):
         return from_json(typing.cast(Any, hint), value)
-    if origin is tuple:
+    if origin is tuple and isinstance(value, list | tuple):
         return tuple(_decoded(arguments[0], item) for item in value)
+    if origin is dict and isinstance(value, dict):
+        return {name: _decoded(arguments[1], item) for name, item in value.items()}
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint(value)
-    if hint == Mapping[str, ParameterValue]:
-        return {name: tuple(v) if isinstance(v, list) else v for name, v in value.items()}
+    if hint is float and type(value) is int:
+        return float(value)
+    if type(value) is not hint:
+        raise TypeError(f"expected {hint}, got {value!r:.50}")
     return value
 
 
@@ -321,18 +328,22 @@ def decode_predictions(packed: bytes) -> Predictions:
     Raises:
         ValueError: The bytes are no such file.
     """
-    import zipfile
-
     import numpy as np
 
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            return Predictions(
-                labels=arrays["labels"],
-                probabilities=arrays.get("probabilities"),
-            )
-    except (OSError, KeyError, zipfile.BadZipFile, EOFError) as error:
+            labels, probabilities = arrays["labels"], arrays.get("probabilities")
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
         raise ValueError(f"not a file of predictions: {error}") from error
+    if labels.ndim != 1 or labels.dtype != np.int64:
+        raise ValueError(f"not a file of predictions: its labels are {labels.dtype}, {labels.shape}")
+    if probabilities is not None and (
+        probabilities.ndim != 2 or len(probabilities) != len(labels) or probabilities.dtype != np.float32
+    ):
+        raise ValueError(
+            f"not a file of predictions: its probabilities are {probabilities.dtype}, {probabilities.shape}"
+        )
+    return Predictions(labels, probabilities)
 
 
 def predictions_digest(predictions: Predictions) -> str:
@@ -351,14 +362,19 @@ class RunFolder:
 
     @classmethod
     def create(cls, results: Path, info: RunInfo) -> "RunFolder":
-        """Make the folder `results/<name>` and write its plan.
+        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, and write its plan.
 
         Raises:
             MnistbenchError: The folder cannot be made or written.
         """
         folder = cls(results / info.name)
         try:
-            folder.path.mkdir(parents=True)
+            results.mkdir(parents=True, exist_ok=True)
+            for name in itertools.chain([info.name], (f"{info.name}-{n}" for n in itertools.count(2))):
+                info, folder = dataclasses.replace(info, name=name), cls(results / name)
+                with contextlib.suppress(FileExistsError):  # another run began within the same second
+                    folder.path.mkdir()
+                    break
             (folder.path / "predictions").mkdir()
             (folder.path / "logs").mkdir()
             folder.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
@@ -382,10 +398,12 @@ class RunFolder:
         """
         path = self.path / "run.json"
         try:
-            values = json.loads(path.read_text(encoding="utf-8"))
-            schema = values["schema_version"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise MnistbenchError(f"{path} cannot be read: {error}") from error
+            values = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+        schema = values.get("schema_version") if isinstance(values, dict) else None
+        if type(schema) is not int:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: it has no schema_version.")
         if schema != SCHEMA_VERSION:
             raise MnistbenchError(
                 f"{path} has schema version {schema}; this mnistbench reads version {SCHEMA_VERSION}. "
@@ -393,7 +411,7 @@ class RunFolder:
             )
         try:
             return from_json(RunInfo, values)
-        except (TypeError, ValueError, KeyError, AttributeError) as error:
+        except (TypeError, ValueError) as error:
             raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: {error}") from error
 
     def records(self) -> list[Record]:
@@ -403,16 +421,22 @@ class RunFolder:
             MnistbenchError: A line other than the last is damaged.
         """
         path = self.path / "records.jsonl"
-        if not path.exists():
+        try:
+            *lines, rest = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
             return []
-        *lines, rest = path.read_bytes().split(b"\n")
+        except OSError as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
         del rest  # empty after a whole line, else the torn end of a write that never finished
         found: dict[str, Record] = {}
         for number, line in enumerate(lines, start=1):
             try:
                 record = from_json(Record, json.loads(line))
-            except (ValueError, TypeError, KeyError, AttributeError) as error:
-                raise MnistbenchError(f"{path}, line {number}, is damaged: {error}") from error
+            except (ValueError, TypeError, RecursionError) as error:
+                raise MnistbenchError(
+                    f"{path}, line {number}, is damaged: {error}. Take that line out, and "
+                    f"`mnistbench run --resume {self.name}` runs its trial again."
+                ) from error
             found[record.trial.id] = record
         return list(found.values())
 
@@ -434,14 +458,14 @@ class RunFolder:
     def sessions(self) -> list[dict[str, Any]]:
         """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
         try:
-            lines = (self.path / "sessions.jsonl").read_text(encoding="utf-8").splitlines()
+            lines = (self.path / "sessions.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
             return []
         found = []
         for line in lines:
-            with contextlib.suppress(ValueError):
+            with contextlib.suppress(ValueError, RecursionError):
                 found.append(json.loads(line))
-        return found
+        return [session for session in found if isinstance(session, dict)]
 
     def predictions(self, trial_id: str) -> Predictions:
         """Read the stored predictions of one trial.
@@ -467,58 +491,99 @@ class RunFolder:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(path)
-        except OSError:
+        except BaseException:
             partial.unlink(missing_ok=True)
             raise
+        _sync_folder(path.parent)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while trials are added to it.
+        """Hold the folder while trials are added to it, and clear away what a killed run left half-written.
 
         Raises:
-            MnistbenchError: Another process is adding trials to it.
+            MnistbenchError: Another process is adding trials to it, or it cannot be written.
         """
-        with (self.path / ".lock").open("w") as file:
+        with contextlib.ExitStack() as stack:
             try:
-                import fcntl
-            except ImportError:  # Windows: no advisory lock of this kind
-                yield
-                return
-            try:
-                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except OSError as error:
+                file = stack.enter_context((self.path / ".lock").open("w"))
+                _lock(file)
+                for partial in (
+                    *self.path.glob("logs/.*.partial"),
+                    *self.path.glob("predictions/.*.partial"),
+                ):
+                    partial.unlink(missing_ok=True)
+            except BlockingIOError as error:
                 raise MnistbenchError(
                     f"{self.path} is in use by another mnistbench; wait for it to end, or start a new run."
+                ) from error
+            except OSError as error:
+                raise MnistbenchError(
+                    f"the run folder {self.path} cannot be written: {_said(error)}."
                 ) from error
             yield
 
     def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
         line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
-        with (self.path / name).open("ab+") as file:
-            size = file.seek(0, os.SEEK_END)
-            file.seek(max(0, size - 1))
-            if size and file.read(1) != b"\n":
-                file.truncate(_end_of_last_line(self.path / name))
-            written = file.seek(0, os.SEEK_END)
+        with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again when closed
+            file.seek(0)
+            end = file.readall().rfind(b"\n") + 1
+            file.truncate(end)  # cuts off the torn end of a write that never finished
             try:
-                file.write(line)
-                file.flush()
+                rest = line
+                while rest:
+                    rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except OSError:
-                file.truncate(written)
+            except BaseException:
+                file.truncate(end)
                 raise
+        _sync_folder(self.path)
 
 
-def _end_of_last_line(path: Path) -> int:
-    return path.read_bytes().rfind(b"\n") + 1
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a file's new name outlives a loss of power too."""
+    with contextlib.suppress(OSError):  # some systems and network disks cannot sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed, where the system and the disk can; BlockingIOError if it is taken."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory lock of this kind
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network disk without locks
+        return
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def find_runs(results: Path) -> list[RunFolder]:
-    """Return the runs in a results folder, oldest first by the time of their plan."""
-    return [
-        RunFolder(path.parent)
-        for path in sorted(results.glob("*/run.json"), key=lambda p: (p.stat().st_mtime_ns, p))
-    ]
+    """Return the runs in a results folder, oldest first by the time of their plan.
+
+    The file's own time only parts runs that were planned within one second: a copy or a checkout changes it.
+    """
+    found = []
+    for path in results.glob("*/run.json"):
+        with contextlib.suppress(FileNotFoundError):  # removed just now
+            found.append((_created_at(path), path.stat().st_mtime_ns, path))
+    return [RunFolder(path.parent) for _, _, path in sorted(found)]
+
+
+def _created_at(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["created_at"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""  # whoever reads that run is told what is wrong with it
 
 
 def find_run(results: Path, name: str | None) -> RunFolder:
