@@ -1,0 +1,89 @@
+"""Numbers as the report shows them: three digits that matter, the unit in the heading, nothing invented."""
+
+import math
+import unicodedata
+
+MISSING = "—"
+"""What stands where there is no value."""
+
+
+def visible(text: str) -> str:
+    r"""Show control and formatting characters as escapes, so that they cannot act: ESC becomes \x1b.
+
+    Covers Unicode's "other" and line-separator categories: terminal codes, bidirectional overrides,
+    zero-width characters, lone surrogates.
+    """
+    return "".join(_visible_character(c) for c in text)
+
+
+def _visible_character(character: str) -> str:
+    category = unicodedata.category(character)
+    if category[0] != "C" and category not in ("Zl", "Zp"):
+        return character
+    code = ord(character)
+    if code < 0x100:
+        return f"\\x{code:02x}"
+    return f"\\u{code:04x}" if code < 0x10000 else f"\\U{code:08x}"
+
+
+def three_digits(value: float | None) -> str:
+    """Write a number with three significant digits, thousands separated, never with an exponent."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    if value == 0:
+        return "0"
+    decimals = 2 - math.floor(math.log10(abs(value)))
+    rounded = round(value, decimals)
+    if abs(rounded) >= 10 ** (3 - decimals):  # 9.996 rounds up to 10.00, which has a digit too many
+        decimals -= 1
+    return f"{rounded:,.{min(max(decimals, 0), 6)}f}"
+
+
+def count(value: float | None) -> str:
+    """Write a count; a mean of counts that is no whole number keeps one decimal."""
+    if value is None or not math.isfinite(value):
+        return MISSING
+    return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
+
+
+def percent(share: float | None, images: int) -> str:
+    """Write a share as a percentage, without its sign, with as many decimals as one image in `images` moves.
+
+    With 10,000 images that is two decimals, with 360 one.
+    """
+    if share is None or not math.isfinite(share):
+        return MISSING
+    return f"{100 * share:.{percent_decimals(images)}f}"
+
+
+def percent_decimals(images: int) -> int:
+    """Return the decimals that a percentage of so many images deserves, from 1 to 4."""
+    return min(max(math.ceil(math.log10(max(images, 1))) - 2, 1), 4)
+
+
+def interval(low: float | None, high: float | None, images: int) -> str:
+    """Write an interval of shares in per cent, which no line break can part: "98.10 to 98.60"."""
+    if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
+        return MISSING
+    return f"{percent(low, images)} to {percent(high, images)}".replace(" ", "\N{NO-BREAK SPACE}")
+
+
+def megabytes(size_bytes: float | None) -> str:
+    """Write a size in MB of 10**6 bytes."""
+    return three_digits(None if size_bytes is None else size_bytes / 1e6)
+
+
+def duration(seconds: float) -> str:
+    """Write a time with its unit, as a sentence needs it: "14.2 s", "3 min 20 s", "2 h 5 min"."""
+    if seconds < 100:
+        return f"{three_digits(seconds)} s"
+    minutes, rest = divmod(round(seconds), 60)
+    if minutes < 60:
+        return f"{minutes} min {rest} s" if rest else f"{minutes} min"
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours} h {minutes} min" if minutes else f"{hours} h"
+
+
+def plural(number: int, noun: str) -> str:
+    """Write a count with its noun: "1 trial", "6 trials"."""
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,0 +1,61 @@
+"""The result of a run in a sentence or two, written from the data."""
+
+from collections.abc import Sequence
+
+from mnistbench.records import RunInfo
+from mnistbench.report.configurations import Configuration, status_counts
+from mnistbench.report.formats import count, duration, percent, plural, three_digits
+
+
+def headline(info: RunInfo, rows: Sequence[Configuration]) -> str:
+    """Say who won, by how much, and at what cost.
+
+    Args:
+        info: The run's plan.
+        rows: Its configurations, best first.
+    """
+    good = [row for row in rows if row.accuracy is not None]
+    if not good:
+        if not any(row.records for row in rows):
+            return "No trial has ended yet."
+        return f"No trial was successful: {status_counts(rows)}."
+    best, *others = good
+    sentence = f"{best.label} is best: {_errors(best)} in {best.test_count:,} {images_of(info)}"
+    sentence += f" ({percent(best.accuracy, best.test_count)} % right){_cost(best)}"
+    if others:
+        sentence += f"; {_runner_up(best, others[0])}"
+    fastest = min(good, key=lambda row: row.fit_seconds or 0.0)
+    if len(good) > 2 and fastest not in good[:2] and fastest.fit_seconds is not None:
+        sentence += (
+            f". Fastest to train is {fastest.label}: {duration(fastest.fit_seconds)}, {_errors(fastest)}"
+        )
+    return sentence + "."
+
+
+def images_of(info: RunInfo) -> str:
+    """Name the images that a run is judged by: "test images" or "validation images"."""
+    return "validation images" if is_validation(info) else "test images"
+
+
+def is_validation(info: RunInfo) -> bool:
+    """Whether a run is judged by held-out training images in place of the test images."""
+    return any(trial.split == "validation" for trial in info.trials)
+
+
+def _errors(row: Configuration) -> str:
+    errors = row.error_count or 0.0
+    noun = "error" if errors == 1 else "errors"
+    seeds = f" on average over {plural(len(row.by_seed), 'seed')}" if len(row.by_seed) > 1 else ""
+    return f"{count(errors)} {noun}{seeds}"
+
+
+def _cost(row: Configuration) -> str:
+    return "" if row.fit_seconds is None else f" after {duration(row.fit_seconds)} of training"
+
+
+def _runner_up(best: Configuration, second: Configuration) -> str:
+    least, more = best.error_count or 0.0, second.error_count or 0.0
+    if more == least:
+        return f"{second.label} makes as many{_cost(second)}"
+    times = f" ({three_digits(more / least)} times as many)" if least else ""
+    return f"{second.label} comes next with {count(more)}{times}{_cost(second)}"

@@ -1,0 +1,110 @@
+"""Markdown that reads well rendered and as plain text, and that no name of a model or data set can break.
+
+Templates are safe by default: whatever they print is escaped unless it is a `Markdown` made here.
+"""
+
+import re
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+from urllib.parse import quote
+
+import jinja2
+
+from mnistbench.report.formats import visible
+from mnistbench.report.tables import Table
+
+# What can start a construct of CommonMark, GitHub's extensions (tables, strikethrough, formulas) or HTML;
+# an underscore within a word, as names have it, starts nothing.
+_SPECIAL = re.compile(r"[\\`*\[\]<>|~$]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])|:(?=[\w+-]+:)")
+# What can start a heading, a list or a rule when a line begins with it.
+_LEADING = re.compile(r"^(\d*)([#+=.)-])(?=[\s#=-]|$)")
+
+
+class Markdown(str):
+    """Text that is Markdown already and is not escaped again."""
+
+    __slots__ = ()
+
+
+def escape(text: object) -> str:
+    """Return text that shows as itself wherever Markdown is read, on one line, as it would in a terminal."""
+    if isinstance(text, Markdown):
+        return text
+    return _LEADING.sub(r"\1\\\2", _SPECIAL.sub(r"\\\g<0>", visible(_on_one_line(text))))
+
+
+def code(text: object) -> Markdown:
+    """Return text as inline code, with a fence longer than any it holds."""
+    shown = visible(_on_one_line(text)).strip()
+    fence = "`" * (_longest_run(shown) + 1)
+    padding = " " if shown[:1] == "`" or shown[-1:] == "`" else ""
+    return Markdown(f"{fence}{padding}{shown}{padding}{fence}") if shown else Markdown("")
+
+
+def block(text: str, language: str = "text") -> Markdown:
+    """Return text as a fenced block; of a line that was written over (carriage return) the last state."""
+    lines = [visible(line.rstrip().rpartition("\r")[2].replace("\t", "    ")) for line in text.split("\n")]
+    shown = "\n".join(lines).rstrip()
+    fence = "`" * max(3, _longest_run(shown) + 1)
+    return Markdown(f"{fence}{language}\n{shown}\n{fence}")
+
+
+def _on_one_line(text: object) -> str:
+    return re.sub(r"[ \t\r\n\f\v]+", " ", str(text))
+
+
+def _longest_run(text: str) -> int:
+    return max((len(run) for run in re.findall("`+", text)), default=0)
+
+
+def image(description: str, address: str) -> Markdown:
+    """Return an image with its description."""
+    return Markdown(f"![{escape(description)}]({quote(address)})")
+
+
+def link(text: str, address: str) -> Markdown:
+    """Return a link."""
+    return Markdown(f"[{escape(text)}]({quote(address)})")
+
+
+def table(shown: Table) -> Markdown:
+    """Return a table of GitHub's kind, its columns padded so that it is aligned as plain text too."""
+    heads = [escape(column.heading) for column in shown.columns]
+    rows = [
+        [escape(column.show(value)) for column, value in zip(shown.columns, row, strict=True)]
+        for row in shown.frame[[column.name for column in shown.columns]].itertuples(index=False, name=None)
+    ]
+    right = [column.right for column in shown.columns]
+    widths = [max(3, *(len(line[i]) for line in [heads, *rows])) for i in range(len(heads))]
+    rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
+    return Markdown("\n".join(_line(cells, widths, right) for cells in [heads, rule, *rows]))
+
+
+def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
+    padded = (
+        cell.rjust(width) if r else cell.ljust(width)
+        for cell, width, r in zip(cells, widths, right, strict=True)
+    )
+    return "| " + " | ".join(padded) + " |"
+
+
+def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Callable[..., object]]) -> str:
+    """Fill one of this package's templates.
+
+    Args:
+        template: Its file name.
+        values: What it shows.
+        functions: What it calls, beside `code`, `block`, `image`, `link` and `table`.
+    """
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("mnistbench.report"),
+        autoescape=False,  # noqa: S701 - that is HTML's; `finalize` escapes every value for Markdown
+        finalize=escape,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        keep_trailing_newline=True,
+    )
+    environment.globals.update(code=code, block=block, image=image, link=link, table=table, **functions)
+    text = environment.get_template(template).render(values)
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"

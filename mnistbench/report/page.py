@@ -1,0 +1,253 @@
+"""Writes the report of one run: the page, its figures and its tables."""
+
+import os
+import re
+import shlex
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mnistbench.environment import Environment
+from mnistbench.errors import MnistbenchError
+from mnistbench.records import Record, RunFolder, RunInfo, Status, find_runs
+from mnistbench.report import figures, tables
+from mnistbench.report.configurations import (
+    NOT_RUN,
+    STATUS_NAMES,
+    Configuration,
+    configurations,
+    status_counts,
+)
+from mnistbench.report.evidence import Evidence, Labels, evidence, true_labels
+from mnistbench.report.formats import plural
+from mnistbench.report.headline import headline, images_of, is_validation
+from mnistbench.report.markdown import Markdown, escape, image, render, table
+
+DETAILED_ROWS = 24
+"""Configurations, from the best, that get figures of their own."""
+
+DETAILED_FAILURES = 20
+_LOG_LINES = 15
+_LINE_LENGTH = 300
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the report says of one configuration.
+
+    Attributes:
+        row: The configuration.
+        summary: The first line of its model file's docstring.
+        confusion: The name of its figure; None where its predictions are not at hand.
+        pairs: Its most confused classes.
+    """
+
+    row: Configuration
+    summary: str
+    confusion: str | None
+    pairs: tables.Table | None
+
+
+def write(folder: RunFolder, results: Path | None) -> Path:
+    """Write the report of one run; see `mnistbench.report.write_report`."""
+    info, records = folder.info(), folder.records()
+    rows = configurations(info, records)
+    truth = true_labels(folder)
+    evidences = {} if truth is None else _evidences(folder, rows, truth, info.dataset.classes)
+    drawn, sections = _drawn(info, rows, evidences)
+    shown = {
+        "results": tables.results(rows),
+        "timings": tables.timings(rows),
+        "models": tables.models(rows, info),
+    }
+    frames = {
+        **{name: table.frame for name, table in shown.items()},
+        "trials": tables.trials(rows),
+        "confused_pairs": tables.confused_pairs(rows, evidences, info.dataset.classes),
+        "classes": tables.class_results(rows, evidences, info.dataset.classes),
+    }
+    values = {**_values(folder, info, records, rows, sections), **shown, "drawn": set(drawn)}
+    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
+    split = "validation" if is_validation(info) else "test"
+    try:
+        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in drawn.items()})
+        _write_all(
+            folder, "tables", {f"{stem}.csv": tables.csv(f, name, split) for stem, f in frames.items()}
+        )
+        folder.write("report.md", _page(values, "").encode())
+        if results is not None and _is_newest(folder, results):
+            prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
+            RunFolder(results).write("report.md", _page(values, prefix).encode())
+    except OSError as error:
+        raise MnistbenchError(
+            f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
+            f"`mnistbench report {info.name}` writes it once there is room."
+        ) from error
+    return folder.path / "report.md"
+
+
+def _evidences(
+    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int]
+) -> dict[str, Evidence]:
+    found = {row.label: evidence(folder, row, truth, classes) for row in rows}
+    return {label: each for label, each in found.items() if each is not None}
+
+
+def _is_newest(folder: RunFolder, results: Path) -> bool:
+    runs = find_runs(results)
+    return bool(runs) and runs[-1].path.resolve() == folder.path.resolve()
+
+
+def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None:
+    """Write generated files into a folder of the run, and take away those of an earlier report."""
+    place = folder.path / kind
+    place.mkdir(exist_ok=True)
+    for name, content in files.items():
+        folder.write(f"{kind}/{name}", content)
+    for old in place.iterdir():
+        if old.name not in files and old.suffix in (".svg", ".csv"):
+            old.unlink()
+
+
+def _drawn(
+    info: RunInfo, rows: Sequence[Configuration], evidences: Mapping[str, Evidence]
+) -> tuple[dict[str, bytes], list[Section]]:
+    classes = info.dataset.classes
+    drawn = {}
+    points = [point for row in rows if (point := _point(row)) is not None]
+    if points:
+        drawn["accuracy-fit"] = figures.accuracy_against_time(points, max(row.test_count for row in rows))
+    summaries = {model.name: model.summary for model in info.models}
+    sections = []
+    names: set[str] = set()
+    for row in [row for row in rows if row.accuracy is not None][:DETAILED_ROWS]:
+        name, pairs = None, None
+        if row.label in evidences:
+            name = f"confusion-{_file_stem(row.label, names)}"
+            drawn[name] = figures.confusion(evidences[row.label].confusion, classes, row.label)
+            pairs = tables.most_confused_table(row, evidences[row.label], classes)
+        sections.append(Section(row, summaries.get(row.model, ""), name, pairs))
+    return drawn, sections
+
+
+def _point(row: Configuration) -> figures.Point | None:
+    accuracy = tables.estimate(row)
+    if accuracy is None or not row.fit_seconds:
+        return None
+    return figures.Point(row.label, row.fit_seconds, accuracy.mean, accuracy.sampling, row.accuracies)
+
+
+def _file_stem(label: str, taken: set[str]) -> str:
+    """Turn a label into a file name that is safe everywhere and, letter case apart, not taken yet."""
+    plain = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.")[:60] or "model"
+    stem, number = plain, 1
+    while stem in taken:
+        number += 1
+        stem = f"{plain}-{number}"
+    taken.add(stem)
+    return stem
+
+
+def _values(
+    folder: RunFolder,
+    info: RunInfo,
+    records: Sequence[Record],
+    rows: Sequence[Configuration],
+    sections: Sequence[Section],
+) -> dict[str, Any]:
+    failed = [(row, r) for row in rows for r in row.records if r.status is not Status.OK]
+    good = [row for row in rows if row.accuracy is not None]
+    return {
+        "info": info,
+        "title": _title(info),
+        "date": info.created_at[:10],
+        "notice": _notice(info),
+        "headline": headline(info, rows),
+        "images": images_of(info),
+        "is_validation": is_validation(info),
+        "evaluated": max((row.test_count for row in rows), default=0),
+        "trial_count": plural(sum(len(row.trials) for row in rows), "trial"),
+        "status_counts": status_counts(rows),
+        "waiting": sum(len(row.trials) for row in rows) - len(records),
+        "several_seeds": any(len(row.by_seed) > 1 for row in rows),
+        "several_timings": any(len(row.measurements) > 1 for row in rows),
+        "beside": any(r.beside for r in records),
+        "failures": tables.failures(rows),
+        "sections": sections,
+        "undetailed": len(good) - len(sections),
+        "unexplained": [s.row.label for s in sections if s.confusion is None],
+        "failed": [
+            {
+                "row": row,
+                "record": r,
+                "status": STATUS_NAMES[r.status],
+                "traceback": _tail(r.failure.traceback) if r.failure else "",
+                "log": _tail(folder.log(r.trial.id)),
+                "again": f"mnistbench run --trial {shlex.quote(f'{info.name}/{r.trial.id}')}",
+            }
+            for row, r in failed[:DETAILED_FAILURES]
+        ],
+        "unlisted_failures": max(len(failed) - DETAILED_FAILURES, 0),
+        "warned": [(row.label, w) for row in rows for w in _warnings(row)],
+        "environments": _environments(info, records),
+        "repeat": shlex.join(["mnistbench", *info.command]),
+        "not_run": NOT_RUN,
+    }
+
+
+def _title(info: RunInfo) -> str:
+    title = info.dataset.title
+    if info.dataset.fallback_reason:
+        title += ", IN PLACE OF MNIST"
+    if is_validation(info):
+        title += ", VALIDATION IMAGES"
+    return title
+
+
+def _notice(info: RunInfo) -> str:
+    """What every table has to say about its images, in a few words; nothing for a plain test."""
+    notices = []
+    if info.dataset.fallback_reason:
+        notices.append(f"{info.dataset.name} in place of MNIST")
+    if is_validation(info):
+        notices.append("validation images, not test images")
+    return "; ".join(notices)
+
+
+def _warnings(row: Configuration) -> list[str]:
+    return list(dict.fromkeys(w for m in row.measurements for w in m.warnings))
+
+
+def _tail(log: str) -> str:
+    lines = log.rstrip().split("\n")
+    shown = [
+        line if len(line) <= _LINE_LENGTH else line[:_LINE_LENGTH] + " ..." for line in lines[-_LOG_LINES:]
+    ]
+    if len(lines) > _LOG_LINES:
+        shown.insert(0, f"... ({plural(len(lines) - _LOG_LINES, 'line')} above)")
+    return "\n".join(shown)
+
+
+def _cut(text: str, length: int) -> str:
+    return text if len(text) <= length else f"{text[:length]} ..."
+
+
+def _environments(info: RunInfo, records: Sequence[Record]) -> list[Environment]:
+    """List what the trials ran on, each once; without any record, what the run was planned on."""
+    found: list[Environment] = []
+    for record in records:
+        if record.environment not in found:
+            found.append(record.environment)
+    return found or [info.environment]
+
+
+def _page(values: Mapping[str, Any], prefix: str) -> str:
+    def figure(name: str, description: str) -> Markdown:
+        return image(description, f"{prefix}figures/{name}.svg")
+
+    def captioned(shown: tables.Table) -> Markdown:
+        notice = f" **({escape(values['notice'])})**" if values["notice"] else ""
+        return Markdown(f"**{escape(shown.caption)}**{notice}\n\n{table(shown)}")
+
+    return render("report.md.jinja", {**values, "prefix": prefix}, {"figure": figure, "captioned": captioned})

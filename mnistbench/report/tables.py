@@ -1,0 +1,409 @@
+"""From records to tables: pandas frames of raw values, and how each column of them is shown.
+
+Frames hold plain values (shares from 0 to 1, seconds, bytes) under documented names, and go to CSV as they
+are. The report shows some of their columns, rounded, under headings that carry the unit.
+"""
+
+import statistics
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from mnistbench.metrics import most_confused, per_class
+from mnistbench.records import RunInfo, Status
+from mnistbench.report.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
+from mnistbench.report.evidence import Evidence
+from mnistbench.report.formats import (
+    MISSING,
+    count,
+    interval,
+    megabytes,
+    percent,
+    plural,
+    three_digits,
+    visible,
+)
+from mnistbench.stats import AccuracyEstimate, accuracy_estimate
+
+MOST_CONFUSED_SHOWN = 5
+_PAIRS_KEPT = 1_000
+_CAUSE_LENGTH = 100
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a frame is shown.
+
+    Attributes:
+        name: The frame's column.
+        heading: Its heading in the report, with the unit.
+        show: Turns one value into text.
+        right: Whether it is aligned to the right, as numbers are.
+    """
+
+    name: str
+    heading: str
+    show: Callable[[Any], str]
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame and the columns of it that the report shows.
+
+    Attributes:
+        name: Stem of its CSV file.
+        caption: What it shows, in one sentence.
+        frame: All its values, raw.
+        columns: What is shown.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+
+
+def text(value: object) -> str:
+    """Show a value as it is; nothing where there is none."""
+    return MISSING if value is None or value is pd.NA or value != value else str(value)
+
+
+def results(rows: Sequence[Configuration]) -> Table:
+    """Tabulate the headline results, one row a configuration, in the order given.
+
+    Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
+    count); accuracy (mean over seeds), sampling_low and sampling_high (95 % Wilson interval of one fit of
+    that accuracy: other test images), training_sd, training_low and training_high (over seeds, t interval
+    of the mean: other seeds); error_count (mean); macro_precision, macro_recall, macro_f1, top2_accuracy,
+    log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
+    probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
+    over seeds and repeats); status.
+    """
+    frame = pd.DataFrame([_result(row) for row in rows])
+    images = max((row.test_count for row in rows), default=0)
+    several = any(len(row.by_seed) > 1 for row in rows)
+    frame["sampling"] = [
+        interval(low, high, images)
+        for low, high in zip(frame["sampling_low"], frame["sampling_high"], strict=True)
+    ]
+    frame["training"] = frame["training_high"] - frame["accuracy"]
+    seeds = (
+        Column("training", "95 %: seeds, ±", lambda v: percent(v, images)),
+        Column("seeds", "seeds", count),
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("accuracy", "accuracy, %", lambda v: percent(v, images)),
+        Column("sampling", "95 %: test images" if several else "95 % interval", text),
+        *(seeds if several else ()),
+        Column("error_count", "wrong images", count),
+        Column("fit_seconds", "fit, s", three_digits),
+        Column("predict_seconds", "predict, s", three_digits),
+        Column("images_per_second", "images/s", three_digits),
+        Column("peak_rss_bytes", "peak memory, MB", megabytes),
+        Column("model_bytes", "model, MB", megabytes),
+        Column("status", "status", text, right=False),
+    )
+    return Table("results", "Best first", frame, columns)
+
+
+def estimate(row: Configuration) -> AccuracyEstimate | None:
+    """Return the accuracy of a configuration with its sources of variation; None without a successful fit."""
+    counts = [r.quality.error_count for r in row.by_seed if r.quality is not None]
+    return accuracy_estimate(counts, row.test_count) if counts else None
+
+
+_SCORES = (
+    "macro_precision", "macro_recall", "macro_f1", "top2_accuracy", "log_loss", "brier_score",
+    "calibration_error", "adaptive_calibration_error",
+)  # fmt: skip
+_MEDIANS = ("fit_seconds", "predict_seconds", "images_per_second", "peak_rss_bytes", "model_bytes")
+
+
+def _result(row: Configuration) -> dict[str, Any]:
+    accuracy = estimate(row)
+    training = accuracy.training if accuracy else None
+    return {
+        "model": row.model,
+        "row": row.label,
+        "train_images": next((m.train_images for m in row.measurements), None),
+        "test_images": row.test_count or None,
+        "seeds": len(row.by_seed),
+        "accuracy": accuracy.mean if accuracy else None,
+        "sampling_low": accuracy.sampling.low if accuracy else None,
+        "sampling_high": accuracy.sampling.high if accuracy else None,
+        "training_sd": accuracy.training_sd if accuracy else None,
+        "training_low": training.low if training else None,
+        "training_high": training.high if training else None,
+        "error_count": row.error_count,
+        **{name: _mean([getattr(r.quality, name) for r in row.by_seed]) for name in _SCORES},
+        **{name: _median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
+        "status": row.status,
+    }
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    given = [v for v in values if v is not None]
+    return sum(given) / len(given) if given and len(given) == len(values) else None
+
+
+def _median(values: Sequence[float | None]) -> float | None:
+    given = [v for v in values if v is not None]
+    return statistics.median(given) if given else None
+
+
+def timings(rows: Sequence[Configuration]) -> Table:
+    """Tabulate times and memory in detail, one row a configuration with a successful trial.
+
+    Columns of the frame: row; timings (successful trials, repeats included); fit_seconds_min, fit_seconds,
+    fit_seconds_max, fit_seconds_iqr and the same for predict_seconds (median, range and interquartile range);
+    fit_cpu_seconds, effective_cores, first_predict_seconds, import_seconds, load_seconds, build_seconds,
+    baseline_rss_bytes, peak_rss_bytes (medians); threads; beside (the most trials that ran at the same time);
+    trial_seconds (median, of the whole trial with its process); memory_source.
+    """
+    frame = pd.DataFrame([_timing(row) for row in rows if row.measurements], columns=_TIMING_COLUMNS)
+    spread = (
+        Column("fit_seconds_min", "fit min, s", three_digits),
+        Column("fit_seconds_max", "fit max, s", three_digits),
+        Column("fit_seconds_iqr", "fit IQR, s", three_digits),
+        Column("timings", "timings", count),
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("fit_seconds", "fit, s", three_digits),
+        *(spread if (frame["timings"] > 1).any() else ()),
+        Column("fit_cpu_seconds", "fit CPU, s", three_digits),
+        Column("threads", "threads", count),
+        Column("effective_cores", "cores kept busy", three_digits),
+        Column("first_predict_seconds", "first image, s", three_digits),
+        Column("import_seconds", "import, s", three_digits),
+        Column("load_seconds", "load, s", three_digits),
+        Column("trial_seconds", "whole trial, s", three_digits),
+        Column("baseline_rss_bytes", "memory before fit, MB", megabytes),
+        *((Column("beside", "trials beside", count),) if (frame["beside"] > 0).any() else ()),
+    )
+    return Table("timings", "Medians over all timings of a row", frame, columns)
+
+
+_TIMED = ("fit_seconds", "predict_seconds")
+_TIMING_MEDIANS = (
+    "fit_cpu_seconds", "effective_cores", "first_predict_seconds", "import_seconds", "load_seconds",
+    "build_seconds", "baseline_rss_bytes", "peak_rss_bytes",
+)  # fmt: skip
+_TIMING_COLUMNS = (
+    "row", "timings",
+    *(f"{name}{part}" for name in _TIMED for part in ("_min", "", "_max", "_iqr")),
+    *_TIMING_MEDIANS, "threads", "beside", "trial_seconds", "memory_source",
+)  # fmt: skip
+
+
+def _timing(row: Configuration) -> dict[str, Any]:
+    ok = [r for r in row.records if r.measurement is not None]
+    timed: dict[str, float] = {}
+    for name in _TIMED:
+        values = [getattr(m, name) for m in row.measurements]
+        least, lower, median, upper, most = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
+        timed |= {f"{name}_min": least, name: median, f"{name}_max": most, f"{name}_iqr": upper - lower}
+    return {
+        "row": row.label,
+        "timings": len(row.measurements),
+        **timed,
+        **{name: _median([getattr(m, name) for m in row.measurements]) for name in _TIMING_MEDIANS},
+        "threads": row.trials[0].threads,
+        "beside": max(r.beside for r in ok),
+        "trial_seconds": _median([r.trial_seconds for r in ok]),
+        "memory_source": ", ".join(dict.fromkeys(m.memory_source for m in row.measurements)),
+    }
+
+
+def models(rows: Sequence[Configuration], info: RunInfo) -> Table:
+    """Tabulate what each configuration is: its engine, device and parameters.
+
+    Columns of the frame: row, summary (first line of the model file's docstring), engine (library and
+    version), device, train_images, threads, parameters ("C=1.0, gamma=scale"), path (of a model's file that
+    is none of the suite's own) and sha256 of the model's file.
+    """
+    files = {model.name: model for model in info.models}
+    frame = pd.DataFrame(
+        [
+            {
+                "row": row.label,
+                "summary": files[row.model].summary if row.model in files else None,
+                "engine": ", ".join(dict.fromkeys(m.engine for m in row.measurements)) or None,
+                "device": ", ".join(dict.fromkeys(m.device for m in row.measurements)) or None,
+                "train_images": next((m.train_images for m in row.measurements), None),
+                "threads": row.trials[0].threads,
+                "parameters": parameters(row),
+                "path": files[row.model].path if row.model in files else None,
+                "sha256": files[row.model].sha256 if row.model in files else None,
+            }
+            for row in rows
+        ]
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("engine", "library", text, right=False),
+        Column("device", "device", text, right=False),
+        Column("train_images", "training images", count),
+        Column("parameters", "parameters", text, right=False),
+    )
+    return Table("models", "Libraries and parameters", frame, columns)
+
+
+def parameters(row: Configuration) -> str:
+    """Write the parameters of a configuration: "C=10.0, gamma=scale"."""
+    return ", ".join(f"{name}={value_text(value)}" for name, value in row.trials[0].parameters.items())
+
+
+def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
+    """List every trial of the plan with all that was measured, one row a trial, raw.
+
+    Columns: id, row, model, parameters, train_size (empty for all images), seed, threads, split, repeat,
+    status ("not run" if its turn had not come), cause (of a failure), host, started_at, trial_seconds,
+    beside, predictions_sha256, then every field of `Measurement` and of `Quality`.
+    """
+    listed = []
+    for row in rows:
+        ended = {r.trial.id: r for r in row.records}
+        for trial in row.trials:
+            values: dict[str, Any] = {
+                "id": trial.id,
+                "row": row.label,
+                "model": trial.model,
+                "parameters": parameters(row),
+                "train_size": trial.train_size,
+                "seed": trial.seed,
+                "threads": trial.threads,
+                "split": trial.split,
+                "repeat": trial.repeat,
+                "status": NOT_RUN,
+            }
+            record = ended.get(trial.id)
+            if record is not None:
+                values |= {
+                    "status": STATUS_NAMES[record.status],
+                    "cause": f"{record.failure.kind}: {record.failure.message}" if record.failure else None,
+                    "host": record.environment.host,
+                    "started_at": record.started_at,
+                    "trial_seconds": record.trial_seconds,
+                    "beside": record.beside,
+                    "predictions_sha256": record.predictions_sha256,
+                }
+                if record.measurement is not None:
+                    values |= vars(record.measurement)
+                    values["warnings"] = "; ".join(record.measurement.warnings)
+                if record.quality is not None:
+                    values |= vars(record.quality)
+            listed.append(values)
+    return pd.DataFrame(listed)
+
+
+def confused_pairs(
+    rows: Sequence[Configuration], evidences: Mapping[str, Evidence], classes: Sequence[int]
+) -> pd.DataFrame:
+    """List which classes each configuration takes for which, most frequent first.
+
+    Columns: row, true_label, predicted_label, count (added up over the seeds), share (of the true class's
+    images).
+    """
+    return pd.DataFrame(
+        [
+            {"row": row.label, **vars(pair)}
+            for row in rows
+            if row.label in evidences
+            for pair in most_confused(evidences[row.label].confusion, classes, _PAIRS_KEPT)
+        ],
+        columns=["row", "true_label", "predicted_label", "count", "share"],
+    )
+
+
+def most_confused_table(row: Configuration, found: Evidence, classes: Sequence[int]) -> Table | None:
+    """Tabulate the few pairs of classes that a configuration confuses most; None where it confuses none."""
+    frame = confused_pairs([row], {row.label: found}, classes).head(MOST_CONFUSED_SHOWN)
+    if frame.empty:
+        return None
+    columns = (
+        Column("true_label", "true", text),
+        Column("predicted_label", "taken for", text),
+        Column("count", "images", count),
+        Column("share", "of the true class, %", lambda v: three_digits(100 * v)),
+    )
+    seeds = f", {plural(len(row.by_seed), 'seed')} added up" if len(row.by_seed) > 1 else ""
+    return Table("confused_pairs", f"Most confused by {row.label}{seeds}", frame, columns)
+
+
+def class_results(
+    rows: Sequence[Configuration], evidences: Mapping[str, Evidence], classes: Sequence[int]
+) -> pd.DataFrame:
+    """Score each configuration class by class.
+
+    Columns: row, label, support (images of the class, added up over the seeds), precision, recall, f1.
+    """
+    return pd.DataFrame(
+        [
+            {"row": row.label, **vars(result)}
+            for row in rows
+            if row.label in evidences
+            for result in per_class(evidences[row.label].confusion, classes)
+        ],
+        columns=["row", "label", "support", "precision", "recall", "f1"],
+    )
+
+
+def failures(rows: Sequence[Configuration]) -> Table | None:
+    """Tabulate the trials that ended badly; None where there are none.
+
+    Columns of the frame: row, seed, repeat, status, cause, trial_seconds, id.
+    """
+    frame = pd.DataFrame(
+        [
+            {
+                "row": row.label,
+                "seed": r.trial.seed,
+                "repeat": r.trial.repeat,
+                "status": STATUS_NAMES[r.status],
+                "cause": _shortened(f"{r.failure.kind}: {r.failure.message}" if r.failure else "unknown"),
+                "trial_seconds": r.trial_seconds,
+                "id": r.trial.id,
+            }
+            for row in rows
+            for r in row.records
+            if r.status is not Status.OK
+        ]
+    )
+    if frame.empty:
+        return None
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("seed", "seed", text),
+        Column("status", "status", text, right=False),
+        Column("trial_seconds", "after, s", three_digits),
+        Column("cause", "cause", text, right=False),
+    )
+    return Table("failures", "How they ended", frame, columns)
+
+
+def _shortened(cause: str) -> str:
+    return cause if len(cause) <= _CAUSE_LENGTH else cause[: _CAUSE_LENGTH - 4] + " ..."
+
+
+def csv(frame: pd.DataFrame, dataset: str, split: str) -> bytes:
+    """Write a frame as CSV, every row of which says which images it is about.
+
+    Args:
+        frame: Raw values.
+        dataset: What the column `dataset` says.
+        split: What the column `split` says: "test" or "validation".
+    """
+    described = frame.drop(columns=[c for c in ("sampling", "training", "split") if c in frame])
+    described.insert(0, "dataset", dataset)
+    described.insert(1, "split", split)
+    for name in described.columns:
+        if not pd.api.types.is_numeric_dtype(described[name]):
+            described[name] = described[name].map(lambda v: visible(v) if isinstance(v, str) else v)
+    written: str = described.to_csv(index=False, lineterminator="\n")
+    return written.encode()

@@ -1,0 +1,262 @@
+"""A report says what the run folder holds: all of it, whatever state it is in, and nothing else."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+from pathlib import Path
+from urllib.parse import unquote
+
+import pandas as pd
+import pytest
+from markdown_it import MarkdownIt
+from synthetic_runs import Model, dataset, make_run
+
+from mnistbench.errors import MnistbenchError
+from mnistbench.records import RunFolder, Status
+from mnistbench.report import write_report
+
+GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
+
+
+def rendered(page: Path) -> str:
+    return MarkdownIt("commonmark").enable("table").render(page.read_text(encoding="utf-8"))
+
+
+def rows_of(page: Path, after: str) -> list[list[str]]:
+    """Return the cells of the first table that follows a heading."""
+    text = page.read_text(encoding="utf-8").partition(after)[2]
+    lines = [line for line in text.split("\n\n## ")[0].split("\n") if line.startswith("|")]
+    return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
+
+
+def check_links(page: Path) -> None:
+    links = re.findall(r'(?:src|href)="([^"]+)"', rendered(page))
+    assert links
+    for target in map(unquote, links):
+        assert (page.parent / target).is_file(), target
+
+
+def test_a_run_of_three_models(tmp_path):
+    folder = make_run(tmp_path, GOOD)
+    page = write_report(folder, tmp_path)
+    assert page == folder.path / "report.md"
+    text = page.read_text(encoding="utf-8")
+    assert text.startswith("# MNIST: benchmark of 2026-03-14\n")
+    records = {r.trial.model: r for r in folder.records()}
+    table = rows_of(page, "## Results")
+    assert [row[0] for row in table] == ["cnn", "svm", "logreg"]
+    for row in table:
+        quality = records[row[0]].quality
+        assert row[1] == f"{100 * quality.accuracy:.1f}"
+        assert row[3] == str(quality.error_count)
+        assert row[-1] == "ok"
+    for name in GOOD:
+        assert f"### {name}\n" in text
+        assert (folder.path / "figures" / f"confusion-{name}.svg").is_file()
+    assert "mnistbench run --suite standard" in text
+    assert folder.info().dataset.sha256 in text
+    assert "Example CPU" in text
+    assert "0123456789ab" in text
+    assert "numpy 2.4.6" in text
+    check_links(page)
+
+
+def test_the_newest_run_is_the_report_of_all(tmp_path):
+    older, newer = make_run(tmp_path, GOOD, name="older"), make_run(tmp_path, GOOD, name="newer run")
+    write_report(newer, tmp_path)
+    write_report(older, tmp_path)
+    page = tmp_path / "report.md"
+    assert "Run `newer run`" in page.read_text(encoding="utf-8")
+    check_links(page)
+    write_report(older, None)
+    assert "Run `newer run`" in page.read_text(encoding="utf-8")
+
+
+def test_the_same_run_gives_the_same_bytes(tmp_path):
+    def content() -> dict[str, bytes]:
+        write_report(folder, None)
+        made = [*folder.path.glob("figures/*"), *folder.path.glob("tables/*"), folder.path / "report.md"]
+        return {str(path): path.read_bytes() for path in made}
+
+    folder = make_run(tmp_path, GOOD)
+    assert content() == content()
+
+
+def test_figures_of_an_earlier_report_go_away(tmp_path):
+    folder = make_run(tmp_path, GOOD)
+    write_report(folder, None)
+    stale = folder.path / "figures" / "confusion-gone.svg"
+    stale.write_text("<svg/>")
+    (folder.path / "figures" / "notes.txt").write_text("mine")
+    write_report(folder, None)
+    assert not stale.exists()
+    assert (folder.path / "figures" / "notes.txt").exists()
+
+
+def test_failures_have_a_cause_a_log_and_a_way_to_run_them_again(tmp_path):
+    models = {s.value: Model(statuses=(s,)) for s in Status if s is not Status.OK}
+    folder = make_run(tmp_path, {"good": Model(), **models})
+    page = write_report(folder, None)
+    text = page.read_text(encoding="utf-8")
+    assert (
+        "7 trials (1 ok, 1 failed, 1 crashed, 1 timed out, 1 out of memory, 1 invalid, 1 unavailable)" in text
+    )
+    for record in folder.records():
+        if record.failure is not None:
+            assert f"mnistbench run --trial run/{record.trial.id}" in text
+            assert record.failure.kind in text
+    assert text.count("and then it stopped") == 6
+    assert rows_of(page, "## Results")[0][0] == "good"
+
+
+def test_a_run_without_any_success_is_reported(tmp_path):
+    folder = make_run(
+        tmp_path, {"a": Model(statuses=(Status.FAILED,)), "b": Model(statuses=(Status.TIMEOUT,))}
+    )
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert "**No trial was successful: 1 failed, 1 timed out.**" in text
+    assert "svg" not in text
+
+
+def test_a_run_that_never_began_is_reported(tmp_path):
+    folder = make_run(tmp_path, {"a": Model(statuses=(None,))})
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert "**No trial has ended yet.**" in text
+    assert "1 of 1 trial have not run" in text or "not complete" in text
+
+
+def test_an_interrupted_run_says_what_is_missing(tmp_path):
+    folder = make_run(tmp_path, {"svm": Model(0.02), "late": Model(statuses=(None,))})
+    page = write_report(folder, None)
+    assert "> **The run is not complete:** 1 of 2 trials" in page.read_text(encoding="utf-8")
+    assert [(row[0], row[-1]) for row in rows_of(page, "## Results")] == [("svm", "ok"), ("late", "not run")]
+
+
+def test_several_seeds_keep_two_sources_of_variation_apart(tmp_path):
+    folder = make_run(tmp_path, GOOD, seeds=(0, 1, 2))
+    page = write_report(folder, None)
+    frame = pd.read_csv(folder.path / "tables" / "results.csv").set_index("row")
+    accuracies = [r.quality.accuracy for r in folder.records() if r.trial.model == "cnn"]
+    assert frame.loc["cnn", "seeds"] == 3
+    assert frame.loc["cnn", "accuracy"] == pytest.approx(sum(accuracies) / 3)
+    assert frame.loc["cnn", "training_sd"] == pytest.approx(pd.Series(accuracies).std())
+    head = page.read_text(encoding="utf-8").partition("| model")[2].split("\n")[0]
+    assert "95 %: test images" in head
+    assert "95 %: seeds" in head
+
+
+def test_variants_sizes_and_threads_have_rows_of_their_own(tmp_path):
+    folder = make_run(
+        tmp_path,
+        {"svm": Model(0.02), "logreg": Model(0.08)},
+        variants={"svm": [{"C": 1.0, "gamma": "scale"}, {"C": 10.0, "gamma": "scale"}]},
+        train_sizes=(500, None),
+        threads=(1, 2),
+        repeats=2,
+    )
+    page = write_report(folder, None)
+    labels = {row[0] for row in rows_of(page, "## Results")}
+    assert len(labels) == 12
+    assert "svm (C=1.0, 500 images, 1 thread)" in labels
+    assert "logreg (all images, 2 threads)" in labels
+    check_links(page)
+
+
+def test_digits_in_place_of_mnist_cannot_be_missed(tmp_path):
+    data = dataset(test_count=360, name="digits", title="digits", fallback_reason="no mirror answered")
+    folder = make_run(tmp_path, {**GOOD, "bad": Model(statuses=(Status.FAILED,))}, data=data)
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert "IN PLACE OF MNIST" in text.split("\n")[0]
+    assert "> **This is not MNIST.** MNIST could not be had (no mirror answered)" in text
+    tables = re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
+    assert len(tables) == 7
+    assert all("(digits in place of MNIST)" in caption for caption in tables)
+    for path in folder.path.glob("tables/*.csv"):
+        assert set(pd.read_csv(path)["dataset"]) <= {"digits in place of MNIST"}
+
+
+def test_validation_cannot_be_taken_for_a_test(tmp_path):
+    folder = make_run(tmp_path, GOOD, split="validation")
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert "VALIDATION IMAGES" in text.split("\n")[0]
+    assert "errors in 1,000 validation images" in text
+    assert all(
+        "validation images, not test images" in c for c in re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
+    )
+    assert set(pd.read_csv(folder.path / "tables" / "trials.csv")["split"]) == {"validation"}
+
+
+@pytest.mark.parametrize("classes", [range(4, 68, 2), range(60), [3]], ids=["32", "60", "1"])
+def test_any_number_of_classes(tmp_path, classes):
+    folder = make_run(tmp_path, {"svm": Model(0.1)}, data=dataset(classes=classes, test_count=400))
+    write_report(folder, None)
+    drawn = ElementTree.fromstring(
+        (folder.path / "figures" / "confusion-svm.svg").read_text(encoding="utf-8")
+    )
+    assert drawn.tag.endswith("svg")
+
+
+def test_names_and_messages_show_as_text(tmp_path):
+    nasty = 'x\x1b[31m<img src=x onerror=alert(1)>|**b** $x$ ![i](http://e) `c` {{ 7*7 }} "'
+    models = {"a|b<i>": Model(0.02, summary=nasty, warnings=(nasty,)), "../up": Model(0.03)}
+    data = dataset(name="d|<b>", title=f"title {nasty}", source=nasty, licence=nasty)
+    folder = make_run(tmp_path, models, data=data, command=("run", "--dataset", nasty))
+    page = write_report(folder, tmp_path)
+    made = rendered(page)
+    assert "<img src=x" not in made
+    assert "<b>" not in made
+    assert "49" not in re.sub(r"\d*\.\d+|[\d,]+", "", made)
+    assert made.count("&lt;img src=x onerror=alert(1)&gt;") >= 6
+    for path in [page, *folder.path.glob("tables/*"), *folder.path.glob("figures/*")]:
+        assert "\x1b" not in path.read_text(encoding="utf-8")
+    assert all(path.parent == folder.path / "figures" for path in folder.path.glob("figures/**/*"))
+    for path in folder.path.glob("figures/*.svg"):
+        ElementTree.fromstring(path.read_text(encoding="utf-8"))
+
+
+def test_missing_and_damaged_predictions_cost_only_their_figure(tmp_path):
+    folder = make_run(tmp_path, GOOD)
+    first, second, _ = folder.records()
+    (folder.path / "predictions" / f"{first.trial.id}.npz").unlink()
+    (folder.path / "predictions" / f"{second.trial.id}.npz").write_bytes(b"PK rubbish")
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert "No confusion matrix for cnn, svm" in text
+    assert "figures/confusion-logreg.svg" in text
+
+
+def test_a_run_without_labels_is_reported_without_them(tmp_path):
+    folder = make_run(tmp_path, GOOD, store_labels=False)
+    assert "No confusion matrix for cnn, svm, logreg" in write_report(folder, None).read_text(
+        encoding="utf-8"
+    )
+
+
+def test_damaged_labels_are_named(tmp_path):
+    folder = make_run(tmp_path, GOOD)
+    (folder.path / "labels.npz").write_bytes(b"rubbish")
+    with pytest.raises(MnistbenchError, match=r"labels\.npz cannot be read"):
+        write_report(folder, None)
+
+
+def test_a_report_that_cannot_be_written_says_so(tmp_path):
+    folder = make_run(tmp_path, GOOD)
+    (folder.path / "figures").write_text("in the way")
+    with pytest.raises(MnistbenchError, match="cannot write the report"):
+        write_report(folder, None)
+
+
+def test_csv_holds_the_records_unrounded(tmp_path):
+    folder = make_run(tmp_path, GOOD, repeats=2)
+    write_report(folder, None)
+    frame = pd.read_csv(folder.path / "tables" / "trials.csv").set_index("id")
+    for record in folder.records():
+        row = frame.loc[record.trial.id]
+        assert row["accuracy"] == record.quality.accuracy
+        assert row["fit_seconds"] == record.measurement.fit_seconds
+        assert row["peak_rss_bytes"] == record.measurement.peak_rss_bytes
+
+
+def test_a_copied_run_folder_reports_alone(tmp_path):
+    folder = make_run(tmp_path / "results", GOOD)
+    moved = tmp_path / "elsewhere"
+    folder.path.rename(moved)
+    check_links(write_report(RunFolder(moved), tmp_path / "results"))
