@@ -19,6 +19,7 @@ from mnistbench.plan import (
     parse_assignments,
     parse_bytes,
     parse_integers,
+    parse_measurements,
     parse_names,
     parse_sizes,
     plan,
@@ -140,6 +141,13 @@ def run(
     threads: Annotated[
         str | None, typer.Option(help="Threads of each trial; all usable cores if left out.", metavar="N,...")
     ] = None,
+    repeats: Annotated[
+        int, typer.Option(help="Times each trial is run, in fresh processes.", min=1, metavar="N")
+    ] = 1,
+    measure: Annotated[
+        str | None,
+        typer.Option(help="Beside quality, fit and predict: inference, cold_start, calibration; or none."),
+    ] = None,
     jobs: Annotated[int, typer.Option(help="Trials side by side, on disjoint cores.", min=1)] = 1,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that each trial may take.", metavar="SECONDS", min=0.001)
@@ -190,12 +198,13 @@ def run(
             threads=choose_threads(threads, jobs, len(usable_cores())),
             parameters=parse_assignments(set_ or []),
             split="validation" if validation else "test",
+            repeats=repeats,
         )
         picked = choose_suite(_suites(), suite)
         own = [name for name, model in found.items() if model.path.parent in (models or [])]
         chosen = {model.name: model for model in choose_models(picked, options, found, own)}
-        data = _resolve(dataset, cache_dir, offline, quiet)
         memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * usable_memory_bytes() / jobs)
+        data = _resolve(dataset, cache_dir, offline, quiet)
         folder = runner.create_run(
             results,
             suite=picked.name,
@@ -204,6 +213,7 @@ def run(
             trials=plan(picked, options, list(chosen.values()), data),
             models=list(chosen.values()),
             limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
+            measurements=parse_measurements(measure) if measure is not None else picked.measurements,
             command=[argument for argument in sys.argv[1:] if argument != "--debug"],
         )
 

@@ -15,7 +15,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
@@ -26,6 +26,7 @@ from mnistbench import environment
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.metrics import quality
 from mnistbench.records import (
+    ColdStart,
     Failure,
     Measurement,
     Record,
@@ -68,6 +69,7 @@ class Job:
         timeout_seconds: Wall time the trial may take.
         memory_limit_bytes: Resident memory its process tree may take.
         beside: How many other trials may run at the same time.
+        measurements: What to measure beside quality, `fit` and `predict`.
     """
 
     trial: Trial
@@ -76,6 +78,7 @@ class Job:
     timeout_seconds: float
     memory_limit_bytes: int
     beside: int = 0
+    measurements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -143,7 +146,7 @@ def run_trial(
     else:
         outbox = Path(tempfile.mkdtemp(prefix="mnistbench-"))
         try:
-            ended = _run_process(job, cores, outbox, on_activity, stop)
+            ended = _run_processes(job, cores, outbox, on_activity, stop)
         finally:
             shutil.rmtree(outbox, ignore_errors=True)
     return _outcome(job, ended, started_at, time.perf_counter() - before)
@@ -180,24 +183,53 @@ def _outcome(job: Job, ended: _Ended, started_at: str, trial_seconds: float) -> 
     return Outcome(record, ended.predictions, ended.log)
 
 
-def _run_process(
+@dataclass(frozen=True)
+class _Exit:
+    """How a process ended: by itself, with an exit status, or stopped at a limit."""
+
+    returncode: int
+    overrun: tuple[Status, Failure] | None
+    peak_tree_bytes: int
+    log: bytes
+
+
+def _run_processes(
     job: Job,
     cores: tuple[int, ...],
     outbox: Path,
     on_activity: Callable[[Activity], None] | None,
     stop: threading.Event | None,
 ) -> _Ended:
-    mark = outbox.name
-    work = outbox / "work"  # a model that writes files, or deletes them, does so here
-    work.mkdir()
+    """Run the trial's process and, if it saved its model, the one that measures a cold start from it."""
+    (outbox / "work").mkdir()  # a model that writes files, or deletes them, does so there
     _write_request(job, cores, outbox)
+    fitted = _run_process("fit", job, len(cores), outbox, on_activity, stop)
+    ended = _collect(fitted, outbox)
+    if ended.measurement is None or not (outbox / "model.pickle").exists():
+        return ended
+    (outbox / "result.json").unlink()
+    served = _run_process("serve", job, len(cores), outbox, on_activity, stop)
+    cold_start = _cold_start(outbox)
+    log = ended.log if cold_start is not None else ended.log + b"\nNo cold start was measured:\n" + served.log
+    return replace(ended, measurement=replace(ended.measurement, cold_start=cold_start), log=log)
+
+
+def _run_process(
+    task: str,
+    job: Job,
+    threads: int,
+    outbox: Path,
+    on_activity: Callable[[Activity], None] | None,
+    stop: threading.Event | None,
+) -> _Exit:
+    mark = outbox.name
     process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "mnistbench.worker", str(outbox)],
+        [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        cwd=work,
-        env=_child_environment(os.environ, len(cores), mark),
+        cwd=outbox / "work",
+        env=child_environment(os.environ, threads) | {_MARK: mark},
         start_new_session=True,
     )
     assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
@@ -208,11 +240,7 @@ def _run_process(
     finally:
         _kill_tree(process, mark)
         log.close()
-    text = log.content()
-    if overrun is not None:
-        status, failure = overrun
-        return _Ended(status, failure=failure, log=text)
-    return _collect(process.returncode, outbox, watch.peak_tree_bytes, text)
+    return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
 
 
 class _Watch:
@@ -328,38 +356,47 @@ def _write_request(job: Job, cores: tuple[int, ...], outbox: Path) -> None:
         "supplied": job.model.supplied,
         "arrays_folder": str(Path(job.dataset.arrays_folder).resolve()),
         "classes": job.dataset.classes,
+        "measurements": job.measurements,
         "cores": cores,
         "parent": os.getpid(),
     }
     (outbox / "request.json").write_text(json.dumps(request), encoding="utf-8")
 
 
-def _child_environment(inherited: Mapping[str, str], threads: int, mark: str) -> dict[str, str]:
-    """Set the thread pools' sizes before the process starts: most libraries read them only once."""
+def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
+    """Return the environment of a measuring process: most libraries read their thread count from it, once."""
     return {
         **inherited,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
-        _MARK: mark,
     }
 
 
-def _collect(returncode: int, outbox: Path, peak_tree_bytes: int, log: bytes) -> _Ended:
+def _collect(left: _Exit, outbox: Path) -> _Ended:
     """Read what the process left behind; without a result it crashed, even if it left with status 0."""
+    if left.overrun is not None:
+        status, failure = left.overrun
+        return _Ended(status, failure=failure, log=left.log)
     try:
         result = json.loads((outbox / "result.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        return _Ended(Status.CRASHED, failure=_crash(returncode), log=log)
+        return _Ended(Status.CRASHED, failure=_crash(left.returncode), log=left.log)
     status = Status(result["status"])
     if status is not Status.OK:
-        return _Ended(status, failure=from_json(Failure, result["failure"]), log=log)
+        return _Ended(status, failure=from_json(Failure, result["failure"]), log=left.log)
     measurement = from_json(Measurement, result["measurement"])
-    if peak_tree_bytes > measurement.peak_rss_bytes:
-        values = {**asdict(measurement), "peak_rss_bytes": peak_tree_bytes, "memory_source": "sampled"}
-        measurement = from_json(Measurement, values)
+    if left.peak_tree_bytes > measurement.peak_rss_bytes:
+        measurement = replace(measurement, peak_rss_bytes=left.peak_tree_bytes, memory_source="sampled")
     predictions = (outbox / "predictions.npz").read_bytes()
-    return _Ended(status, measurement=measurement, predictions=predictions, log=log)
+    return _Ended(status, measurement=measurement, predictions=predictions, log=left.log)
+
+
+def _cold_start(outbox: Path) -> ColdStart | None:
+    with contextlib.suppress(OSError, ValueError, KeyError):
+        result = json.loads((outbox / "result.json").read_text(encoding="utf-8"))
+        return from_json(ColdStart, result["measurement"])
+    return None
 
 
 def _crash(returncode: int) -> Failure:

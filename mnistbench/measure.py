@@ -10,14 +10,18 @@ import gc
 import pickle
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
+import numpy as np
 import psutil
 
+from mnistbench.records import Batches, MachineLoad
+
 T = TypeVar("T")
+Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,86 @@ def timed(call: Callable[[], T]) -> Timed[T]:
     after = time.perf_counter()
     own = time.process_time() - own_before
     return Timed(value, after - before, own + _children_cpu_seconds() - children_before)
+
+
+class LoadMeter:
+    """Watches the whole machine from its making to `read`."""
+
+    def __init__(self) -> None:
+        self._began = time.perf_counter()
+        self._before = psutil.cpu_times()
+        self._throttled = _throttled_count()
+
+    def read(self, own_seconds: float) -> MachineLoad:
+        """Return what the machine did since this meter was made, of which the caller did `own_seconds`."""
+        now = psutil.cpu_times()
+
+        def spent(*kinds: str) -> float:
+            return sum(getattr(now, kind, 0.0) - getattr(self._before, kind, 0.0) for kind in kinds)
+
+        return MachineLoad(
+            wall_seconds=time.perf_counter() - self._began,
+            busy_seconds=spent("user", "nice", "system", "irq", "softirq"),
+            own_seconds=own_seconds,
+            steal_seconds=spent("steal"),
+            throttled_count=_throttled_count() - self._throttled,
+            logical_cores=psutil.cpu_count() or 1,
+        )
+
+
+def latencies(
+    predict: Callable[[Array], object], images: Array, budget_seconds: float, most: int = 1_000
+) -> tuple[float, ...]:
+    """Time predictions of one image each, until the budget is spent or there are enough; at least one.
+
+    Args:
+        predict: The estimator's `predict`.
+        images: float32, shape (n, h * w); used in turn.
+        budget_seconds: Wall time after which no further call is begun.
+        most: Calls at the most.
+
+    Returns:
+        Wall seconds of each call.
+    """
+    seconds: list[float] = []
+    deadline = time.perf_counter() + budget_seconds
+    for number in range(most):
+        image = images[number % len(images)][None]
+        before = time.perf_counter()
+        predict(image)
+        after = time.perf_counter()
+        seconds.append(after - before)
+        if after > deadline:
+            break
+    return tuple(seconds)
+
+
+def throughput(
+    predict: Callable[[Array], object], images: Array, sizes: Iterable[int], budget_seconds: float
+) -> tuple[Batches, ...]:
+    """Time batches of growing size, each size until its budget is spent, at least one batch.
+
+    A first batch of each size is a warm-up: libraries that compile for a shape do so there. Sizes above
+    the number of images are left out, and so are those that would overrun the budget ten times over,
+    as the last size's throughput foretells.
+
+    Returns:
+        One entry a size measured.
+    """
+    measured: list[Batches] = []
+    for size in sizes:
+        slow = measured and size / measured[-1].images_per_second > 10 * budget_seconds
+        if size > len(images) or slow:
+            continue
+        batch = images[:size]
+        predict(batch)
+        calls = 0
+        before = time.perf_counter()
+        while calls == 0 or time.perf_counter() - before < budget_seconds:
+            predict(batch)
+            calls += 1
+        measured.append(Batches(size, calls, time.perf_counter() - before))
+    return tuple(measured)
 
 
 def rss_bytes() -> int:
@@ -94,6 +178,19 @@ class _ByteCounter:
         size = memoryview(data).nbytes
         self.size += size
         return size
+
+
+def _throttled_count() -> int:
+    """Count thermal throttling of all cores, and throttling of the container by its CPU quota (Linux)."""
+    total = 0
+    for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
+        with contextlib.suppress(OSError, ValueError):
+            total += int(path.read_text(encoding="ascii"))
+    for path in (Path("/sys/fs/cgroup/cpu.stat"), Path("/sys/fs/cgroup/cpu/cpu.stat")):
+        with contextlib.suppress(OSError, ValueError):
+            values = dict(line.split() for line in path.read_text(encoding="ascii").splitlines())
+            total += int(values.get("nr_throttled", 0))
+    return total
 
 
 def _children_cpu_seconds() -> float:

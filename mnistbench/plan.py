@@ -18,6 +18,11 @@ if TYPE_CHECKING:
     from mnistbench.records import Trial
 
 DEFAULT_SUITE = "standard"
+MEASUREMENTS = {
+    "inference": "latency of single predictions, and throughput at several batch sizes",
+    "cold_start": "a fresh process that loads the saved model and predicts one image",
+    "calibration": "the machine's speed at fixed kernels, before and after the run",
+}
 _LONGEST_LIST = 10_000  # "0-999999999" is a slip of the hand, and would not fit into memory
 
 
@@ -32,6 +37,7 @@ class Suite:
         train_sizes: Training sizes; None is all training images.
         seeds: The seeds, each of which gives a trial.
         timeout_seconds: Wall time that each trial may take.
+        measurements: What is measured beside quality, `fit` and `predict`: out of `MEASUREMENTS`.
     """
 
     name: str
@@ -40,6 +46,7 @@ class Suite:
     train_sizes: tuple[int | None, ...]
     seeds: tuple[int, ...]
     timeout_seconds: float
+    measurements: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,7 @@ class Options:
         threads: Thread counts; each gives a trial.
         parameters: For each model the values of each parameter; several values make variants.
         split: "test" or "validation".
+        repeats: How many times each trial is run, each time in a fresh process.
     """
 
     only: tuple[str, ...] | None = None
@@ -63,6 +71,7 @@ class Options:
     threads: tuple[int, ...] = (1,)
     parameters: Mapping[str, Mapping[str, tuple[Any, ...]]] | None = None
     split: str = "test"
+    repeats: int = 1
 
 
 def read_suites(path: Path) -> dict[str, Suite]:
@@ -121,7 +130,7 @@ def choose_models(
 def plan(
     suite: Suite, options: Options, models: Sequence[ModelFile], dataset: "DatasetInfo"
 ) -> tuple["Trial", ...]:
-    """List the trials: round by round over seeds, threads and sizes, every model in each round.
+    """List the trials: round by round over repeats, seeds, threads and sizes, every model in each round.
 
     A round holds all models, so that a drift of the machine spreads over all of them alike. Whatever is
     asked for twice is done once.
@@ -135,6 +144,7 @@ def plan(
         model.name: list(_variants(model, (options.parameters or {}).get(model.name, {}))) for model in models
     }
     rounds = itertools.product(
+        range(options.repeats),
         options.seeds if options.seeds is not None else suite.seeds,
         options.threads,
         _train_sizes(suite, options, dataset),
@@ -149,8 +159,9 @@ def plan(
             seed=seed,
             threads=threads,
             split=options.split,
+            repeat=repeat,
         )
-        for seed, threads, size in rounds
+        for repeat, seed, threads, size in rounds
         for model in models
         for parameters in variants[model.name]
     ]
@@ -244,6 +255,19 @@ def parse_names(text: str, option: str) -> tuple[str, ...]:
     return names
 
 
+def parse_measurements(text: str) -> tuple[str, ...]:
+    """Read what to measure, such as "inference,calibration"; "none" is nothing.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    names = () if text.strip() == "none" else parse_names(text, "--measure")
+    for name in names:
+        if name not in MEASUREMENTS:
+            raise UsageError(unknown("measurement", name, MEASUREMENTS))
+    return names
+
+
 def parse_bytes(text: str) -> int:
     """Read a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
 
@@ -274,6 +298,9 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
     def names(found: Any) -> bool:
         return isinstance(found, list) and bool(found) and all(isinstance(n, str) for n in found)
 
+    def measurements(found: Any) -> bool:
+        return isinstance(found, list) and all(entry in MEASUREMENTS for entry in found)
+
     sizes = value("train_sizes", [0], counts, "a list of whole numbers, where 0 is all images")
     return Suite(
         name=name,
@@ -284,6 +311,7 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
         timeout_seconds=float(
             value("timeout_seconds", 3600, lambda s: type(s) in (int, float) and s > 0, "seconds above 0")
         ),
+        measurements=tuple(value("measurements", [], measurements, f"some of {', '.join(MEASUREMENTS)}")),
     )
 
 
@@ -293,9 +321,8 @@ def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tupl
         from mnistbench.splits import validation_count
 
         available -= validation_count(available)
-    if (
-        options.train_sizes is None
-    ):  # a suite's sizes are meant for MNIST: a smaller data set gives what it has
+    if options.train_sizes is None:
+        # A suite's sizes are meant for MNIST: a smaller data set gives what it has.
         sizes = [size if size is not None and size < available else None for size in suite.train_sizes]
     else:
         for size in options.train_sizes:

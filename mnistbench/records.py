@@ -98,6 +98,91 @@ class Trial:
 
 
 @dataclass(frozen=True)
+class Batches:
+    """Predictions in batches of one size, one after the other.
+
+    Attributes:
+        batch_size: Images a call.
+        calls: Calls made; one more, before them, is not counted.
+        wall_seconds: Wall time of all calls together.
+    """
+
+    batch_size: int
+    calls: int
+    wall_seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput at this batch size."""
+        return self.batch_size * self.calls / self.wall_seconds if self.wall_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Prediction as users meet it.
+
+    Attributes:
+        latency_seconds: Wall time of single predictions of one image each, in the order taken.
+        batches: Throughput at each batch size that the time allowed.
+    """
+
+    latency_seconds: tuple[float, ...]
+    batches: tuple[Batches, ...]
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A fresh process that loads the saved model and predicts one image; the files are in the disk's cache.
+
+    Attributes:
+        total_seconds: From the process's start to its first prediction; the system's clock gives 0.01 s.
+        import_seconds: Importing the model's file, and with it its libraries.
+        load_seconds: Loading the saved model.
+        predict_seconds: The first prediction.
+        peak_rss_bytes: Largest resident memory of that process, which only serves.
+    """
+
+    total_seconds: float
+    import_seconds: float
+    load_seconds: float
+    predict_seconds: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True)
+class MachineLoad:
+    """What the whole machine did while a trial trained and predicted.
+
+    Attributes:
+        wall_seconds: Time observed.
+        busy_seconds: CPU time of all processes of the machine.
+        own_seconds: CPU time of the trial.
+        steal_seconds: CPU time that the hypervisor gave to other machines.
+        throttled_count: Times that a core was throttled for heat, or the container for its quota.
+        logical_cores: Cores of the machine.
+    """
+
+    wall_seconds: float
+    busy_seconds: float
+    own_seconds: float
+    steal_seconds: float
+    throttled_count: int
+    logical_cores: int
+
+    @property
+    def others_share(self) -> float:
+        """Share of the machine's CPU time that went to other processes."""
+        capacity = self.wall_seconds * self.logical_cores
+        return max(0.0, self.busy_seconds - self.own_seconds) / capacity if capacity > 0 else 0.0
+
+    @property
+    def steal_share(self) -> float:
+        """Share of the machine's CPU time that the hypervisor kept from it."""
+        capacity = self.wall_seconds * self.logical_cores
+        return self.steal_seconds / capacity if capacity > 0 else 0.0
+
+
+@dataclass(frozen=True)
 class Measurement:
     """What one trial's process measured; raw values only.
 
@@ -120,6 +205,9 @@ class Measurement:
         engine: The library, with its version, that did the work.
         device: Where it ran: "cpu", or a GPU's name.
         warnings: Distinct warnings of the model's libraries, e.g. that it did not converge.
+        load: What else the machine did during `fit` and `predict`.
+        inference: Latency and throughput, where the suite asks for them.
+        cold_start: A fresh process that serves the saved model, where the suite asks for it.
     """
 
     import_seconds: float
@@ -140,6 +228,9 @@ class Measurement:
     engine: str
     device: str
     warnings: tuple[str, ...] = ()
+    load: MachineLoad | None = None
+    inference: Inference | None = None
+    cold_start: ColdStart | None = None
 
     @property
     def effective_cores(self) -> float:
@@ -229,6 +320,7 @@ class RunInfo:
         timeout_seconds: Wall time each trial may take.
         memory_limit_bytes: Memory each trial's process tree may take.
         jobs: Trials run side by side.
+        measurements: What is measured beside quality, `fit` and `predict`; see `plan.MEASUREMENTS`.
         environment: The machine that planned the run.
         schema_version: Of this folder's files.
     """
@@ -244,6 +336,7 @@ class RunInfo:
     timeout_seconds: float
     memory_limit_bytes: int
     jobs: int
+    measurements: tuple[str, ...]
     environment: Environment
     schema_version: int = SCHEMA_VERSION
 

@@ -1,21 +1,23 @@
 """The parent: takes a plan, runs its trials, and stores each record the moment it is there."""
 
 import contextlib
+import os
 import queue
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
 from typing import Any, Protocol
 
 from mnistbench import environment
+from mnistbench.calibration import Calibration, calibrate
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.isolation import Activity, Interrupted, Job, Outcome, run_trial
+from mnistbench.isolation import Activity, Interrupted, Job, Outcome, child_environment, run_trial
 from mnistbench.records import (
     ModelInfo,
     Record,
@@ -65,6 +67,7 @@ def create_run(
     trials: Sequence[Trial],
     models: Sequence[ModelFile],
     limits: Limits,
+    measurements: Sequence[str],
     command: Sequence[str],
 ) -> RunFolder:
     """Make the run folder with its plan and the true labels that its trials are judged by.
@@ -86,6 +89,7 @@ def create_run(
         timeout_seconds=limits.timeout_seconds,
         memory_limit_bytes=limits.memory_limit_bytes,
         jobs=limits.jobs,
+        measurements=tuple(measurements),
         environment=environment.current(),
     )
     folder = RunFolder.create(results, info)
@@ -149,6 +153,7 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
                 timeout_seconds=limits.timeout_seconds,
                 memory_limit_bytes=limits.memory_limit_bytes,
                 beside=min(limits.jobs, len(pending)) - 1,
+                measurements=info.measurements,
             )
             for trial in pending
         ]
@@ -156,12 +161,14 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
         before = time.perf_counter()
         trial_seconds = 0.0
         complete = True
+        calibrated = [_calibration(info, pending)]
         try:
             with _told_as(folder, "cannot be written; what was finished before is kept"):
                 for outcome in _outcomes(jobs, limits.jobs, observer):
                     folder.append(outcome.record, outcome.predictions, outcome.log)
                     trial_seconds += outcome.record.trial_seconds
                     observer.finished(outcome.record)
+            calibrated.append(_calibration(info, pending))
         except (KeyboardInterrupt, Interrupted):
             complete = False
         with contextlib.suppress(OSError):
@@ -171,9 +178,18 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
                     "wall_seconds": time.perf_counter() - before,
                     "trial_seconds": trial_seconds,
                     "complete": complete,
+                    "calibrations": [asdict(c) for c in calibrated if c is not None],
                 }
             )
     return complete
+
+
+def _calibration(info: RunInfo, pending: Sequence[Trial]) -> Calibration | None:
+    """Measure the machine's speed on all usable cores, where the run asks for it and has work to do."""
+    if "calibration" not in info.measurements or not pending:
+        return None
+    cores = environment.usable_cores()
+    return calibrate(cores, child_environment(os.environ, len(cores)))
 
 
 def _outcomes(jobs: Sequence[Job], side_by_side: int, observer: Observer) -> Iterator[Outcome]:

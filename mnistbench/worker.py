@@ -1,8 +1,9 @@
 """The child process: one trial in, one measurement out.
 
-`python -m mnistbench.worker FOLDER` reads FOLDER/request.json and writes FOLDER/result.json and
-FOLDER/predictions.npz: never stdout, where libraries print. Nothing but the standard library is imported
-before the process has been tied to its cores, so that every thread pool sees only those.
+`python -m mnistbench.worker fit FOLDER` reads FOLDER/request.json and writes FOLDER/result.json and
+FOLDER/predictions.npz: never stdout, where libraries print. `python -m mnistbench.worker serve FOLDER`
+then measures a cold start from the model that the first saved. Nothing but the standard library is
+imported before the process has been tied to its cores, so that every thread pool sees only those.
 """
 
 import contextlib
@@ -21,9 +22,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnistbench.records import Measurement, Trial
+    from mnistbench.records import ColdStart, Inference, Measurement, Trial
 
 _TRAIN_SAMPLE = 2_000
+_INFERENCE_SECONDS = 1.0
+_BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
 _PROGRESS_INTERVAL_SECONDS = 0.1
 # Of the images whose most probable class is not the label predicted: rounding explains a few, not more.
 _TOLERATED_DISAGREEMENT = 0.01
@@ -44,6 +47,7 @@ class Request:
         supplied: The arguments that its `build` wants from the suite.
         arrays_folder: The data set's decoded arrays.
         classes: The data set's labels, sorted.
+        measurements: What to measure beside quality, `fit` and `predict`.
     """
 
     trial: "Trial"
@@ -51,6 +55,7 @@ class Request:
     supplied: tuple[str, ...]
     arrays_folder: str
     classes: tuple[int, ...]
+    measurements: tuple[str, ...]
 
 
 class Progress:
@@ -80,16 +85,16 @@ class Progress:
 
 
 def main() -> None:
-    """Run the trial described in the folder that the command line names, then leave at once."""
+    """Do what the command line names for the trial in the folder that it names, then leave at once."""
     faulthandler.enable()
-    outbox = Path(sys.argv[1])
+    task, outbox = sys.argv[1], Path(sys.argv[2])
     values = json.loads((outbox / "request.json").read_text(encoding="utf-8"))
     _die_with(values["parent"])
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, values["cores"])
+    work: Callable[[Request, Path], Measurement | ColdStart] = run if task == "fit" else serve
     try:
-        measurement = run(_request(values), outbox)
-        result: dict[str, Any] = {"status": "ok", "measurement": asdict(measurement)}
+        result: dict[str, Any] = {"status": "ok", "measurement": asdict(work(_request(values), outbox))}
     except BaseException as error:  # whatever a model raises is this trial's result
         result = {"status": _status_of(error), "failure": _failure_of(error)}
         with contextlib.suppress(OSError, ValueError):  # the model closed it
@@ -121,7 +126,7 @@ def run(request: Request, outbox: Path) -> "Measurement":
 
     import numpy as np
 
-    from mnistbench.measure import peak_rss_bytes, rss_bytes, saved_bytes, timed
+    from mnistbench.measure import LoadMeter, peak_rss_bytes, rss_bytes, saved_bytes, timed
     from mnistbench.records import Measurement, encode_predictions
 
     trial = request.trial
@@ -139,10 +144,12 @@ def run(request: Request, outbox: Path) -> "Measurement":
     baseline = rss_bytes()
 
     progress.phase("fit")
+    meter = LoadMeter()
     fit = timed(lambda: estimator.fit(x_train, y_train))
     progress.phase("predict")
     first = timed(lambda: estimator.predict(x_eval[:1]))
     predict = timed(lambda: estimator.predict(x_eval))
+    load_meanwhile = meter.read(fit.cpu_seconds + first.cpu_seconds + predict.cpu_seconds)
     peak, source = peak_rss_bytes()
 
     progress.phase("evaluate")
@@ -154,7 +161,11 @@ def run(request: Request, outbox: Path) -> "Measurement":
         probabilities = _checked_probabilities(estimator.predict_proba(x_eval), encoded, class_count)
     sample = np.linspace(0, len(x_train) - 1, min(_TRAIN_SAMPLE, len(x_train))).astype(int)
     on_train = _checked_labels(estimator.predict(x_train[sample]), len(sample), class_count)
-    _set_progress(estimator, None)
+    inference = _inference(estimator, x_eval) if "inference" in request.measurements else None
+    _set_progress(estimator, None)  # the suite's own callback is no part of the model that is saved
+    if "cold_start" in request.measurements:
+        with contextlib.suppress(Exception):  # a model that cannot be saved has no cold start
+            _save(estimator, x_eval[:1], outbox)
 
     labels = np.asarray(request.classes, dtype=np.int64)[encoded]
     (outbox / "predictions.npz").write_bytes(encode_predictions(labels, probabilities))
@@ -177,6 +188,49 @@ def run(request: Request, outbox: Path) -> "Measurement":
         engine=_engine(estimator),
         device=str(_attribute(estimator, "device_") or "cpu"),
         warnings=tuple(dict.fromkeys(said)),
+        load=load_meanwhile,
+        inference=inference,
+    )
+
+
+def serve(request: Request, outbox: Path) -> "ColdStart":
+    """Load the model that `run` saved a moment ago and predict one image, as a fresh process must.
+
+    The saved model is unpickled because this suite wrote it, in a folder of this trial's own; no pickle
+    that comes from elsewhere is ever read.
+
+    Raises:
+        Exception: Whatever loading or predicting raised.
+    """
+    import pickle
+
+    before = time.perf_counter()
+    _import_build(Path(request.model_path))
+    import_seconds = time.perf_counter() - before
+    before = time.perf_counter()
+    with (outbox / "model.pickle").open("rb") as file:
+        estimator = pickle.load(file)  # noqa: S301 - see the docstring
+    load_seconds = time.perf_counter() - before
+
+    import numpy as np
+
+    image = np.load(outbox / "image.npy", allow_pickle=False)
+    before = time.perf_counter()
+    estimator.predict(image)
+    predict_seconds = time.perf_counter() - before
+    ready = time.time()
+
+    import psutil
+
+    from mnistbench.measure import peak_rss_bytes
+    from mnistbench.records import ColdStart
+
+    return ColdStart(
+        total_seconds=ready - psutil.Process().create_time(),
+        import_seconds=import_seconds,
+        load_seconds=load_seconds,
+        predict_seconds=predict_seconds,
+        peak_rss_bytes=peak_rss_bytes()[0],
     )
 
 
@@ -189,6 +243,7 @@ def _request(values: dict[str, Any]) -> Request:
         supplied=tuple(values["supplied"]),
         arrays_folder=values["arrays_folder"],
         classes=tuple(values["classes"]),
+        measurements=tuple(values["measurements"]),
     )
 
 
@@ -285,6 +340,27 @@ def _checked_probabilities(probabilities: Any, encoded: Any, class_count: int) -
             "the label predicted is not the most probable class"
         )
     return array
+
+
+def _inference(estimator: Any, images: Any) -> "Inference":
+    from mnistbench.measure import latencies, throughput
+    from mnistbench.records import Inference
+
+    return Inference(
+        latency_seconds=latencies(estimator.predict, images, _INFERENCE_SECONDS),
+        batches=throughput(estimator.predict, images, _BATCH_SIZES, _INFERENCE_SECONDS / 4),
+    )
+
+
+def _save(estimator: Any, image: Any, outbox: Path) -> None:
+    """Save what a serving process needs: the model, and one image to predict."""
+    import pickle
+
+    import numpy as np
+
+    np.save(outbox / "image.npy", image)
+    with (outbox / "model.pickle").open("wb") as file:
+        pickle.dump(estimator, file, protocol=5)
 
 
 def _set_progress(estimator: Any, report: Callable[[int, int, str], None] | None) -> None:
