@@ -225,6 +225,14 @@ def test_models_without_randomness_are_compared_by_mcnemar_however_many_seeds_th
     assert not once.training_covered
 
 
+def test_one_fit_beside_several_leaves_training_uncovered():
+    rng = np.random.default_rng(2)
+    once, thrice = rng.random((1, 500)) < 0.9, rng.random((3, 500)) < 0.9
+    for test in (paired_test("a", once, "b", thrice), paired_test("a", thrice, "b", once)):
+        assert (test.method, test.training_covered) == ("variance components", False)
+    assert paired_test("a", thrice, "b", thrice[:2]).training_covered
+
+
 def test_the_interval_of_single_fits_is_that_of_agresti_and_min():
     """Their formula, from the four counts with one half added to each."""
     a = np.repeat([True, True, False, False], [900, 40, 25, 35])
