@@ -168,6 +168,10 @@ def run(
     results: ResultsOption = Path("results"),
     cache_dir: CacheOption = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an interrupted run.")] = False,
+    trial: Annotated[
+        str | None, typer.Option(help="Run one trial of an earlier run again.", metavar="RUN/ID")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Name of the run's folder.", metavar="NAME")] = None,
     offline: OfflineOption = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show nothing but errors.")] = False,
     json: Annotated[bool, typer.Option("--json", help="Print one JSON object a trial, one a line.")] = False,
@@ -179,9 +183,16 @@ def run(
     """
     from mnistbench import runner
     from mnistbench.environment import usable_cores, usable_memory_bytes
-    from mnistbench.records import find_interrupted_run, find_run
+    from mnistbench.records import find_interrupted_run, find_run, find_trial
 
-    if resume:
+    command = [argument for argument in sys.argv[1:] if argument != "--debug"]
+    if trial is not None:
+        earlier, planned = find_trial(results, trial)
+        info = earlier.info()
+        data = _resolve(info.dataset_spec, cache_dir, offline, quiet)
+        chosen = runner.models_of(info, data, may_differ=True)
+        folder = runner.create_run_again(results, info, [planned], data, chosen, command)
+    elif resume:
         folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
         data = _resolve(folder.info().dataset_spec, cache_dir, offline, quiet)
         chosen = runner.models_of(folder.info(), data)
@@ -214,7 +225,8 @@ def run(
             models=list(chosen.values()),
             limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
             measurements=parse_measurements(measure) if measure is not None else picked.measurements,
-            command=[argument for argument in sys.argv[1:] if argument != "--debug"],
+            command=command,
+            name=name,
         )
 
     with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
@@ -316,7 +328,7 @@ def runs(results: ResultsOption = Path("results")) -> None:
         )
         table.add_row(
             Text(visible(folder.name)),
-            Text(visible(info.dataset.title)),
+            Text(visible(info.dataset.name)),
             str(len(info.trials)),
             str(ok),
             state,

@@ -696,6 +696,22 @@ def find_run(results: Path, name: str | None) -> RunFolder:
     raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
 
 
+def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
+    """Return the trial of an address RUN/ID, with its run.
+
+    Raises:
+        UsageError: There is no such run or trial.
+    """
+    name, slash, trial_id = address.rstrip("/").rpartition("/")
+    if not slash:
+        raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as a report prints it.")
+    folder = find_run(results, name)
+    trials = {trial.id: trial for trial in folder.info().trials}
+    if trial_id not in trials:
+        raise UsageError(unknown(f"trial of {folder.name}", trial_id, trials))
+    return folder, trials[trial_id]
+
+
 def find_interrupted_run(results: Path) -> RunFolder:
     """Return the newest run that lacks records; those that cannot be read are passed over.
 

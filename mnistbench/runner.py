@@ -3,6 +3,7 @@
 import contextlib
 import os
 import queue
+import re
 import signal
 import threading
 import time
@@ -69,16 +70,32 @@ def create_run(
     limits: Limits,
     measurements: Sequence[str],
     command: Sequence[str],
+    name: str | None = None,
 ) -> RunFolder:
     """Make the run folder with its plan and the true labels that its trials are judged by.
 
+    Args:
+        results: The folder of the runs.
+        suite: The suite's name.
+        dataset: The data set, with its arrays on this machine.
+        dataset_spec: What names it on the command line.
+        trials: The plan.
+        models: The models' files.
+        limits: What each trial may take.
+        measurements: What to measure beside quality, `fit` and `predict`.
+        command: The command line, as typed after the program's name.
+        name: The run's name; time, suite and data set if left out.
+
     Raises:
+        UsageError: The name is taken, or is no plain file name.
         MnistbenchError: The folder cannot be written.
     """
     now = datetime.now(UTC)
     split = trials[0].split
     info = RunInfo(
-        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{suite}-{dataset.name}", split),
+        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{suite}-{dataset.name}", split)
+        if name is None
+        else _checked_name(results, name),
         created_at=now.isoformat(timespec="seconds"),
         command=tuple(command),
         suite=suite,
@@ -99,8 +116,39 @@ def create_run(
     return folder
 
 
-def models_of(info: RunInfo, dataset: DatasetInfo) -> dict[str, ModelFile]:
+def create_run_again(
+    results: Path,
+    info: RunInfo,
+    trials: Sequence[Trial],
+    dataset: DatasetInfo,
+    models: Mapping[str, ModelFile],
+    command: Sequence[str],
+) -> RunFolder:
+    """Make a new run folder for trials of an earlier run, under the same limits and measurements.
+
+    Raises:
+        MnistbenchError: The folder cannot be written.
+    """
+    return create_run(
+        results,
+        suite=info.suite,
+        dataset=dataset,
+        dataset_spec=info.dataset_spec,
+        trials=trials,
+        models=[models[name] for name in dict.fromkeys(trial.model for trial in trials)],
+        limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
+        measurements=info.measurements,
+        command=command,
+    )
+
+
+def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) -> dict[str, ModelFile]:
     """Find the model files of an earlier run again, and make sure that nothing it rests on has changed.
+
+    Args:
+        info: The earlier run.
+        dataset: The data set as it is now.
+        may_differ: Accept model files that were edited since.
 
     Raises:
         UsageError: A file is gone, or it or the data set has changed since the run was planned.
@@ -114,7 +162,7 @@ def models_of(info: RunInfo, dataset: DatasetInfo) -> dict[str, ModelFile]:
     for known in info.models:
         path = Path(known.path) if known.path is not None else builtin_folder() / f"{known.name}.py"
         model = read_model_file(path)
-        if model.sha256 != known.sha256:
+        if model.sha256 != known.sha256 and not (may_differ and path.exists()):
             what = "has changed since" if path.exists() else "is gone since"
             raise UsageError(
                 f"the model file {path} {what} the run {info.name} was planned; its trials "
@@ -271,6 +319,16 @@ def _model_info(model: ModelFile) -> ModelInfo:
         sha256=model.sha256,
         path=None if own else str(model.path.resolve()),
     )
+
+
+def _checked_name(results: Path, name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(
+            f"--name {name!r} cannot name a run; expected letters, digits, dots, hyphens and underscores."
+        )
+    if (results / name).exists():
+        raise UsageError(f"{results / name} exists already; choose another --name, or --resume {name}.")
+    return name
 
 
 def _free_name(results: Path, stem: str, split: str) -> str:
