@@ -1,18 +1,26 @@
-"""The commands; each wires the modules below it together and holds no logic of its own."""
+"""`mnistbench run`: from the options to a run folder with its report."""
 
 import contextlib
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistbench import __version__
+from mnistbench.cli.terminal import (
+    CacheOption,
+    ModelsOption,
+    OfflineOption,
+    ResultsOption,
+    app,
+    complain,
+    resolve_dataset,
+    suites,
+    typed_command,
+)
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.plan import (
     DEFAULT_SUITE,
     Options,
-    Suite,
     choose_models,
     choose_suite,
     choose_threads,
@@ -23,7 +31,6 @@ from mnistbench.plan import (
     parse_names,
     parse_sizes,
     plan,
-    read_suites,
 )
 from mnistbench.registry import builtin_folder, discover
 
@@ -33,70 +40,6 @@ if TYPE_CHECKING:
     from mnistbench.records import Record, RunFolder, RunInfo
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
-_RULE = "!" * 78
-
-app = typer.Typer(
-    name="mnistbench",
-    help="Benchmark classical machine learning on MNIST, with numbers that can be checked.",
-    no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
-    epilog="Start with: mnistbench run --suite quick",
-)
-
-ResultsOption = Annotated[
-    Path, typer.Option("--results", help="Folder of the runs.", metavar="FOLDER", file_okay=False)
-]
-CacheOption = Annotated[
-    Path | None,
-    typer.Option(
-        "--cache-dir",
-        help="Folder of the data sets; MNISTBENCH_CACHE sets it too.",
-        metavar="FOLDER",
-        file_okay=False,
-    ),
-]
-OfflineOption = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
-ModelsOption = Annotated[
-    list[Path] | None,
-    typer.Option("--models", help="A folder of your own model files; may be repeated.", metavar="FOLDER"),
-]
-
-
-def main() -> None:
-    """Run the command line; a user's mistake ends in one clear line on stderr and its exit status."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
-    try:
-        app(args=arguments, prog_name="mnistbench")
-    except MnistbenchError as error:
-        if debug:
-            raise
-        _complain(str(error))
-        sys.exit(error.exit_status)
-    except BrokenPipeError:  # the reader, head say, has seen enough
-        sys.stderr.close()
-        sys.exit(0)
-    except Exception as error:
-        if debug:
-            raise
-        _complain(
-            f"an error of mnistbench's own: {type(error).__name__}: {error}\n"
-            "Add --debug to see where; please report it."
-        )
-        sys.exit(1)
-
-
-@app.callback(invoke_without_command=True)
-def root(
-    version: Annotated[bool, typer.Option("--version", help="Print the version.", is_eager=True)] = False,
-    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
-) -> None:
-    """Benchmark classical machine learning on MNIST, with numbers that can be checked."""
-    del debug  # read by `main`, anywhere on the command line
-    if version:
-        typer.echo(f"mnistbench {__version__}")
-        raise typer.Exit
 
 
 def _model_names(incomplete: str) -> list[str]:
@@ -105,7 +48,7 @@ def _model_names(incomplete: str) -> list[str]:
 
 
 def _suite_names(incomplete: str) -> list[str]:
-    return [name for name in _suites() if name.startswith(incomplete)]
+    return [name for name in suites() if name.startswith(incomplete)]
 
 
 @app.command(
@@ -185,16 +128,15 @@ def run(
     from mnistbench.environment import usable_cores, usable_memory_bytes
     from mnistbench.records import find_interrupted_run, find_run, find_trial
 
-    command = [argument for argument in sys.argv[1:] if argument != "--debug"]
     if trial is not None:
         earlier, planned = find_trial(results, trial)
         info = earlier.info()
-        data = _resolve(info.dataset_spec, cache_dir, offline, quiet)
+        data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
         chosen = runner.models_of(info, data, may_differ=True)
-        folder = runner.create_run_again(results, info, [planned], data, chosen, command)
+        folder = runner.create_run_again(results, info, [planned], data, chosen, typed_command())
     elif resume:
         folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
-        data = _resolve(folder.info().dataset_spec, cache_dir, offline, quiet)
+        data = resolve_dataset(folder.info().dataset_spec, cache_dir, offline=offline, quiet=quiet)
         chosen = runner.models_of(folder.info(), data)
     else:
         _refuse_name(run_name)
@@ -211,11 +153,11 @@ def run(
             split="validation" if validation else "test",
             repeats=repeats,
         )
-        picked = choose_suite(_suites(), suite)
+        picked = choose_suite(suites(), suite)
         own = [name for name, model in found.items() if model.path.parent in (models or [])]
         chosen = {model.name: model for model in choose_models(picked, options, found, own)}
         memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * usable_memory_bytes() / jobs)
-        data = _resolve(dataset, cache_dir, offline, quiet)
+        data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
         folder = runner.create_run(
             results,
             suite=picked.name,
@@ -225,7 +167,7 @@ def run(
             models=list(chosen.values()),
             limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
             measurements=parse_measurements(measure) if measure is not None else picked.measurements,
-            command=command,
+            command=typed_command(),
             name=name,
         )
 
@@ -234,128 +176,9 @@ def run(
     _finish(folder, results, complete=complete, quiet=quiet or json)
 
 
-@app.command(name="list", epilog="Example:  mnistbench list --models my_models")
-def list_(models: ModelsOption = None) -> None:
-    """List the models with their parameters, and the suites."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from mnistbench.report.formats import visible
-
-    console = Console(highlight=False)
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("model", no_wrap=True)
-    table.add_column("summary")
-    table.add_column("parameters", style="dim")
-    for model in discover([builtin_folder(), *(models or [])]).values():
-        summary = Text(visible(model.summary))
-        if model.problem is not None:
-            summary = Text(visible(f"cannot run: {model.problem}"), style="red")
-        parameters = ", ".join(f"{name}={value!r}" for name, value in model.parameters.items())
-        table.add_row(Text(visible(model.name)), summary, Text(visible(parameters)))
-    console.print(table)
-    console.print()
-    suites = Table(box=None, pad_edge=False, header_style="bold")
-    suites.add_column("suite", no_wrap=True)
-    suites.add_column("summary")
-    for suite in _suites().values():
-        suites.add_row(Text(suite.name), Text(suite.summary))
-    console.print(suites)
-
-
-@app.command(epilog="Examples:  mnistbench fetch  |  mnistbench fetch --from /media/stick/mnist")
-def fetch(
-    source: Annotated[
-        str | None,
-        typer.Option(
-            "--from", help="A folder with the four MNIST files, or a mirror's URL.", metavar="PLACE"
-        ),
-    ] = None,
-    cache_dir: CacheOption = None,
-    offline: OfflineOption = False,
-) -> None:
-    """Fetch MNIST into the cache, once, and check every byte."""
-    from mnistbench.datasets import cache_folder, fetch_mnist
-
-    data = fetch_mnist(cache=cache_folder(cache_dir), source=source, offline=offline, show_progress=True)
-    typer.echo(
-        f"{data.title}: {data.train_count:,} training and {data.test_count:,} test images "
-        f"from {data.source}, verified, in {data.arrays_folder}"
-    )
-
-
-@app.command(epilog="Example:  mnistbench report 20260101-120000-standard-mnist")
-def report(
-    run_name: Annotated[
-        str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder; the newest if left out.")
-    ] = None,
-    results: ResultsOption = Path("results"),
-) -> None:
-    """Write the report of a run again from its records; nothing is trained."""
-    from mnistbench.records import find_run
-    from mnistbench.report import write_report
-
-    typer.echo(str(write_report(find_run(results, run_name), results)))
-
-
-@app.command()
-def runs(results: ResultsOption = Path("results")) -> None:
-    """List the runs, oldest first."""
-    from rich.console import Console
-    from rich.table import Table
-    from rich.text import Text
-
-    from mnistbench.records import find_runs
-    from mnistbench.report.formats import visible
-
-    folders = find_runs(results)
-    if not folders:
-        typer.echo(f"No runs in {results} yet; `mnistbench run --suite quick` makes one in under a minute.")
-        return
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    for heading in ("run", "data set", "trials", "ok", "state"):
-        table.add_column(heading, justify="right" if heading in ("trials", "ok") else "left", no_wrap=True)
-    for folder in folders:
-        try:
-            info, records = folder.info(), folder.records()
-        except MnistbenchError as error:
-            table.add_row(Text(visible(folder.name)), "", "", "", Text(visible(f"cannot be read: {error}")))
-            continue
-        ok = sum(record.failure is None for record in records)
-        state = (
-            "complete" if len(records) == len(info.trials) else f"{len(records)} of {len(info.trials)} done"
-        )
-        table.add_row(
-            Text(visible(folder.name)),
-            Text(visible(info.dataset.name)),
-            str(len(info.trials)),
-            str(ok),
-            state,
-        )
-    Console(highlight=False).print(table)
-
-
-def _suites() -> dict[str, Suite]:
-    return read_suites(builtin_folder() / "suites.toml")
-
-
-def _resolve(spec: str | None, cache_dir: Path | None, offline: bool, quiet: bool) -> "DatasetInfo":
-    from mnistbench.datasets import cache_folder, resolve
-
-    data = resolve(spec, cache=cache_folder(cache_dir), offline=offline, show_progress=not quiet)
-    if data.fallback_reason is not None:
-        _complain(
-            f"{_RULE}\nMNIST cannot be had, so this run uses {data.title} in its place:\n"
-            f"{data.fallback_reason}\nIts numbers say nothing about MNIST.\n{_RULE}"
-        )
-    return data
-
-
 def _dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
-    if typed is None or typed == data.name:
-        return data.name
-    return str(Path(typed).resolve())
+    """Return what names the data set from anywhere: a path typed by the user is made absolute."""
+    return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
 
 
 def _refuse_name(name: str | None) -> None:
@@ -373,7 +196,7 @@ def _hint_at_interrupted(results: Path) -> None:
         with contextlib.suppress(MnistbenchError):
             ended, planned = len(folder.records()), len(folder.info().trials)
             if ended < planned:
-                _complain(
+                complain(
                     f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
                     f"`mnistbench run --resume {folder.name}` finishes it."
                 )
@@ -401,13 +224,9 @@ def _finish(folder: "RunFolder", results: Path, *, complete: bool, quiet: bool) 
     if not quiet:
         typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
     if not complete:
-        _complain(
+        complain(
             f"interrupted; what was done is kept. `mnistbench run --resume {folder.name}` does the rest."
         )
         raise typer.Exit(_INTERRUPTED)
     if any(record.failure is not None for record in records):
         raise typer.Exit(1)
-
-
-def _complain(text: str) -> None:
-    typer.echo(f"mnistbench: {text}" if not text.startswith("!") else text, err=True)

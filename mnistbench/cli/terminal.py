@@ -1,0 +1,77 @@
+"""What every command shares: the program itself, its common options, and how it complains."""
+
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistbench.plan import Suite, read_suites
+from mnistbench.registry import builtin_folder
+
+if TYPE_CHECKING:
+    from mnistbench.datasets import DatasetInfo
+
+_RULE = "!" * 78
+
+app = typer.Typer(
+    name="mnistbench",
+    help="Benchmark classical machine learning on MNIST, with numbers that can be checked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: mnistbench run --suite quick",
+)
+
+ResultsOption = Annotated[
+    Path, typer.Option("--results", help="Folder of the runs.", metavar="FOLDER", file_okay=False)
+]
+CacheOption = Annotated[
+    Path | None,
+    typer.Option(
+        "--cache-dir",
+        help="Folder of the data sets; MNISTBENCH_CACHE sets it too.",
+        metavar="FOLDER",
+        file_okay=False,
+    ),
+]
+OfflineOption = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+ModelsOption = Annotated[
+    list[Path] | None,
+    typer.Option("--models", help="A folder of your own model files; may be repeated.", metavar="FOLDER"),
+]
+
+
+def complain(text: str) -> None:
+    """Print a message for the user on stderr."""
+    typer.echo(f"mnistbench: {text}", err=True)
+
+
+def typed_command() -> list[str]:
+    """Return the command line after the program's name, as a run keeps it."""
+    return [argument for argument in sys.argv[1:] if argument != "--debug"]
+
+
+def suites() -> dict[str, Suite]:
+    """Read the suites that come with the models."""
+    return read_suites(builtin_folder() / "suites.toml")
+
+
+def resolve_dataset(
+    spec: str | None, cache_dir: Path | None, *, offline: bool, quiet: bool = False
+) -> "DatasetInfo":
+    """Return the data set, fetched and verified, and say so unmissably if another stands in for MNIST.
+
+    Raises:
+        DataError: It cannot be had.
+    """
+    from mnistbench.datasets import cache_folder, resolve
+
+    data = resolve(spec, cache=cache_folder(cache_dir), offline=offline, show_progress=not quiet)
+    if data.fallback_reason is not None:
+        typer.echo(
+            f"{_RULE}\nMNIST cannot be had, so this run uses {data.title} in its place:\n"
+            f"{data.fallback_reason}\nIts numbers say nothing about MNIST.\n{_RULE}",
+            err=True,
+        )
+    return data
