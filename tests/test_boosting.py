@@ -1,0 +1,79 @@
+"""Boosted trees keep scikit-learn's contract and tell how far they have come."""
+
+import pickle
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from xgboost import XGBClassifier
+
+from mnistbench.boosting import BoostedTrees
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return X.astype(np.uint8)[:600], y[:600]
+
+
+def small(**parameters):
+    return BoostedTrees(n_estimators=6, max_depth=3, n_jobs=1, random_state=0, **parameters)
+
+
+def test_it_predicts_as_the_class_it_extends(digits):
+    X, y = digits
+    plain = XGBClassifier(n_estimators=6, max_depth=3, n_jobs=1, random_state=0).fit(X, y)
+    np.testing.assert_array_equal(small().fit(X, y).predict_proba(X), plain.predict_proba(X))
+
+
+def test_each_round_is_reported(digits):
+    model, calls = small(), []
+    model.on_progress = lambda *progress: calls.append(progress)
+    model.fit(*digits)
+    assert calls == [(done, 6, "round") for done in range(1, 7)]
+
+
+def test_the_trees_so_far_predict_during_the_training(digits):
+    X, y = digits
+    model, accuracies = small(), []
+    model.on_progress = lambda *_: accuracies.append(float(np.mean(model.predict(X) == y)))
+    model.fit(X, y)
+    assert accuracies[0] < accuracies[-1] == np.mean(model.predict(X) == y)
+
+
+def test_reporting_leaves_the_parameters_alone(digits):
+    model = small()
+    model.on_progress = lambda *_: None
+    model.fit(*digits)
+    assert model.get_params()["callbacks"] is None
+    assert clone(model).get_params()["max_depth"] == 3
+
+
+def test_a_report_that_raises_ends_the_training_and_leaves_no_callback(digits):
+    model = small()
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    model.on_progress = stop
+    with pytest.raises(KeyboardInterrupt):
+        model.fit(*digits)
+    assert model.callbacks is None
+
+
+def test_a_pickle_holds_the_trees_and_not_the_report(digits):
+    X, y = digits
+    model = small()
+    model.on_progress = lambda *_: None  # a lambda cannot be pickled
+    model.fit(X, y)
+    again = pickle.loads(pickle.dumps(model))
+    assert again.on_progress is None
+    np.testing.assert_array_equal(again.predict(X), model.predict(X))
+
+
+def test_two_classes(digits):
+    X, y = digits
+    model = small().fit(X[y < 2], y[y < 2])
+    assert model.predict_proba(X[y < 2]).shape == (np.sum(y < 2), 2)
+    assert np.mean(model.predict(X[y < 2]) == y[y < 2]) > 0.98
