@@ -97,15 +97,17 @@ class Epochs:
                 images = self._distort(images[..., 0], self._generator)[..., None]
             yield images, self._labels[order]
 
-    def report(self, step: int, on_progress: Progress | None) -> None:
-        """Tell how far the training has come after so many steps, where that is worth telling."""
-        if on_progress is None:
-            return
+    def progress(self, step: int) -> tuple[int, int, str] | None:
+        """Return (done, total, unit) after so many steps, or None where it is not worth telling.
+
+        The unit is "epoch", or "step" in a training of one or two epochs.
+        """
         if self.count > 2:
-            if step % self.steps_per_epoch == 0:
-                on_progress(step // self.steps_per_epoch, self.count, "epoch")
-        elif step % max(1, self.steps_per_epoch // _REPORTS_PER_EPOCH) == 0 or step == self.step_count:
-            on_progress(step, self.step_count, "step")
+            return (
+                None if step % self.steps_per_epoch else (step // self.steps_per_epoch, self.count, "epoch")
+            )
+        interval = max(1, self.steps_per_epoch // _REPORTS_PER_EPOCH)
+        return (step, self.step_count, "step") if step % interval == 0 or step == self.step_count else None
 
 
 def _train_compiled(
@@ -135,7 +137,8 @@ def _train_compiled(
         for start in range(0, len(images), size):
             step(*in_memory, tensorflow.constant(start))
             done += 1
-            epochs.report(done, on_progress)
+            if on_progress is not None and (progress := epochs.progress(done)):
+                on_progress(*progress)
     optimizer.finalize_variable_values(variables)
 
 
@@ -175,10 +178,14 @@ def _train_with_keras(
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
             self.done += 1
-            epochs.report(self.done, on_progress)
+            if on_progress is not None and (progress := epochs.progress(self.done)):
+                _ = self.model  # on JAX, reading it gives the layers the weights that were trained so far
+                on_progress(*progress)
 
-    model.compile(optimizer=optimizer, loss=loss)
-    model.fit(Batches(), epochs=epochs.count, shuffle=False, verbose=0, callbacks=[Report()])
+    # A second model of the same layers, so that the first stays free of the optimiser and its state.
+    trained = keras.Model(model.inputs, model.outputs)
+    trained.compile(optimizer=optimizer, loss=loss)
+    trained.fit(Batches(), epochs=epochs.count, shuffle=False, verbose=0, callbacks=[Report()])
 
 
 def _loss(keras: Any, class_count: int, label_smoothing: float) -> Loss:
