@@ -177,7 +177,7 @@ def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.uint8]:
         )
     if array.dtype.kind not in "iu":
         raise DataError(
-            f"{origin}: the {kind} hold {array.dtype} values; expected integers from 0 to 255. "
+            f"{origin}: the {kind} hold {array.dtype.name} values; expected integers from 0 to 255. "
             "Convert values from 0 to 1 with `(x * 255).round().astype('uint8')`."
         )
     if array.size and array.dtype != np.uint8:
@@ -197,7 +197,7 @@ def _labels(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.int64]:
         )
     if array.dtype.kind not in "iu":
         raise DataError(
-            f"{origin}: the {kind} hold {array.dtype} values; expected integers. "
+            f"{origin}: the {kind} hold {array.dtype.name} values; expected integers. "
             "Convert with `.astype('int64')`."
         )
     if array.size and array.dtype.kind == "u" and int(array.max()) > np.iinfo(np.int64).max:

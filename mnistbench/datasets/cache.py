@@ -86,14 +86,13 @@ def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
     Raises:
         DataError: The arrays are there but may not be read.
     """
-    if not any((folder / f"{name}.npy").exists() for name in ARRAY_NAMES):
-        return None
     try:
         arrays = open_arrays(folder)
     except DataError as error:
         if isinstance(error.__cause__, PermissionError):
             raise
-        _LOG.warning("%s", error)
+        if any((folder / f"{name}.npy").exists() for name in ARRAY_NAMES):
+            _LOG.warning("%s", error)
         return None
     if arrays.sha256() != sha256:
         _LOG.warning("The cached arrays in %s are damaged: their SHA-256 is not %s.", folder, sha256)

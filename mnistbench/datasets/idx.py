@@ -55,7 +55,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
             if compressed:
                 with gzip.GzipFile(fileobj=file) as stream:
                     return _read_stream(stream, dimensions, most_bytes=plausible_bytes(file_bytes))
-            return _read_stream(file, dimensions, most_bytes=file_bytes)
+            return _read_stream(file, dimensions, most_bytes=file_bytes - 4 - 4 * dimensions)
     except EOFError as error:
         raise DataError(f"{path}: truncated ({error}). Get the file again.") from error
     except (_FormatError, gzip.BadGzipFile, zlib.error) as error:
