@@ -156,6 +156,7 @@ def make_run(
         timeout_seconds=3600.0,
         memory_limit_bytes=4_000_000_000,
         jobs=1 + beside,
+        measurements=(),
         environment=ENVIRONMENT,
     )
     folder = RunFolder.create(results, info)

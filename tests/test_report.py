@@ -8,11 +8,13 @@ from urllib.parse import unquote
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
-from synthetic_runs import Model, dataset, make_run
+from synthetic_runs import Model, dataset, make_run, true_labels
 
+from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import MnistbenchError
+from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
 from mnistbench.records import RunFolder, Status
-from mnistbench.report import write_report
+from mnistbench.report import evidence, write_report
 
 GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
 
@@ -24,7 +26,7 @@ def rendered(page: Path) -> str:
 def rows_of(page: Path, after: str) -> list[list[str]]:
     """Return the cells of the first table that follows a heading."""
     text = page.read_text(encoding="utf-8").partition(after)[2]
-    lines = [line for line in text.split("\n\n## ")[0].split("\n") if line.startswith("|")]
+    lines = text.partition("\n\n|")[2].partition("\n\n")[0].split("\n")
     return [[cell.strip() for cell in line.strip("|").split(" | ")] for line in lines[2:]]
 
 
@@ -121,7 +123,7 @@ def test_a_run_that_never_began_is_reported(tmp_path):
     folder = make_run(tmp_path, {"a": Model(statuses=(None,))})
     text = write_report(folder, None).read_text(encoding="utf-8")
     assert "**No trial has ended yet.**" in text
-    assert "1 of 1 trial have not run" in text or "not complete" in text
+    assert "1 of 1 trials have not run" in text
 
 
 def test_an_interrupted_run_says_what_is_missing(tmp_path):
@@ -156,7 +158,7 @@ def test_variants_sizes_and_threads_have_rows_of_their_own(tmp_path):
     page = write_report(folder, None)
     labels = {row[0] for row in rows_of(page, "## Results")}
     assert len(labels) == 12
-    assert "svm (C=1.0, 500 images, 1 thread)" in labels
+    assert "svm (C=1, 500 images, 1 thread)" in labels
     assert "logreg (all images, 2 threads)" in labels
     check_links(page)
 
@@ -168,7 +170,7 @@ def test_digits_in_place_of_mnist_cannot_be_missed(tmp_path):
     assert "IN PLACE OF MNIST" in text.split("\n")[0]
     assert "> **This is not MNIST.** MNIST could not be had (no mirror answered)" in text
     tables = re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
-    assert len(tables) == 7
+    assert len(tables) == 9
     assert all("(digits in place of MNIST)" in caption for caption in tables)
     for path in folder.path.glob("tables/*.csv"):
         assert set(pd.read_csv(path)["dataset"]) <= {"digits in place of MNIST"}
@@ -253,6 +255,85 @@ def test_csv_holds_the_records_unrounded(tmp_path):
         assert row["accuracy"] == record.quality.accuracy
         assert row["fit_seconds"] == record.measurement.fit_seconds
         assert row["peak_rss_bytes"] == record.measurement.peak_rss_bytes
+
+
+def test_the_quality_of_probabilities_is_the_records_own(tmp_path):
+    folder = make_run(tmp_path, GOOD, seeds=(0, 1))
+    page = write_report(folder, None)
+    frame = pd.read_csv(folder.path / "tables" / "quality.csv").set_index("row")
+    for name in GOOD:
+        qualities = [r.quality for r in folder.records() if r.trial.model == name]
+        for score in ("macro_f1", "log_loss", "brier_score", "calibration_error", "top2_accuracy"):
+            values = [getattr(q, score) for q in qualities]
+            if None in values:
+                assert pd.isna(frame.loc[name, score])
+            else:
+                assert frame.loc[name, score] == pytest.approx(sum(values) / 2)
+    assert [row[0] for row in rows_of(page, "## Quality")] == ["cnn", "svm", "logreg"]
+    figures = {path.stem for path in folder.path.glob("figures/*.svg")}
+    assert {"reliability-cnn", "reliability-logreg", "significance"} <= figures
+    assert "reliability-svm" not in figures, "it gives no probabilities"
+
+
+def test_classes_and_confusions_add_up(tmp_path):
+    folder = make_run(tmp_path, GOOD, seeds=(0, 1))
+    write_report(folder, None)
+    pairs = pd.read_csv(folder.path / "tables" / "confused_pairs.csv")
+    classes = pd.read_csv(folder.path / "tables" / "classes.csv")
+    for name in GOOD:
+        errors = sum(r.quality.error_count for r in folder.records() if r.trial.model == name)
+        assert pairs.loc[pairs["row"] == name, "count"].sum() == errors
+        assert classes.loc[classes["row"] == name, "support"].sum() == 2000
+
+
+def test_models_that_cannot_be_told_apart_share_a_letter(tmp_path):
+    models = {"a": Model(0.01), "b": Model(0.011), "far": Model(0.2)}
+    folder = make_run(tmp_path, models)
+    page = write_report(folder, None)
+    ties = {row[0]: row[-2] for row in rows_of(page, "## Results")}
+    assert ties == {"a": "a", "b": "a", "far": ""}
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"\*\*(a|b) is best: .* Not to be told apart from it: (a|b) \(", text)
+    pairs = pd.read_csv(folder.path / "tables" / "pairs.csv").set_index(["row_a", "row_b"])
+    assert len(pairs) == 3
+    assert set(pairs["method"]) == {"exact McNemar"}
+    assert not pairs["training_covered"].any()
+
+
+def test_known_label_errors_are_left_out_beside_and_not_in_place_of_accuracy(tmp_path, monkeypatch):
+    data = dataset(test_count=10_000)
+    folder = make_run(tmp_path, {"svm": Model(0.02)}, data=data)
+    assert "without label errors" not in write_report(folder, None).read_text(encoding="utf-8")
+
+    monkeypatch.setattr(evidence, "_MNIST_TEST_LABELS_SHA256", idx_sha256(true_labels(data)))
+    page = write_report(folder, None)
+    head = page.read_text(encoding="utf-8").partition("## Quality")[2]
+    assert "| accuracy, % | without label errors, % |" in head
+    record = folder.records()[0]
+    right = folder.predictions(record.trial.id).labels == true_labels(data)
+    kept = [right[i] for i in range(10_000) if i not in MNIST_TEST_LABEL_ERRORS]
+    row = pd.read_csv(folder.path / "tables" / "quality.csv").iloc[0]
+    assert row["accuracy"] == record.quality.accuracy
+    assert row["accuracy_without_label_errors"] == pytest.approx(sum(kept) / 9985)
+
+
+def test_trials_that_failed_alike_are_told_once(tmp_path):
+    folder = make_run(tmp_path, {"hang": Model(statuses=(Status.TIMEOUT,) * 3)}, seeds=(0, 1, 2))
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    assert text.count("### hang: timed out") == 1
+    assert "(3 trials alike)" in text
+    assert text.count("mnistbench run --trial run/") == 3
+
+
+def test_a_long_log_is_cut_and_cannot_leave_its_block(tmp_path):
+    folder = make_run(tmp_path, {"bad": Model(statuses=(Status.FAILED,))})
+    trial = folder.records()[0].trial
+    log = "\n".join(["first line", *["x" * 5000] * 50, "```", "<b>last line</b>"])
+    (folder.path / "logs" / f"{trial.id}.log").write_text(log, encoding="utf-8")
+    page = write_report(folder, None)
+    assert "first line" not in page.read_text(encoding="utf-8")
+    assert len(page.read_text(encoding="utf-8")) < 20_000
+    assert "&lt;b&gt;last line&lt;/b&gt;" in rendered(page)
 
 
 def test_a_copied_run_folder_reports_alone(tmp_path):

@@ -152,7 +152,7 @@ def value_text(value: ParameterValue) -> str:
     """Write a parameter's value as one would type it."""
     if isinstance(value, tuple):
         return "(" + ", ".join(value_text(v) for v in value) + ")"
-    return str(value)
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
 
 
 def status_counts(rows: Sequence[Configuration]) -> str:

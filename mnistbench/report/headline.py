@@ -6,13 +6,16 @@ from mnistbench.records import RunInfo
 from mnistbench.report.configurations import Configuration, status_counts
 from mnistbench.report.formats import count, duration, percent, plural, three_digits
 
+_LISTED = 3
 
-def headline(info: RunInfo, rows: Sequence[Configuration]) -> str:
+
+def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> str:
     """Say who won, by how much, and at what cost.
 
     Args:
         info: The run's plan.
         rows: Its configurations, best first.
+        ties: Groups of their labels that cannot be told apart, best first.
     """
     good = [row for row in rows if row.accuracy is not None]
     if not good:
@@ -22,13 +25,16 @@ def headline(info: RunInfo, rows: Sequence[Configuration]) -> str:
     best, *others = good
     sentence = f"{best.label} is best: {_errors(best)} in {best.test_count:,} {images_of(info)}"
     sentence += f" ({percent(best.accuracy, best.test_count)} % right){_cost(best)}"
-    if others:
-        sentence += f"; {_runner_up(best, others[0])}"
+    tied = next((group for group in ties if best.label in group), ())
+    equals, rest = [r for r in others if r.label in tied], [r for r in others if r.label not in tied]
+    if equals:
+        sentence += f". Not to be told apart from it: {_listed(equals)}"
+    if rest:
+        sentence += f"{'.' if equals else ';'} {_runner_up(best, rest[0])}"
     fastest = min(good, key=lambda row: row.fit_seconds or 0.0)
-    if len(good) > 2 and fastest not in good[:2] and fastest.fit_seconds is not None:
-        sentence += (
-            f". Fastest to train is {fastest.label}: {duration(fastest.fit_seconds)}, {_errors(fastest)}"
-        )
+    if rest and fastest in rest[1:] and fastest.fit_seconds is not None:
+        sentence += f". Fastest to train is {fastest.label}: "
+        sentence += f"{duration(fastest.fit_seconds)}, {_errors(fastest)}"
     return sentence + "."
 
 
@@ -51,6 +57,13 @@ def _errors(row: Configuration) -> str:
 
 def _cost(row: Configuration) -> str:
     return "" if row.fit_seconds is None else f" after {duration(row.fit_seconds)} of training"
+
+
+def _listed(rows: Sequence[Configuration]) -> str:
+    shown = [f"{row.label} ({count(row.error_count)}{_cost(row)})" for row in rows[:_LISTED]]
+    if len(rows) > _LISTED:
+        shown.append(f"{len(rows) - _LISTED} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
 
 
 def _runner_up(best: Configuration, second: Configuration) -> str:

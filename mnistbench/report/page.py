@@ -1,5 +1,6 @@
 """Writes the report of one run: the page, its figures and its tables."""
 
+import itertools
 import os
 import re
 import shlex
@@ -8,10 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
+
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
-from mnistbench.records import Record, RunFolder, RunInfo, Status, find_runs
-from mnistbench.report import figures, tables
+from mnistbench.records import Failure, Record, RunFolder, RunInfo, Status, find_runs
+from mnistbench.report import figures, quality, tables
 from mnistbench.report.configurations import (
     NOT_RUN,
     STATUS_NAMES,
@@ -19,10 +22,19 @@ from mnistbench.report.configurations import (
     configurations,
     status_counts,
 )
-from mnistbench.report.evidence import Evidence, Labels, evidence, true_labels
+from mnistbench.report.evidence import (
+    Evidence,
+    classes_frame,
+    compare_pairs,
+    confused_frame,
+    evidences,
+    pairs_frame,
+)
 from mnistbench.report.formats import plural
 from mnistbench.report.headline import headline, images_of, is_validation
-from mnistbench.report.markdown import Markdown, escape, image, render, table
+from mnistbench.report.markdown import Markdown, escape, image, render
+from mnistbench.report.markdown import table as rendered
+from mnistbench.stats import tie_groups
 
 DETAILED_ROWS = 24
 """Configurations, from the best, that get figures of their own."""
@@ -40,12 +52,14 @@ class Section:
         row: The configuration.
         summary: The first line of its model file's docstring.
         confusion: The name of its figure; None where its predictions are not at hand.
+        reliability: The name of its figure; None where it gives no probabilities.
         pairs: Its most confused classes.
     """
 
     row: Configuration
     summary: str
     confusion: str | None
+    reliability: str | None
     pairs: tables.Table | None
 
 
@@ -53,21 +67,37 @@ def write(folder: RunFolder, results: Path | None) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
     info, records = folder.info(), folder.records()
     rows = configurations(info, records)
-    truth = true_labels(folder)
-    evidences = {} if truth is None else _evidences(folder, rows, truth, info.dataset.classes)
-    drawn, sections = _drawn(info, rows, evidences)
+    found = evidences(folder, rows, info.dataset.classes)
+    compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
+    tests = compare_pairs(compared) if len(compared) > 1 else []
+    ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]
     shown = {
-        "results": tables.results(rows),
+        "results": tables.results(rows, ties),
+        "quality": quality.predictions(rows, found),
         "timings": tables.timings(rows),
         "models": tables.models(rows, info),
     }
     frames = {
         **{name: table.frame for name, table in shown.items()},
         "trials": tables.trials(rows),
-        "confused_pairs": tables.confused_pairs(rows, evidences, info.dataset.classes),
-        "classes": tables.class_results(rows, evidences, info.dataset.classes),
+        "pairs": pairs_frame(tests),
+        "confused_pairs": confused_frame(found, info.dataset.classes),
+        "classes": classes_frame(found, info.dataset.classes),
     }
-    values = {**_values(folder, info, records, rows, sections), **shown, "drawn": set(drawn)}
+    drawn, sections = _drawn(info, rows, found, frames["confused_pairs"])
+    images = max((row.test_count for row in rows), default=0)
+    if tests:
+        drawn["significance"] = figures.significance(list(compared), tests, images)
+    values = {
+        **_values(folder, info, records, rows, sections),
+        **shown,
+        "headline": headline(info, rows, ties),
+        "ties": ties,
+        "compared": len(compared),
+        "training_covered": all(test.training_covered for test in tests),
+        "by_class": quality.by_class(frames["classes"], images),
+        "drawn": set(drawn),
+    }
     name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
     split = "validation" if is_validation(info) else "test"
     try:
@@ -87,13 +117,6 @@ def write(folder: RunFolder, results: Path | None) -> Path:
     return folder.path / "report.md"
 
 
-def _evidences(
-    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int]
-) -> dict[str, Evidence]:
-    found = {row.label: evidence(folder, row, truth, classes) for row in rows}
-    return {label: each for label, each in found.items() if each is not None}
-
-
 def _is_newest(folder: RunFolder, results: Path) -> bool:
     runs = find_runs(results)
     return bool(runs) and runs[-1].path.resolve() == folder.path.resolve()
@@ -111,9 +134,9 @@ def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None
 
 
 def _drawn(
-    info: RunInfo, rows: Sequence[Configuration], evidences: Mapping[str, Evidence]
+    info: RunInfo, rows: Sequence[Configuration], found: Mapping[str, Evidence], confused: pd.DataFrame
 ) -> tuple[dict[str, bytes], list[Section]]:
-    classes = info.dataset.classes
+    """Draw the figures, by name, and say which of them belong to which configuration."""
     drawn = {}
     points = [point for row in rows if (point := _point(row)) is not None]
     if points:
@@ -121,13 +144,23 @@ def _drawn(
     summaries = {model.name: model.summary for model in info.models}
     sections = []
     names: set[str] = set()
-    for row in [row for row in rows if row.accuracy is not None][:DETAILED_ROWS]:
-        name, pairs = None, None
-        if row.label in evidences:
-            name = f"confusion-{_file_stem(row.label, names)}"
-            drawn[name] = figures.confusion(evidences[row.label].confusion, classes, row.label)
-            pairs = tables.most_confused_table(row, evidences[row.label], classes)
-        sections.append(Section(row, summaries.get(row.model, ""), name, pairs))
+    for row in [row for row in rows if row.by_seed][:DETAILED_ROWS]:
+        stem = _file_stem(row.label, names)
+        each = found.get(row.label)
+        error = tables.scores(row)["calibration_error"]
+        if each is not None:
+            drawn[f"confusion-{stem}"] = figures.confusion(each.confusion, info.dataset.classes, row.label)
+        if each is not None and each.reliability is not None and error is not None:
+            drawn[f"reliability-{stem}"] = figures.reliability(each.reliability, error, row.label)
+        sections.append(
+            Section(
+                row=row,
+                summary=summaries.get(row.model, ""),
+                confusion=f"confusion-{stem}" if f"confusion-{stem}" in drawn else None,
+                reliability=f"reliability-{stem}" if f"reliability-{stem}" in drawn else None,
+                pairs=quality.most_confused(row.label, len(row.by_seed), confused),
+            )
+        )
     return drawn, sections
 
 
@@ -156,20 +189,21 @@ def _values(
     rows: Sequence[Configuration],
     sections: Sequence[Section],
 ) -> dict[str, Any]:
-    failed = [(row, r) for row in rows for r in row.records if r.status is not Status.OK]
+    failed = _failed(folder, info, rows)
     good = [row for row in rows if row.accuracy is not None]
     return {
         "info": info,
         "title": _title(info),
         "date": info.created_at[:10],
         "notice": _notice(info),
-        "headline": headline(info, rows),
         "images": images_of(info),
         "is_validation": is_validation(info),
         "evaluated": max((row.test_count for row in rows), default=0),
+        "trials_planned": sum(len(row.trials) for row in rows),
         "trial_count": plural(sum(len(row.trials) for row in rows), "trial"),
         "status_counts": status_counts(rows),
         "waiting": sum(len(row.trials) for row in rows) - len(records),
+        "seed_count": max((len(row.by_seed) for row in rows), default=0),
         "several_seeds": any(len(row.by_seed) > 1 for row in rows),
         "several_timings": any(len(row.measurements) > 1 for row in rows),
         "beside": any(r.beside for r in records),
@@ -177,23 +211,37 @@ def _values(
         "sections": sections,
         "undetailed": len(good) - len(sections),
         "unexplained": [s.row.label for s in sections if s.confusion is None],
-        "failed": [
-            {
-                "row": row,
-                "record": r,
-                "status": STATUS_NAMES[r.status],
-                "traceback": _tail(r.failure.traceback) if r.failure else "",
-                "log": _tail(folder.log(r.trial.id)),
-                "again": f"mnistbench run --trial {shlex.quote(f'{info.name}/{r.trial.id}')}",
-            }
-            for row, r in failed[:DETAILED_FAILURES]
-        ],
+        "failed": failed[:DETAILED_FAILURES],
         "unlisted_failures": max(len(failed) - DETAILED_FAILURES, 0),
         "warned": [(row.label, w) for row in rows for w in _warnings(row)],
         "environments": _environments(info, records),
         "repeat": shlex.join(["mnistbench", *info.command]),
         "not_run": NOT_RUN,
     }
+
+
+def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> list[dict[str, str]]:
+    """Describe what went wrong, once for all trials of a configuration that failed alike."""
+    alike: dict[tuple[str, Status, Failure | None], list[Record]] = {}
+    for row in rows:
+        for record in row.records:
+            if record.status is not Status.OK:
+                alike.setdefault((row.label, record.status, record.failure), []).append(record)
+    return [
+        {
+            "label": label,
+            "status": STATUS_NAMES[status],
+            "cause": f"{failure.kind}: {failure.message}" if failure else "The cause is not known.",
+            "times": f" ({plural(len(records), 'trial')} alike)" if len(records) > 1 else "",
+            "traceback": _tail(failure.traceback) if failure else "",
+            "log": _tail(folder.log(records[0].trial.id)),
+            "again": "\n".join(
+                f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}"
+                for record in records
+            ),
+        }
+        for (label, status, failure), records in alike.items()
+    ]
 
 
 def _title(info: RunInfo) -> str:
@@ -248,6 +296,6 @@ def _page(values: Mapping[str, Any], prefix: str) -> str:
 
     def captioned(shown: tables.Table) -> Markdown:
         notice = f" **({escape(values['notice'])})**" if values["notice"] else ""
-        return Markdown(f"**{escape(shown.caption)}**{notice}\n\n{table(shown)}")
+        return Markdown(f"**{escape(shown.caption)}**{notice}\n\n{rendered(shown)}")
 
     return render("report.md.jinja", {**values, "prefix": prefix}, {"figure": figure, "captioned": captioned})

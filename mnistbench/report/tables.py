@@ -4,32 +4,29 @@ Frames hold plain values (shares from 0 to 1, seconds, bytes) under documented n
 are. The report shows some of their columns, rounded, under headings that carry the unit.
 """
 
+import dataclasses
 import statistics
-from collections.abc import Callable, Mapping, Sequence
+import string
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mnistbench.metrics import most_confused, per_class
-from mnistbench.records import RunInfo, Status
+from mnistbench.records import Measurement, RunInfo, Status
 from mnistbench.report.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
-from mnistbench.report.evidence import Evidence
 from mnistbench.report.formats import (
     MISSING,
     count,
     interval,
     megabytes,
     percent,
-    plural,
     three_digits,
     visible,
 )
 from mnistbench.stats import AccuracyEstimate, accuracy_estimate
 
-MOST_CONFUSED_SHOWN = 5
-_PAIRS_KEPT = 1_000
 _CAUSE_LENGTH = 100
 
 
@@ -72,8 +69,12 @@ def text(value: object) -> str:
     return MISSING if value is None or value is pd.NA or value != value else str(value)
 
 
-def results(rows: Sequence[Configuration]) -> Table:
+def results(rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> Table:
     """Tabulate the headline results, one row a configuration, in the order given.
+
+    Args:
+        rows: The configurations, best first.
+        ties: Groups of their labels that cannot be told apart, best first.
 
     Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
     count); accuracy (mean over seeds), sampling_low and sampling_high (95 % Wilson interval of one fit of
@@ -81,19 +82,21 @@ def results(rows: Sequence[Configuration]) -> Table:
     of the mean: other seeds); error_count (mean); macro_precision, macro_recall, macro_f1, top2_accuracy,
     log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
     probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
-    over seeds and repeats); status.
+    over seeds and repeats); ties (the letters of its groups, "a" the best); status.
     """
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
+    unequal = len({len(row.by_seed) for row in rows if row.by_seed}) > 1
     frame["sampling"] = [
         interval(low, high, images)
         for low, high in zip(frame["sampling_low"], frame["sampling_high"], strict=True)
     ]
+    frame["ties"] = [tie_letters(row.label, ties) for row in rows]
     frame["training"] = frame["training_high"] - frame["accuracy"]
     seeds = (
         Column("training", "95 %: seeds, ±", lambda v: percent(v, images)),
-        Column("seeds", "seeds", count),
+        *((Column("seeds", "seeds", count),) if unequal else ()),
     )
     columns = (
         Column("row", "model", text, right=False),
@@ -106,9 +109,22 @@ def results(rows: Sequence[Configuration]) -> Table:
         Column("images_per_second", "images/s", three_digits),
         Column("peak_rss_bytes", "peak memory, MB", megabytes),
         Column("model_bytes", "model, MB", megabytes),
+        *((Column("ties", "tie", str, right=False),) if ties else ()),
         Column("status", "status", text, right=False),
     )
     return Table("results", "Best first", frame, columns)
+
+
+def tie_letters(label: str, ties: Sequence[Sequence[str]]) -> str:
+    """Return the letters of the groups that a configuration belongs to."""
+    named = zip(tie_names(len(ties)), ties, strict=True)
+    return "".join(name for name, group in named if label in group)
+
+
+def tie_names(groups: int) -> list[str]:
+    """Name groups by letters, best first; past Z they are numbered."""
+    letters = string.ascii_letters
+    return [letters[i] if i < len(letters) else f"({i})" for i in range(groups)]
 
 
 def estimate(row: Configuration) -> AccuracyEstimate | None:
@@ -117,7 +133,7 @@ def estimate(row: Configuration) -> AccuracyEstimate | None:
     return accuracy_estimate(counts, row.test_count) if counts else None
 
 
-_SCORES = (
+SCORES = (
     "macro_precision", "macro_recall", "macro_f1", "top2_accuracy", "log_loss", "brier_score",
     "calibration_error", "adaptive_calibration_error",
 )  # fmt: skip
@@ -140,10 +156,15 @@ def _result(row: Configuration) -> dict[str, Any]:
         "training_low": training.low if training else None,
         "training_high": training.high if training else None,
         "error_count": row.error_count,
-        **{name: _mean([getattr(r.quality, name) for r in row.by_seed]) for name in _SCORES},
+        **scores(row),
         **{name: _median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
         "status": row.status,
     }
+
+
+def scores(row: Configuration) -> dict[str, float | None]:
+    """Return the means over seeds of every score of `metrics.Quality` beside the accuracy."""
+    return {name: _mean([getattr(r.quality, name) for r in row.by_seed]) for name in SCORES}
 
 
 def _mean(values: Sequence[float | None]) -> float | None:
@@ -264,7 +285,7 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
 
     Columns: id, row, model, parameters, train_size (empty for all images), seed, threads, split, repeat,
     status ("not run" if its turn had not come), cause (of a failure), host, started_at, trial_seconds,
-    beside, predictions_sha256, then every field of `Measurement` and of `Quality`.
+    beside, predictions_sha256, then the plain fields of `Measurement` and those of `Quality`.
     """
     listed = []
     for row in rows:
@@ -294,64 +315,16 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
                     "predictions_sha256": record.predictions_sha256,
                 }
                 if record.measurement is not None:
-                    values |= vars(record.measurement)
-                    values["warnings"] = "; ".join(record.measurement.warnings)
+                    values |= _flat(record.measurement)
                 if record.quality is not None:
                     values |= vars(record.quality)
             listed.append(values)
     return pd.DataFrame(listed)
 
 
-def confused_pairs(
-    rows: Sequence[Configuration], evidences: Mapping[str, Evidence], classes: Sequence[int]
-) -> pd.DataFrame:
-    """List which classes each configuration takes for which, most frequent first.
-
-    Columns: row, true_label, predicted_label, count (added up over the seeds), share (of the true class's
-    images).
-    """
-    return pd.DataFrame(
-        [
-            {"row": row.label, **vars(pair)}
-            for row in rows
-            if row.label in evidences
-            for pair in most_confused(evidences[row.label].confusion, classes, _PAIRS_KEPT)
-        ],
-        columns=["row", "true_label", "predicted_label", "count", "share"],
-    )
-
-
-def most_confused_table(row: Configuration, found: Evidence, classes: Sequence[int]) -> Table | None:
-    """Tabulate the few pairs of classes that a configuration confuses most; None where it confuses none."""
-    frame = confused_pairs([row], {row.label: found}, classes).head(MOST_CONFUSED_SHOWN)
-    if frame.empty:
-        return None
-    columns = (
-        Column("true_label", "true", text),
-        Column("predicted_label", "taken for", text),
-        Column("count", "images", count),
-        Column("share", "of the true class, %", lambda v: three_digits(100 * v)),
-    )
-    seeds = f", {plural(len(row.by_seed), 'seed')} added up" if len(row.by_seed) > 1 else ""
-    return Table("confused_pairs", f"Most confused by {row.label}{seeds}", frame, columns)
-
-
-def class_results(
-    rows: Sequence[Configuration], evidences: Mapping[str, Evidence], classes: Sequence[int]
-) -> pd.DataFrame:
-    """Score each configuration class by class.
-
-    Columns: row, label, support (images of the class, added up over the seeds), precision, recall, f1.
-    """
-    return pd.DataFrame(
-        [
-            {"row": row.label, **vars(result)}
-            for row in rows
-            if row.label in evidences
-            for result in per_class(evidences[row.label].confusion, classes)
-        ],
-        columns=["row", "label", "support", "precision", "recall", "f1"],
-    )
+def _flat(measurement: Measurement) -> dict[str, Any]:
+    values = {k: v for k, v in vars(measurement).items() if not dataclasses.is_dataclass(v)}
+    return {**values, "warnings": "; ".join(measurement.warnings)}
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:

@@ -1,0 +1,183 @@
+"""The one style of all figures: SVG that is crisp, small, and at home on light and dark pages.
+
+Text stays text, so that a page can be searched and read aloud. The background is transparent; a style sheet
+inside each file changes its few colours where the reader prefers dark. The two strong colours are from
+M. Okabe and K. Ito, "Color Universal Design" (2008), safe for colour blindness. The same data give the same
+bytes.
+"""
+
+import io
+import math
+import re
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import matplotlib as mpl
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.backends.backend_agg import FigureCanvasAgg
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator, NullLocator
+from matplotlib.transforms import Bbox
+
+from mnistbench.report.formats import visible
+
+INK, MUTED, RULE, BLUE, ORANGE = "#1f2328", "#59636e", "#d1d9e0", "#0072b2", "#d55e00"
+_ON_DARK = {INK: "#f0f6fc", MUTED: "#9198a1", RULE: "#3d444d", BLUE: "#56b4e9", ORANGE: "#f0863a"}
+_FONTS = "-apple-system, 'Segoe UI', 'Noto Sans', Helvetica, Arial, sans-serif"
+_STYLE: Any = {  # a plain dict: matplotlib types the keys one by one
+    "axes.axisbelow": True,
+    "axes.edgecolor": MUTED,
+    "axes.labelcolor": MUTED,
+    "axes.titlecolor": MUTED,
+    "axes.titlelocation": "left",
+    "axes.titlesize": 9,
+    "figure.dpi": 72,
+    "font.family": "DejaVu Sans",
+    "font.size": 9,
+    "grid.color": RULE,
+    "grid.linewidth": 0.6,
+    "svg.fonttype": "none",
+    "svg.hashsalt": "mnistbench",
+    "text.color": INK,
+    "text.parse_math": False,
+    "xtick.color": MUTED,
+    "xtick.major.size": 0,
+    "ytick.color": MUTED,
+    "ytick.major.size": 0,
+}
+
+Place = tuple[float, float]
+
+
+def svg(size: tuple[float, float], description: str, draw: Callable[[Figure], None]) -> bytes:
+    """Draw a figure and return it as an SVG file.
+
+    Args:
+        size: Width and height in inches of 96 CSS pixels.
+        description: What it shows, for those who do not see it.
+        draw: Fills the figure.
+    """
+    written = io.BytesIO()
+    with mpl.rc_context(_STYLE), warnings.catch_warnings():
+        # Whoever opens the file has the fonts for such names; only their width is guessed here.
+        warnings.filterwarnings("ignore", message="Glyph .* missing from font")
+        figure = Figure(figsize=size)
+        figure.patch.set_alpha(0)
+        draw(figure)
+        for axes in figure.axes:
+            axes.patch.set_alpha(0)
+        metadata = {"Date": None, "Creator": None, "Title": visible(description)}
+        figure.savefig(written, format="svg", metadata=metadata)
+    return _adapted(written.getvalue().decode()).encode()
+
+
+def _adapted(drawn: str) -> str:
+    """Let a figure change its colours with the page's, and use the reader's own fonts."""
+    rules = "".join(
+        f'[style*="{kind}: {light}"]{{{kind}:{dark}!important}}'
+        for light, dark in _ON_DARK.items()
+        for kind in ("fill", "stroke")
+    )
+    drawn = drawn.replace("</style>", f"@media (prefers-color-scheme:dark){{{rules}}}</style>", 1)
+    drawn = re.sub(r"font-family: [^;\"]*", f"font-family: {_FONTS}", drawn)
+    return re.sub(r"(font: [^\"]*?[\d.]+px) [^;\"]*", rf"\1 {_FONTS}", drawn)
+
+
+def add_axes(figure: Figure, left: float, bottom: float, width: float, height: float) -> Axes:
+    """Add axes at a place given in inches."""
+    across, up = figure.get_size_inches()
+    axes: Axes = figure.add_axes((left / across, bottom / up, width / across, height / up))
+    return axes
+
+
+def hide_spines(axes: Axes) -> None:
+    """Take the frame away: gridlines, or cells, are enough."""
+    for spine in axes.spines.values():
+        spine.set_visible(False)
+
+
+def text_width(labels: Sequence[str], fontsize: float) -> float:
+    """Estimate the inches that the longest of some labels takes, on the generous side."""
+    return max(map(len, labels), default=0) * 0.62 * fontsize / 72
+
+
+def set_ticks(
+    axis: Any, ladder: Sequence[float], limits: Place, write: Callable[[float], str], most: int = 8
+) -> None:
+    """Set ticks from a ladder of round values, or evenly where the range holds too few of them."""
+    low, high = sorted(limits)
+    inside = [value for value in ladder if low <= value <= high]
+    if len(inside) < 3:
+        even = np.asarray(MaxNLocator(5).tick_values(low, high)).tolist()
+        inside = [value for value in even if low <= value <= high]
+    step = math.ceil(len(inside) / most)
+    axis.set_ticks(inside[::step], [write(value) for value in inside[::step]])
+    axis.set_minor_locator(NullLocator())
+
+
+def label_directly(
+    axes: Axes, labels: Sequence[str], places: Sequence[Place], lines: Sequence[tuple[Place, Place]]
+) -> None:
+    """Write each label beside its point, where it covers no other label, point or line if there is room.
+
+    Args:
+        axes: Where; its limits and scales must be final.
+        labels: What is written.
+        places: The point of each label, in data coordinates.
+        lines: Horizontal and vertical lines to keep clear of, by their ends.
+    """
+    figure: Any = axes.figure
+    renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # not annotated
+    to_pixels = axes.transData.transform
+    taken = [Bbox([to_pixels(a), to_pixels(b)]).padded(2) for a, b in lines]
+    taken += [Bbox([to_pixels(p), to_pixels(p)]).padded(5) for p in places]
+    for label, place in zip(labels, places, strict=True):
+        written = axes.annotate(
+            visible(label), place, (0, 0), textcoords="offset points", annotation_clip=False, in_layout=False
+        )
+        size = written.get_window_extent(renderer)
+        x, y = to_pixels(place)
+        candidates = [
+            (_conflict(_moved(x + dx, y + dy, size, across, up), axes.bbox, taken), index)
+            for index, (dx, dy, across, up) in enumerate(_AROUND)
+        ]
+        dx, dy, across, up = _AROUND[min(candidates)[1]]
+        written.set_position((dx, dy))
+        written.set(ha=_SIDES[across], va=_EDGES[up])
+        taken.append(_moved(x + dx, y + dy, size, across, up))
+
+
+_SIDES = {0: "left", 0.5: "center", 1: "right"}
+_EDGES = {0: "bottom", 0.5: "center", 1: "top"}
+# Offset in points, and which part of the label is put there: 0 its left or bottom, 1 its right or top.
+_AROUND = tuple(
+    (dx * far, dy * far, across, up)
+    for far in (1, 2, 3)
+    for dx, dy, across, up in (
+        (7, 0, 0, 0.5),
+        (6, 5, 0, 0),
+        (6, -5, 0, 1),
+        (-7, 0, 1, 0.5),
+        (-6, 5, 1, 0),
+        (-6, -5, 1, 1),
+        (0, 8, 0.5, 0),
+        (0, -8, 0.5, 1),
+    )
+)
+
+
+def _moved(x: float, y: float, size: Bbox, across: float, up: float) -> Bbox:
+    return Bbox.from_bounds(x - across * size.width, y - up * size.height, size.width, size.height)
+
+
+def _conflict(box: Bbox, inside: Bbox, taken: Sequence[Bbox]) -> float:
+    """Return the area that a box shares with others or has outside the axes; 0 is best."""
+    outside = box.width * box.height - _shared(box, inside)
+    return round(outside + sum(_shared(box, other) for other in taken), 3)
+
+
+def _shared(a: Bbox, b: Any) -> float:
+    both = Bbox.intersection(a, b)
+    return 0.0 if both is None else float(both.width * both.height)
