@@ -5,8 +5,11 @@ limit, and leaves no process behind.
 """
 
 import contextlib
+import functools
+import glob
 import json
 import os
+import platform
 import shutil
 import signal
 import subprocess
@@ -14,7 +17,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,11 +27,13 @@ import psutil
 
 from mnistbench import environment
 from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import quality
 from mnistbench.records import (
     ColdStart,
     Failure,
     Measurement,
+    Predictions,
     Record,
     Status,
     Trial,
@@ -42,6 +47,7 @@ from mnistbench.splits import evaluation_labels
 _POLL_SECONDS = 0.1
 _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
 _TERM_GRACE_SECONDS = 3.0
+_KILL_ROUNDS = 50  # at 0.02 s and a walk of the process table: a second or two
 _LOG_HALF_BYTES = 128 * 1024
 _MARK = "MNISTBENCH_TRIAL"
 _THREAD_VARIABLES = (
@@ -137,19 +143,21 @@ def run_trial(
 
     Raises:
         Interrupted: `stop` was set.
+        DataError: The data set's arrays are gone.
+        MnistbenchError: No process can be started, or there is no room for temporary files.
     """
+    if stop is not None and stop.is_set():
+        raise Interrupted
+    truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = time.perf_counter()
     if job.model.problem is not None:
         failure = Failure("invalid model file", f"{job.model.path.name} {job.model.problem}")
         ended = _Ended(Status.INVALID, failure=failure)
     else:
-        outbox = Path(tempfile.mkdtemp(prefix="mnistbench-"))
-        try:
-            ended = _run_processes(job, cores, outbox, on_activity, stop)
-        finally:
-            shutil.rmtree(outbox, ignore_errors=True)
-    return _outcome(job, ended, started_at, time.perf_counter() - before)
+        with _outbox(job, cores) as outbox:
+            ended = _run_processes(job, len(cores), outbox, on_activity, stop)
+    return _outcome(job, ended, truth, started_at, time.perf_counter() - before)
 
 
 @dataclass(frozen=True)
@@ -157,16 +165,16 @@ class _Ended:
     status: Status
     measurement: Measurement | None = None
     failure: Failure | None = None
-    predictions: bytes | None = None
+    packed: bytes | None = None
+    predictions: Predictions | None = None
     log: bytes = b""
 
 
-def _outcome(job: Job, ended: _Ended, started_at: str, trial_seconds: float) -> Outcome:
+def _outcome(job: Job, ended: _Ended, truth: Any, started_at: str, trial_seconds: float) -> Outcome:
     scored = digest = None
     if ended.predictions is not None:
-        predictions = decode_predictions(ended.predictions)
+        predictions = ended.predictions
         digest = predictions_digest(predictions)
-        truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split)
         scored = quality(truth, predictions.labels, predictions.probabilities, job.dataset.classes)
     record = Record(
         trial=job.trial,
@@ -180,7 +188,46 @@ def _outcome(job: Job, ended: _Ended, started_at: str, trial_seconds: float) -> 
         predictions_sha256=digest,
         failure=ended.failure,
     )
-    return Outcome(record, ended.predictions, ended.log)
+    return Outcome(record, ended.packed, ended.log)
+
+
+@contextlib.contextmanager
+def _outbox(job: Job, cores: tuple[int, ...]) -> Iterator[Path]:
+    """Make the folder that two processes talk through; its name says whose it is, and is their mark."""
+    prefix = f"mnistbench-{platform.node()}-"
+    with contextlib.ExitStack() as stack:
+        try:
+            _sweep(prefix)
+            folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            _write_request(job, cores, folder)
+        except OSError as error:
+            raise MnistbenchError(
+                f"no temporary files can be written to {tempfile.gettempdir()}: {error.strerror or error}. "
+                "Make room, or set TMPDIR to a folder on another disk."
+            ) from error
+        yield folder
+
+
+@functools.cache  # once a process is enough
+def _sweep(prefix: str) -> None:
+    """End the processes and remove the folders that an mnistbench on this machine left when it was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*-*"):
+        with contextlib.suppress(ValueError, OSError):
+            owner = int(folder.name.removeprefix(prefix).partition("-")[0])
+            if not _is_alive(owner, since=folder.stat().st_ctime):
+                _kill_all(folder.name, ())
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int, since: float) -> bool:
+    """Return whether the process exists, and is no later one that was given the same number."""
+    try:
+        return psutil.Process(pid).create_time() <= since + 1
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
 
 
 @dataclass(frozen=True)
@@ -195,20 +242,18 @@ class _Exit:
 
 def _run_processes(
     job: Job,
-    cores: tuple[int, ...],
+    threads: int,
     outbox: Path,
     on_activity: Callable[[Activity], None] | None,
     stop: threading.Event | None,
 ) -> _Ended:
     """Run the trial's process and, if it saved its model, the one that measures a cold start from it."""
-    (outbox / "work").mkdir()  # a model that writes files, or deletes them, does so there
-    _write_request(job, cores, outbox)
-    fitted = _run_process("fit", job, len(cores), outbox, on_activity, stop)
+    fitted = _run_process("fit", job, threads, outbox, on_activity, stop)
     ended = _collect(fitted, outbox)
     if ended.measurement is None or not (outbox / "model.pickle").exists():
         return ended
     (outbox / "result.json").unlink()
-    served = _run_process("serve", job, len(cores), outbox, on_activity, stop)
+    served = _run_process("serve", job, threads, outbox, on_activity, stop)
     cold_start = _cold_start(outbox)
     log = ended.log if cold_start is not None else ended.log + b"\nNo cold start was measured:\n" + served.log
     return replace(ended, measurement=replace(ended.measurement, cold_start=cold_start), log=log)
@@ -223,23 +268,31 @@ def _run_process(
     stop: threading.Event | None,
 ) -> _Exit:
     mark = outbox.name
-    process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-        [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)],
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.STDOUT,
-        cwd=outbox / "work",
-        env=child_environment(os.environ, threads) | {_MARK: mark},
-        start_new_session=True,
-    )
-    assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-    log = _CappedLog(process.stdout)
+    work = outbox / "work"  # a model that writes files, or deletes them, does so there
+    kills_before = _kernel_kills()
+    try:
+        work.mkdir(exist_ok=True)
+        process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
+            [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)],
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            cwd=work,
+            env=child_environment(os.environ, threads) | {_MARK: mark},
+            start_new_session=True,
+        )
+    except OSError as error:
+        raise MnistbenchError(f"no process can be started for a trial: {error.strerror or error}.") from error
     watch = _Watch(process, job, outbox)
     try:
+        assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
+        log = _CappedLog(process.stdout)
         overrun = watch.until_end(on_activity, stop)
     finally:
-        _kill_tree(process, mark)
-        log.close()
+        _kill_tree(process, mark, watch.descendants)
+    if process.returncode == -getattr(signal, "SIGKILL", 9) and _kernel_kills() > kills_before:
+        message = "its process was killed by the kernel: the machine, or its container, ran out of memory"
+        overrun = overrun or (Status.OUT_OF_MEMORY, Failure("out of memory", message))
     return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
 
 
@@ -255,6 +308,7 @@ class _Watch:
         self._rss_bytes = 0
         self._children_bytes = 0
         self.peak_tree_bytes = 0
+        self.descendants: set[psutil.Process] = set()
 
     def until_end(
         self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
@@ -309,7 +363,11 @@ class _Watch:
         with contextlib.suppress(psutil.Error):
             own = int(self._tree.memory_info().rss)
             if walk:
-                self._children_bytes = sum(_rss(child) for child in self._tree.children(recursive=True))
+                children = self._tree.children(recursive=True)
+                self.descendants.update(children)
+                # Forked processes share pages with their parent, which must not be counted twice.
+                whole = sum(map(_proportional_bytes, (self._tree, *children))) if children else own
+                self._children_bytes = whole - own
             self._rss_bytes = own + self._children_bytes
             if self._children_bytes and self._phase in ("fit", "predict"):
                 self.peak_tree_bytes = max(self.peak_tree_bytes, self._rss_bytes)
@@ -326,19 +384,17 @@ class _CappedLog:
         self._thread = threading.Thread(target=self._drain, daemon=True)
         self._thread.start()
 
-    def close(self) -> None:
-        """Wait for the rest, but not for a process that escaped with the pipe in its hands."""
-        self._thread.join(timeout=2)
-        if not self._thread.is_alive():
-            self._pipe.close()
-
     def content(self) -> bytes:
-        """Return the beginning and the end, with a line between that says how much is left out."""
+        """Return the beginning and the end, with a line between that says how much is left out.
+
+        It waits for the rest, but not for a process that escaped with the pipe in its hands.
+        """
+        self._thread.join(timeout=2)
         gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
         return bytes(self._head) + gap + bytes(self._tail)
 
     def _drain(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
+        with self._pipe:
             while chunk := os.read(self._pipe.fileno(), 65536):
                 room = _LOG_HALF_BYTES - len(self._head)
                 self._head += chunk[:room]
@@ -353,6 +409,7 @@ def _write_request(job: Job, cores: tuple[int, ...], outbox: Path) -> None:
     request = {
         "trial": asdict(job.trial),
         "model_path": str(job.model.path.resolve()),
+        "model_sha256": job.model.sha256,
         "supplied": job.model.supplied,
         "arrays_folder": str(Path(job.dataset.arrays_folder).resolve()),
         "classes": job.dataset.classes,
@@ -379,22 +436,27 @@ def _collect(left: _Exit, outbox: Path) -> _Ended:
         status, failure = left.overrun
         return _Ended(status, failure=failure, log=left.log)
     try:
-        result = json.loads((outbox / "result.json").read_text(encoding="utf-8"))
+        result = json.loads((outbox / "result.json").read_bytes())
     except (OSError, ValueError):
         return _Ended(Status.CRASHED, failure=_crash(left.returncode), log=left.log)
-    status = Status(result["status"])
-    if status is not Status.OK:
-        return _Ended(status, failure=from_json(Failure, result["failure"]), log=left.log)
-    measurement = from_json(Measurement, result["measurement"])
+    try:
+        status = Status(result["status"])
+        if status is not Status.OK:
+            return _Ended(status, failure=from_json(Failure, result["failure"]), log=left.log)
+        measurement = from_json(Measurement, result["measurement"])
+        packed = (outbox / "predictions.npz").read_bytes()
+        predictions = decode_predictions(packed)
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        failure = Failure("damaged result", f"its process left a result that cannot be read: {error}")
+        return _Ended(Status.CRASHED, failure=failure, log=left.log)
     if left.peak_tree_bytes > measurement.peak_rss_bytes:
         measurement = replace(measurement, peak_rss_bytes=left.peak_tree_bytes, memory_source="sampled")
-    predictions = (outbox / "predictions.npz").read_bytes()
-    return _Ended(status, measurement=measurement, predictions=predictions, log=left.log)
+    return _Ended(status, measurement=measurement, packed=packed, predictions=predictions, log=left.log)
 
 
 def _cold_start(outbox: Path) -> ColdStart | None:
-    with contextlib.suppress(OSError, ValueError, KeyError):
-        result = json.loads((outbox / "result.json").read_text(encoding="utf-8"))
+    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
+        result = json.loads((outbox / "result.json").read_bytes())
         return from_json(ColdStart, result["measurement"])
     return None
 
@@ -403,24 +465,54 @@ def _crash(returncode: int) -> Failure:
     if returncode >= 0:
         message = f"its process left with exit status {returncode} before it had finished"
         return Failure(f"exit status {returncode}", message)
-    name = signal.Signals(-returncode).name
+    try:
+        name = signal.Signals(-returncode).name
+    except ValueError:  # real-time signals have no names
+        name = f"signal {-returncode}"
     message = f"its process was killed by {name}"
     if name == "SIGKILL":
-        message += ", which mnistbench did not send; the kernel does so when memory runs out"
+        message += ", which mnistbench did not send"
     return Failure(name, message)
 
 
-def _kill_tree(process: subprocess.Popen[bytes], mark: str) -> None:
+def _kernel_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started (Linux, else 0)."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def _kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psutil.Process]) -> None:
     """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
     if process.poll() is None:
         _signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_TERM_GRACE_SECONDS)
     _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    for stray in _marked(mark):
-        with contextlib.suppress(psutil.Error):
-            stray.kill()
+    _kill_all(mark, descendants)
     process.wait()
+
+
+def _kill_all(mark: str, descendants: Iterable[psutil.Process]) -> None:
+    """Kill what bears the trial's mark or is known to descend from it, again while it still forks."""
+    known = set(descendants)
+    for _ in range(_KILL_ROUNDS):
+        alive = [stray for stray in {*_marked(mark), *known} if _is_running(stray)]
+        if not alive:
+            return
+        for stray in alive:
+            with contextlib.suppress(psutil.Error):
+                stray.kill()
+        time.sleep(0.02)
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
 
 
 def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
@@ -441,8 +533,10 @@ def _marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-def _rss(process: psutil.Process) -> int:
+def _proportional_bytes(process: psutil.Process) -> int:
+    """Return resident memory with each shared page divided among those who share it, where Linux tells."""
     try:
-        return int(process.memory_info().rss)
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
     except psutil.Error:
         return 0
