@@ -8,8 +8,8 @@ import json
 import sys
 
 FLOORS = {
-    "mnist": {"logreg": 0.0, "svm": 0.0, "rf": 0.0, "xgboost": 0.0, "mlp": 0.0, "cnn": 0.0},
-    "digits": {"logreg": 0.0, "svm": 0.0, "rf": 0.0, "xgboost": 0.0, "mlp": 0.0, "cnn": 0.0},
+    "mnist": {"logreg": 0.895, "svm": 0.950, "rf": 0.932, "xgboost": 0.932, "mlp": 0.945, "cnn": 0.973},
+    "digits": {"logreg": 0.950, "svm": 0.960, "rf": 0.950, "xgboost": 0.945, "mlp": 0.960, "cnn": 0.965},
 }
 
 

@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import re
+import runpy
 import shutil
 import signal
 import subprocess
@@ -440,6 +441,32 @@ def test_set_up_takes_the_pythons_that_the_package_takes():
     assert script == {package[0], package[-1]}
 
 
+@pytest.mark.parametrize(
+    ("change", "complaint"),
+    [
+        (None, None),
+        ({"accuracy": 0.1}, "rf         FAILED: ok, accuracy 0.1"),
+        ({"status": "crashed", "accuracy": None}, "rf         FAILED: crashed"),
+        ({"model": "another"}, "rf         FAILED: no trial"),
+    ],
+)
+def test_the_gate_fails_where_a_model_is_below_its_floor_or_absent(change, complaint):
+    floors = runpy.run_path(str(ROOT / ".ci/floors.py"))["FLOORS"]["mnist"]
+    trials = [{"model": model, "status": "ok", "accuracy": floor} for model, floor in floors.items()]
+    for trial in trials:
+        if change is not None and trial["model"] == "rf":
+            trial |= change
+    answer = subprocess.run(
+        [sys.executable, ROOT / ".ci/floors.py", "mnist"],
+        input="".join(json.dumps(trial) + "\n" for trial in trials),
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == (0 if complaint is None else 1)
+    assert answer.stdout.count("FAILED") == answer.returncode
+    assert complaint is None or complaint in answer.stdout
+
+
 @pytest.mark.slow
 def test_the_wheel_works_from_any_folder_with_its_model_files(tmp_path):
     """Built as `make wheel` builds it, installed beside this environment's libraries, run from elsewhere."""
@@ -473,11 +500,24 @@ def test_the_wheel_works_from_any_folder_with_its_model_files(tmp_path):
 
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
-    listing = subprocess.run(
-        [python.with_name("mnistbench"), "list"], check=True, capture_output=True, text=True, cwd=elsewhere
-    ).stdout
+
+    def mnistbench(*arguments: str) -> str:
+        command = [python.with_name("mnistbench"), *arguments]
+        changes = {"MNISTBENCH_CACHE": str(tmp_path / "cache")}
+        answer = subprocess.run(
+            command, env=environment(**changes), cwd=elsewhere, capture_output=True, text=True, timeout=240
+        )
+        assert answer.returncode == 0, answer.stdout + answer.stderr
+        return answer.stdout
+
+    listing = mnistbench("list")
     models = {name.removesuffix(".py") for name in model_files if name.endswith(".py")}
     assert not [model for model in models if not re.search(rf"\b{model}\b", listing)]
+    trial = json.loads(
+        mnistbench("run", "--suite", "quick", "--only", "logreg", "--dataset", "digits", "--json")
+    )
+    assert (trial["model"], trial["status"]) == ("logreg", "ok")
+    assert (elsewhere / "results" / "report.md").is_file()
     where = "import mnistbench; print(mnistbench.__file__)"
     answer = subprocess.run([python, "-c", where], check=True, capture_output=True, text=True, cwd=elsewhere)
     assert Path(answer.stdout.strip()).is_relative_to(venv)
