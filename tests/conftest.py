@@ -1,0 +1,84 @@
+"""Shared by all tests: a small data set on disk, and jobs for the stub models in `models/`."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.isolation import Job
+from mnistbench.records import Trial
+from mnistbench.registry import read_model_file
+
+collect_ignore = ["models"]
+MODELS = Path(__file__).parent / "models"
+
+
+def write_dataset(
+    folder: Path,
+    classes: Sequence[int] = tuple(range(10)),
+    *,
+    train_count: int = 240,
+    test_count: int = 60,
+    image_shape: tuple[int, int] = (6, 5),
+) -> DatasetInfo:
+    """Write images that are noise around a mean of their class, in the layout of `open_arrays`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(5)
+    means = draw.integers(60, 196, (len(classes), *image_shape))
+    for part, count in (("train", train_count), ("test", test_count)):
+        positions = np.arange(count) % len(classes)
+        noise = draw.integers(-20, 21, (count, *image_shape))
+        np.save(folder / f"x_{part}.npy", (means[positions] + noise).astype(np.uint8))
+        np.save(folder / f"y_{part}.npy", np.asarray(classes, dtype=np.int64)[positions])
+    return DatasetInfo(
+        name="noise",
+        title="Noise",
+        source="made by the tests",
+        licence="none",
+        sha256=open_arrays(folder).sha256(),
+        image_shape=image_shape,
+        classes=tuple(classes),
+        train_count=train_count,
+        test_count=test_count,
+        arrays_folder=str(folder),
+    )
+
+
+@pytest.fixture(scope="session")
+def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetInfo:
+    """Ten classes, 240 training and 60 test images of 6 x 5 pixels."""
+    return write_dataset(tmp_path_factory.mktemp("noise"))
+
+
+@pytest.fixture(scope="session")
+def make_job(dataset: DatasetInfo) -> Callable[..., Job]:
+    """Return a function that makes the job of a stub model."""
+
+    def make(
+        model: str | Path,
+        *,
+        dataset: DatasetInfo = dataset,
+        timeout_seconds: float = 60,
+        memory_limit_bytes: int = 4 * 2**30,
+        **trial: object,
+    ) -> Job:
+        path = MODELS / f"{model}.py" if isinstance(model, str) else model
+        file = read_model_file(path)
+        described = {
+            "train_size": None,
+            "seed": 0,
+            "threads": 1,
+            **trial,
+            "parameters": {**file.parameters, **trial.get("parameters", {})},
+        }
+        return Job(
+            trial=Trial(dataset.name, dataset.sha256, model=file.name, **described),
+            model=file,
+            dataset=dataset,
+            timeout_seconds=timeout_seconds,
+            memory_limit_bytes=memory_limit_bytes,
+        )
+
+    return make

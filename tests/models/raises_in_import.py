@@ -1,0 +1,7 @@
+"""Raises when it is imported."""
+
+raise RuntimeError("not today")
+
+
+def build():
+    return None
