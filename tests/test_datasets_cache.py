@@ -126,8 +126,9 @@ def test_a_missing_file_is_mended_by_storing_again(folder, caplog):
 
 
 def test_maps_of_readers_survive_storing_again(folder):
+    """Files are replaced, never written over: even other content does not reach an open map."""
     reader = store(ARRAYS, folder, "here")
-    store(ARRAYS, folder, "here")
+    store(some_arrays(41), folder, "here")
     assert reader.sha256() == SHA256
 
 
@@ -194,15 +195,21 @@ arrays = Arrays(
     x_test=rng.integers(0, 256, (500, 28, 28), dtype=np.uint8), y_test=rng.integers(0, 3, 500),
 )
 print(arrays.sha256(), flush=True)
+if sys.argv[3:]:
+    import resource
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20))
 from pathlib import Path
 for _ in range(int(sys.argv[2])):
     store(arrays, Path(sys.argv[1]), "here")
 """
 
 
-def storing(folder, times, **options):
+def storing(folder, times, *limited, **options):
     return subprocess.Popen(
-        [sys.executable, "-c", STORE, str(folder), str(times)], stdout=subprocess.PIPE, text=True, **options
+        [sys.executable, "-c", STORE, str(folder), str(times), *limited],
+        stdout=subprocess.PIPE,
+        text=True,
+        **options,
     )
 
 
@@ -238,14 +245,7 @@ def test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader(fold
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
 def test_a_disk_that_fills_up_is_told_and_leaves_no_rubbish(folder):
     """A limit on the file size stands in for a full disk: writing fails in mid-file all the same."""
-    import resource
-
-    process = storing(
-        folder,
-        1,
-        stderr=subprocess.PIPE,
-        preexec_fn=lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 20)),
-    )
+    process = storing(folder, 1, "limited", stderr=subprocess.PIPE)
     _, errors = process.communicate()
     assert process.returncode == 1
     assert "DataError: The cache" in errors
