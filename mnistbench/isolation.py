@@ -74,8 +74,8 @@ class Job:
         dataset: The data set, with its arrays on this machine.
         timeout_seconds: Wall time the trial may take.
         memory_limit_bytes: Resident memory its process tree may take.
-        beside: How many other trials may run at the same time.
         measurements: What to measure beside quality, `fit` and `predict`.
+        dataset_spec: What names the data set on any machine.
     """
 
     trial: Trial
@@ -83,8 +83,8 @@ class Job:
     dataset: DatasetInfo
     timeout_seconds: float
     memory_limit_bytes: int
-    beside: int = 0
     measurements: tuple[str, ...] = ()
+    dataset_spec: str = ""
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def run_trial(
         failure = Failure("invalid model file", f"{job.model.path.name} {job.model.problem}")
         ended = _Ended(Status.INVALID, failure=failure)
     else:
-        with _outbox(job, cores) as outbox:
+        with private_folder({"request.json": _request(job, cores)}) as outbox:
             ended = _run_processes(job, len(cores), outbox, on_activity, stop)
     return _outcome(job, ended, truth, started_at, time.perf_counter() - before)
 
@@ -181,7 +181,7 @@ def _outcome(job: Job, ended: _Ended, truth: Any, started_at: str, trial_seconds
         status=ended.status,
         started_at=started_at,
         trial_seconds=trial_seconds,
-        beside=job.beside,
+        beside=0,
         environment=environment.current(),
         measurement=ended.measurement,
         quality=scored,
@@ -192,15 +192,22 @@ def _outcome(job: Job, ended: _Ended, truth: Any, started_at: str, trial_seconds
 
 
 @contextlib.contextmanager
-def _outbox(job: Job, cores: tuple[int, ...]) -> Iterator[Path]:
-    """Make the folder that two processes talk through; its name says whose it is, and is their mark."""
+def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Make a temporary folder with the files; should this process be killed, the next one here removes it.
+
+    Its name says whose it is, and marks the processes that belong to it.
+
+    Raises:
+        MnistbenchError: There is no room for it.
+    """
     prefix = f"mnistbench-{platform.node()}-"
     with contextlib.ExitStack() as stack:
         try:
             _sweep(prefix)
             folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            _write_request(job, cores, folder)
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
         except OSError as error:
             raise MnistbenchError(
                 f"no temporary files can be written to {tempfile.gettempdir()}: {error.strerror or error}. "
@@ -405,7 +412,7 @@ class _CappedLog:
                     self._dropped += excess
 
 
-def _write_request(job: Job, cores: tuple[int, ...], outbox: Path) -> None:
+def _request(job: Job, cores: tuple[int, ...]) -> bytes:
     request = {
         "trial": asdict(job.trial),
         "model_path": str(job.model.path.resolve()),
@@ -417,7 +424,7 @@ def _write_request(job: Job, cores: tuple[int, ...], outbox: Path) -> None:
         "cores": cores,
         "parent": os.getpid(),
     }
-    (outbox / "request.json").write_text(json.dumps(request), encoding="utf-8")
+    return json.dumps(request).encode()
 
 
 def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:

@@ -267,12 +267,14 @@ class Record:
         status: How it ended.
         started_at: UTC, ISO 8601.
         trial_seconds: Wall time of the whole trial, from starting its process to collecting its result.
-        beside: Other trials that ran at the same time; 0 means the timings had the machine to themselves.
+        beside: The most other trials that ran at the same time on its machine; 0 means that the timings had
+            the machine to themselves.
         environment: The machine it ran on.
         measurement: None unless the trial reached its end.
         quality: None unless the trial reached its end.
         predictions_sha256: Of the stored predictions' arrays, as `predictions_digest` computes it.
         failure: None if and only if the status is ok.
+        attempts: 1, or more if the worker of a cluster was lost on which the trial ran first.
     """
 
     trial: Trial
@@ -285,6 +287,7 @@ class Record:
     quality: Quality | None = None
     predictions_sha256: str | None = None
     failure: Failure | None = None
+    attempts: int = 1
 
 
 @dataclass(frozen=True)
@@ -322,6 +325,7 @@ class RunInfo:
         jobs: Trials run side by side.
         measurements: What is measured beside quality, `fit` and `predict`; see `plan.MEASUREMENTS`.
         environment: The machine that planned the run.
+        backend: Where the trials are run: "local", or "dask", the workers of a Dask cluster.
         schema_version: Of this folder's files.
     """
 
@@ -338,6 +342,7 @@ class RunInfo:
     jobs: int
     measurements: tuple[str, ...]
     environment: Environment
+    backend: str = "local"
     schema_version: int = SCHEMA_VERSION
 
 

@@ -200,7 +200,6 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
                 dataset=dataset,
                 timeout_seconds=limits.timeout_seconds,
                 memory_limit_bytes=limits.memory_limit_bytes,
-                beside=min(limits.jobs, len(pending)) - 1,
                 measurements=info.measurements,
             )
             for trial in pending
