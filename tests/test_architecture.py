@@ -18,8 +18,8 @@ LAYERS = (
     {"isolation", "report"},
     {"worker"},
     {"plan", "measure"},
-    {"records", "splits"},
-    {"registry", "datasets", "metrics", "stats"},
+    {"records", "splits", "timings"},
+    {"registry", "datasets", "metrics", "stats", "calibration"},
     {"environment", "preprocessing", "neural", "boosting"},
     {"errors"},
 )
@@ -36,7 +36,7 @@ SLOW = {
     "tensorflow": {"neural"},
     "matplotlib": {"report"},
     "pandas": {"report"},
-    "scipy": {"stats", "preprocessing"},
+    "scipy": {"stats", "timings", "preprocessing"},
 }
 
 

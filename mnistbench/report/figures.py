@@ -28,7 +28,8 @@ from mnistbench.report.style import (
     svg,
     text_width,
 )
-from mnistbench.stats import SIGNIFICANCE, Interval, PairedTest, pareto_front, wilson_interval
+from mnistbench.stats import SIGNIFICANCE, Interval, PairedTest, wilson_interval
+from mnistbench.timings import pareto_front
 
 _DETAILED_CLASSES = 40
 _ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
