@@ -20,6 +20,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypeVar
 
+from mnistbench.calibration import Calibration
 from mnistbench.datasets import DatasetInfo
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError, UsageError
@@ -299,12 +300,14 @@ class ModelInfo:
         summary: The first line of its docstring.
         sha256: Of the file's bytes.
         path: The file, or None for one of the suite's own.
+        parameters: The defaults of its `build`.
     """
 
     name: str
     summary: str
     sha256: str
     path: str | None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -344,6 +347,29 @@ class RunInfo:
     environment: Environment
     backend: str = "local"
     schema_version: int = SCHEMA_VERSION
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the runner on a run folder.
+
+    Attributes:
+        started_at: UTC, ISO 8601.
+        wall_seconds: Wall time of the whole call, calibrations included.
+        trial_ids: The trials that ended in it.
+        complete: Whether it ended by itself; False after an interruption.
+        side_by_side: How many trials could run at the same time.
+        before: The speed of each machine before the first trial; empty where it was not measured.
+        after: The same after the last trial, in the same order.
+    """
+
+    started_at: str
+    wall_seconds: float
+    trial_ids: tuple[str, ...]
+    complete: bool
+    side_by_side: int = 1
+    before: tuple[Calibration, ...] = ()
+    after: tuple[Calibration, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -549,11 +575,11 @@ class RunFolder:
             self.write(f"predictions/{record.trial.id}.npz", predictions)
         self._append_line("records.jsonl", to_json(record))
 
-    def append_session(self, session: Mapping[str, Any]) -> None:
+    def append_session(self, session: Session) -> None:
         """Note one call of the runner on this folder: when it began, how long it took, what it cost."""
-        self._append_line("sessions.jsonl", session)
+        self._append_line("sessions.jsonl", to_json(session))
 
-    def sessions(self) -> list[dict[str, Any]]:
+    def sessions(self) -> list[Session]:
         """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
         try:
             lines = (self.path / "sessions.jsonl").read_bytes().splitlines()
@@ -561,9 +587,9 @@ class RunFolder:
             return []
         found = []
         for line in lines:
-            with contextlib.suppress(ValueError, RecursionError):
-                found.append(json.loads(line))
-        return [session for session in found if isinstance(session, dict)]
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                found.append(from_json(Session, json.loads(line)))
+        return found
 
     def predictions(self, trial_id: str) -> Predictions:
         """Read the stored predictions of one trial.

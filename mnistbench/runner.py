@@ -8,7 +8,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
@@ -24,6 +24,7 @@ from mnistbench.records import (
     Record,
     RunFolder,
     RunInfo,
+    Session,
     Trial,
     encode_predictions,
 )
@@ -206,37 +207,40 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
         ]
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         before = time.perf_counter()
-        trial_seconds = 0.0
+        ended: list[str] = []
         complete = True
-        calibrated = [_calibration(info, pending)]
+        calibrated_before = _calibrations(info, pending)
+        calibrated_after: tuple[Calibration, ...] = ()
         try:
             with _told_as(folder, "cannot be written; what was finished before is kept"):
                 for outcome in _outcomes(jobs, limits.jobs, observer):
                     folder.append(outcome.record, outcome.predictions, outcome.log)
-                    trial_seconds += outcome.record.trial_seconds
+                    ended.append(outcome.record.trial.id)
                     observer.finished(outcome.record)
-            calibrated.append(_calibration(info, pending))
+            calibrated_after = _calibrations(info, pending)
         except (KeyboardInterrupt, Interrupted):
             complete = False
         with contextlib.suppress(OSError):
             folder.append_session(
-                {
-                    "started_at": started_at,
-                    "wall_seconds": time.perf_counter() - before,
-                    "trial_seconds": trial_seconds,
-                    "complete": complete,
-                    "calibrations": [asdict(c) for c in calibrated if c is not None],
-                }
+                Session(
+                    started_at=started_at,
+                    wall_seconds=time.perf_counter() - before,
+                    trial_ids=tuple(ended),
+                    complete=complete,
+                    side_by_side=limits.jobs,
+                    before=calibrated_before,
+                    after=calibrated_after,
+                )
             )
     return complete
 
 
-def _calibration(info: RunInfo, pending: Sequence[Trial]) -> Calibration | None:
+def _calibrations(info: RunInfo, pending: Sequence[Trial]) -> tuple[Calibration, ...]:
     """Measure the machine's speed on all usable cores, where the run asks for it and has work to do."""
     if "calibration" not in info.measurements or not pending:
-        return None
+        return ()
     cores = environment.usable_cores()
-    return calibrate(cores, child_environment(os.environ, len(cores)))
+    return (calibrate(cores, child_environment(os.environ, len(cores))),)
 
 
 def _outcomes(jobs: Sequence[Job], side_by_side: int, observer: Observer) -> Iterator[Outcome]:
@@ -317,6 +321,7 @@ def _model_info(model: ModelFile) -> ModelInfo:
         summary=model.summary,
         sha256=model.sha256,
         path=None if own else str(model.path.resolve()),
+        parameters=model.parameters,
     )
 
 
