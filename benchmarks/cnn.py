@@ -1,6 +1,6 @@
-"""Convolutional neural network: two convolutions and a dense layer, trained on the raw pixels (Keras)."""
+"""Convolutional network: two convolutions and a dense layer, on pixels shifted by at most one (Keras)."""
 
-from mnistbench.neural import NeuralClassifier, load_keras
+from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
 
 
 def hidden_layers():
@@ -17,7 +17,15 @@ def hidden_layers():
 
 
 def build(
-    seed, threads, image_shape, epochs=2, batch_size=128, peak_rate=0.01, precision="auto", backend=None
+    seed,
+    threads,
+    image_shape,
+    epochs=3,
+    shift=1,
+    batch_size=128,
+    peak_rate=0.01,
+    precision="auto",
+    backend=None,
 ):
     load_keras(backend, threads)
     return NeuralClassifier(
@@ -27,6 +35,7 @@ def build(
         epochs=epochs,
         batch_size=batch_size,
         peak_rate=peak_rate,
+        distort=RandomShift(shift),
         precision=precision,
         seed=seed,
         threads=threads,

@@ -1,6 +1,6 @@
-"""Multilayer perceptron: two hidden layers, trained on the raw pixels (Keras)."""
+"""Multilayer perceptron: two hidden layers, on pixels shifted by at most one (Keras)."""
 
-from mnistbench.neural import NeuralClassifier, load_keras
+from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
 
 
 def hidden_layers():
@@ -14,7 +14,16 @@ def hidden_layers():
 
 
 def build(
-    seed, threads, image_shape, epochs=5, batch_size=128, peak_rate=0.003, precision="auto", backend=None
+    seed,
+    threads,
+    image_shape,
+    epochs=6,
+    shift=1,
+    batch_size=256,
+    peak_rate=0.003,
+    average=0.98,
+    precision="auto",
+    backend=None,
 ):
     load_keras(backend, threads)
     return NeuralClassifier(
@@ -23,6 +32,8 @@ def build(
         epochs=epochs,
         batch_size=batch_size,
         peak_rate=peak_rate,
+        average=average,
+        distort=RandomShift(shift),
         precision=precision,
         seed=seed,
         threads=threads,

@@ -1,11 +1,12 @@
 """Random distortions of the training images: shifts by whole pixels, affine maps and elastic deformation."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.ndimage import gaussian_filter
-from scipy.sparse import csr_array
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -91,14 +92,18 @@ class RandomWarp:
         sources = maps @ grid + middle + uniform(self.shift, 2)[:, :, None]
         sources = sources.reshape(count, 2, height, width)
         if self.elastic:
+            from scipy.ndimage import gaussian_filter  # not above: slow to load, and few models need it
+
             noise = generator.standard_normal((count, 2, height, width))
             smooth = gaussian_filter(noise, (0, 0, self.smoothness, self.smoothness), mode="wrap")
             sources += smooth * (self.elastic / smooth.std())
         return np.asarray(sources)
 
 
-def _interpolation(sources: Array) -> csr_array:
+def _interpolation(sources: Array) -> "csr_array":
     """Return the matrix that interpolates an image's pixels at `sources`, shape (2, height, width)."""
+    from scipy.sparse import csr_array
+
     height, width = sources.shape[1:]
     corners = np.floor(sources).astype(np.int32)
     fractions = sources - corners

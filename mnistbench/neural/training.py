@@ -38,7 +38,7 @@ def train(
     """Train a Keras model, whose outputs are logits, on all the epochs.
 
     On TensorFlow one compiled function makes a whole step, which costs less than Keras's own `fit`; the other
-    backends use that. The arguments are those of `mnistbench.neural.NeuralClassifier`.
+    backends use that. The arguments are those of `NeuralClassifier`.
     """
     keras = importlib.import_module("keras")
     optimizer = keras.optimizers.Adam(
