@@ -494,8 +494,10 @@ class RunFolder:
         folder = cls(results / info.name)
         try:
             results.mkdir(parents=True, exist_ok=True)
-            for name in itertools.chain([info.name], (f"{info.name}-{n}" for n in itertools.count(2))):
-                info, folder = dataclasses.replace(info, name=name), cls(results / name)
+            wanted = info.name
+            for number in itertools.count(1):
+                info = dataclasses.replace(info, name=wanted if number == 1 else f"{wanted}-{number}")
+                folder = cls(results / info.name)
                 with contextlib.suppress(FileExistsError):  # another run began within the same second
                     folder.path.mkdir()
                     break
