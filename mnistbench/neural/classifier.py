@@ -200,13 +200,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each row of X, shape (n,)."""
-        return np.asarray(self.classes_[self._probabilities(X).argmax(axis=1)])
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[most_probable])
 
     def predict_proba(self, X: Any) -> Array:
         """Return the probability of each class, float64, shape (n, k), columns as in `classes_`."""
-        return self._probabilities(X)
-
-    def _probabilities(self, X: Any) -> Array:
         check_is_fitted(self, "_network")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         logits = self._network.logits(self._images(X)).astype(np.float64)

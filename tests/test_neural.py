@@ -1,0 +1,299 @@
+"""The Keras classifier keeps scikit-learn's contract, and what it learns depends on its seed alone."""
+
+import importlib.util
+import os
+import pickle
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from sklearn.base import clone
+from sklearn.datasets import load_digits
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
+from mnistbench.neural.training import Epochs, _one_cycle
+
+MODELS = Path(__file__).parent.parent / "benchmarks"
+TRAIN = 1_297
+
+
+def dense_layers():
+    from keras import layers
+
+    return [layers.Flatten(), layers.Dense(64, activation="relu")]
+
+
+def classifier(**settings):
+    defaults = {"image_shape": (8, 8), "batch_size": 64, "seed": 3, "distort": RandomShift(1)}
+    return NeuralClassifier(dense_layers, **(defaults | settings))
+
+
+@pytest.fixture(scope="module")
+def digits():
+    """The 8 x 8 digits, with labels that are not 0 to 9 and do not rise with the digit."""
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), 4 - 3 * y
+
+
+@pytest.fixture(scope="module")
+def fitted(digits):
+    """A classifier fitted on the digits, and what it reported while it was."""
+    X, y = digits
+    estimator, seen = classifier(), []
+    estimator.on_progress = lambda *report: seen.append((report, estimator.predict(X[TRAIN:])))
+    estimator.fit(X[:TRAIN], y[:TRAIN])
+    estimator.on_progress = None
+    return estimator, seen
+
+
+def test_it_learns(fitted, digits):
+    X, y = digits
+    assert fitted[0].score(X[TRAIN:], y[TRAIN:]) > 0.88
+
+
+def test_probabilities_follow_the_classes(fitted, digits):
+    estimator, X = fitted[0], digits[0][TRAIN:]
+    probabilities = estimator.predict_proba(X)
+    assert probabilities.shape == (len(X), 10)
+    assert probabilities.dtype == np.float64
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-12)
+    assert estimator.classes_.tolist() == sorted(4 - 3 * digit for digit in range(10))
+    assert np.array_equal(estimator.predict(X), estimator.classes_[probabilities.argmax(axis=1)])
+
+
+def test_a_row_is_predicted_alike_alone_and_among_others(fitted, digits):
+    estimator, X = fitted[0], digits[0]
+    assert np.allclose(estimator.predict_proba(X[:1]), estimator.predict_proba(X)[:1], atol=5e-3)
+
+
+def test_it_names_its_engine_and_device(fitted):
+    assert fitted[0].engine_.startswith("keras 3.")
+    assert "tensorflow 2." in fitted[0].engine_
+    assert fitted[0].device_
+
+
+def test_progress_is_told_each_epoch_and_can_be_judged(fitted, digits):
+    """A learning curve can be drawn: predictions made from within the callback get better."""
+    reports = [report for report, _ in fitted[1]]
+    epochs = -(-300 // (TRAIN // 64))
+    assert reports == [(done, epochs, "epoch") for done in range(1, epochs + 1)]
+    accuracies = [np.mean(predicted == digits[1][TRAIN:]) for _, predicted in fitted[1]]
+    assert accuracies[-1] > accuracies[0] + 0.2
+
+
+def test_the_same_seed_gives_the_same_weights_bit_for_bit(fitted, digits):
+    X, y = digits
+    again = clone(fitted[0]).fit(X[:TRAIN], y[:TRAIN])
+    assert np.array_equal(again.predict_proba(X), fitted[0].predict_proba(X))
+
+
+def test_another_seed_and_no_seed_give_other_weights(digits):
+    X, y = digits
+    found = [
+        classifier(seed=seed, min_steps=1).fit(X[:200], y[:200]).predict_proba(X[:50])
+        for seed in (1, 2, None, None)
+    ]
+    for index, first in enumerate(found):
+        for second in found[index + 1 :]:
+            assert not np.allclose(first, second)
+
+
+def test_fitting_leaves_the_global_generators_alone(digits):
+    import random
+
+    X, y = digits
+    before = random.getstate(), np.random.get_state()[1].tolist()
+    classifier(min_steps=1).fit(X[:200], y[:200])
+    assert (random.getstate(), np.random.get_state()[1].tolist()) == before
+
+
+def test_a_pickle_is_small_and_predicts_the_same(fitted, digits):
+    estimator, X = fitted[0], digits[0]
+    pickled = pickle.dumps(estimator)
+    weights = 4 * (64 * 64 + 64 + 64 * 10 + 10)
+    assert weights < len(pickled) < weights + 10_000
+    copy = pickle.loads(pickled)
+    assert copy.hidden_layers is None
+    assert np.array_equal(copy.predict_proba(X), estimator.predict_proba(X))
+
+
+def test_what_is_not_fitted_pickles_whole():
+    assert pickle.loads(pickle.dumps(classifier())).hidden_layers is dense_layers
+
+
+@pytest.mark.parametrize("average", [None, 0.9])
+@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+def test_precision_and_averaging_keep_the_accuracy(digits, precision, average):
+    X, y = digits
+    estimator = classifier(precision=precision, average=average).fit(X[:TRAIN], y[:TRAIN])
+    assert estimator.score(X[TRAIN:], y[TRAIN:]) > 0.88
+    assert ("bfloat16" in estimator.engine_) == (precision == "bfloat16")
+
+
+def test_the_average_of_the_weights_is_what_predicts(digits):
+    """An average so slow that it has hardly left the first step's weights predicts like an untrained net."""
+    X, y = digits
+    slow = classifier(average=0.99999).fit(X[:TRAIN], y[:TRAIN])
+    assert slow.score(X[TRAIN:], y[TRAIN:]) < 0.6
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+@pytest.mark.parametrize(("shape", "classes"), [((8, 8), 10), ((5, 9), 2), ((40, 33), 32), ((1, 1), 2)])
+def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, classes):
+    draw = np.random.default_rng(0)
+    y = np.arange(40 * classes) % classes
+    means = draw.random((classes, *shape))
+    if shape == (1, 1):
+        means = np.linspace(0.2, 0.8, classes).reshape(-1, 1, 1)
+    X = np.clip(means[y] + draw.normal(0, 0.05, (len(y), *shape)), 0, 1).astype(np.float32)
+    X = X.reshape(len(y), -1)
+    spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    estimator = module.build(seed=0, threads=None, image_shape=shape, shift=0)
+    assert estimator.fit(X, y).score(X, y) > 0.9
+
+
+def test_one_pixel_high_without_an_image_shape(digits):
+    X, y = digits
+    estimator = classifier(image_shape=None, distort=None).fit(X[:TRAIN], y[:TRAIN])
+    assert estimator.score(X[TRAIN:], y[TRAIN:]) > 0.88
+
+
+@pytest.mark.parametrize(
+    ("settings", "error", "text"),
+    [
+        ({"image_shape": (7, 8)}, ValueError, "64 pixels a row; image_shape is \\(7, 8\\)"),
+        ({"precision": "float16"}, ValueError, "expected 'auto', 'float32' or 'bfloat16'"),
+        ({"backend": "theano"}, ValueError, "expected one of tensorflow, torch, jax"),
+        ({"backend": "torch"}, RuntimeError, "already runs on tensorflow.*start a new one"),
+    ],
+)
+def test_what_cannot_be_done_is_said(digits, settings, error, text):
+    with pytest.raises(error, match=text):
+        classifier(**settings).fit(*digits)
+
+
+def test_one_class_is_not_enough(digits):
+    with pytest.raises(ValueError, match="at least 2 classes"):
+        classifier().fit(digits[0][:20], np.zeros(20, dtype=int))
+
+
+def test_pixels_that_are_no_numbers_are_refused(digits):
+    X, y = digits
+    with pytest.raises(ValueError, match="NaN"):
+        classifier().fit(np.where(X > 0.9, np.nan, X), y)
+
+
+def epochs(count, *, size=1, batch_size=4, min_steps=0, distort=None):
+    images = np.arange(size, dtype=np.float32).reshape(-1, 1, 1, 1)
+    labels = np.arange(size, dtype=np.int32)
+    generator = np.random.default_rng(0)
+    return Epochs(
+        images,
+        labels,
+        generator,
+        count=count,
+        min_steps=min_steps,
+        batch_size=batch_size,
+        distort=distort,
+    )
+
+
+def test_an_epoch_has_whole_batches_of_different_images_with_their_labels():
+    seen = list(epochs(3, size=11))
+    assert len(seen) == 3
+    for images, labels in seen:
+        assert len(images) == 8
+        assert len(set(labels.tolist())) == 8
+        assert np.array_equal(images.ravel(), labels)
+    assert not np.array_equal(seen[0][1], seen[1][1])
+
+
+def test_few_images_make_one_batch_and_are_seen_more_often():
+    few = epochs(2, size=3, min_steps=50)
+    assert (few.batch_size, few.count, few.step_count) == (3, 50, 50)
+
+
+def test_each_epoch_is_distorted_from_the_images_as_they_are():
+    made = list(epochs(3, size=8, distort=lambda images, generator: images + 100))
+    for images, labels in made:
+        assert images.shape == (8, 1, 1, 1)
+        assert np.array_equal(images.ravel(), labels + 100)
+
+
+def test_short_trainings_tell_steps():
+    told = [epochs(2, size=160).progress(step) for step in range(1, 81)]
+    assert [report for report in told if report] == [(step, 80, "step") for step in range(4, 81, 4)]
+
+
+def test_the_rate_makes_one_cycle():
+    schedule = _one_cycle(load_keras(), 0.01, 0.25, 1_000)
+    rates = np.array([float(schedule(step)) for step in range(0, 1_000, 10)])
+    assert rates[0] == pytest.approx(0.01 / 25, rel=0.01)
+    assert rates.argmax() == 25
+    assert rates.max() == pytest.approx(0.01, rel=0.01)
+    assert float(schedule(999)) < 1e-7
+    assert (np.diff(rates[:25]) > 0).all()
+    assert (np.diff(rates[26:]) < 0).all()
+
+
+def in_new_process(code, **environment):
+    return subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", code],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+@pytest.mark.parametrize("backend", ["torch", "jax"])
+def test_a_backend_that_is_not_installed_is_named(backend):
+    if importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is installed")
+    answer = in_new_process(f"from mnistbench.neural import load_keras\nload_keras({backend!r})")
+    assert answer.returncode == 1
+    last = answer.stderr.splitlines()[-1]
+    assert last.startswith(("ImportError", "ModuleNotFoundError"))
+    assert backend in last
+
+
+FIT = """
+import hashlib, numpy as np, sys
+from sklearn.datasets import load_digits
+from mnistbench.neural import NeuralClassifier, RandomWarp, load_keras
+keras = load_keras({backend!r}, 2)
+layers = keras.layers
+X, y = load_digits(return_X_y=True)
+X = (X / 16).astype("float32")
+def net():
+    convolution = [layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU()]
+    return [*convolution, layers.Flatten(), layers.Dropout(0.1)]
+warp = RandomWarp(rotation=5, elastic=0.2)
+model = NeuralClassifier(net, (8, 8), seed=7, threads=2, distort=warp, average=0.9)
+p = model.fit(X[:1297], y[:1297]).predict_proba(X[1297:])
+print(hashlib.sha256(p.tobytes()).hexdigest(), (p.argmax(1) == y[1297:]).mean(), keras.config.backend())
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("backend", ["tensorflow", "torch", "jax"])
+def test_two_processes_learn_the_same_bit_for_bit(backend):
+    if not importlib.util.find_spec(backend):
+        pytest.skip(f"{backend} is not installed")
+    first, second = (in_new_process(FIT.format(backend=backend)) for _ in range(2))
+    assert first.returncode == 0, first.stderr
+    digest, accuracy, used = first.stdout.split()
+    assert used == backend
+    assert float(accuracy) > 0.9
+    assert second.stdout.split()[0] == digest
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks([NeuralClassifier(dense_layers, min_steps=150, batch_size=16, seed=0)])
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
