@@ -5,12 +5,15 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.isolation import Job
 from mnistbench.records import Trial
 from mnistbench.registry import read_model_file
 
+settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
+settings.load_profile("unhurried")
 collect_ignore = ["models"]
 MODELS = Path(__file__).parent / "models"
 

@@ -1,0 +1,252 @@
+"""The child process by itself: what it asks of a model, and what it tells its parent."""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from dataclasses import asdict, replace
+from pathlib import Path
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from mnistbench import isolation, worker
+from mnistbench.environment import usable_cores
+from mnistbench.worker import ContractError, Progress
+
+CORE = usable_cores()[:1]
+
+
+@pytest.fixture
+def request_folder(make_job, tmp_path):
+    """Return a function that writes the request of a stub model's trial."""
+
+    def write(model: str, **changes: object) -> Path:
+        outbox = tmp_path / model
+        outbox.mkdir()
+        job = make_job(model)
+        request = {
+            "trial": asdict(job.trial),
+            "model_path": str(job.model.path),
+            "model_sha256": job.model.sha256,
+            "supplied": job.model.supplied,
+            "arrays_folder": job.dataset.arrays_folder,
+            "classes": job.dataset.classes,
+            "measurements": [],
+            "cores": CORE,
+            "parent": os.getpid(),
+        }
+        (outbox / "request.json").write_text(json.dumps(request | changes))
+        return outbox
+
+    return write
+
+
+def run_worker(outbox: Path, task: str = "fit") -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=outbox)
+
+
+def test_a_worker_answers_in_files_and_leaves_stdout_to_the_model(request_folder):
+    outbox = request_folder("nearest")
+    answer = run_worker(outbox)
+    assert answer.returncode == 0
+    assert answer.stdout.startswith("seed=")
+    result = json.loads((outbox / "result.json").read_text())
+    assert result["status"] == "ok"
+    assert result["measurement"]["test_images"] == 60
+    assert (outbox / "predictions.npz").is_file()
+    assert json.loads((outbox / "progress.json").read_text())["phase"] == "evaluate"
+    assert not list(outbox.glob("*.partial"))
+
+
+def test_cores_that_are_not_there_are_a_failure_that_is_told(request_folder):
+    outbox = request_folder("nearest", cores=[100_000])
+    run_worker(outbox)
+    if hasattr(os, "sched_setaffinity"):
+        result = json.loads((outbox / "result.json").read_text())
+        assert (result["status"], result["failure"]["kind"]) == ("failed", "OSError")
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="prctl is Linux's")
+def test_a_worker_whose_parent_is_gone_does_nothing(request_folder):
+    outbox = request_folder("nearest", parent=-1)
+    assert run_worker(outbox).returncode == 1
+    assert not (outbox / "result.json").exists()
+
+
+def test_nothing_but_the_standard_library_is_imported_before_the_cores_are_set():
+    code = (
+        "import sys, mnistbench.worker\n"
+        "print(sorted({name.partition('.')[0] for name in sys.modules}\n"
+        "             - {*sys.stdlib_module_names} - {*sys.builtin_module_names}))"
+    )
+    code = f"import sys; sys.path.append({str(Path(__file__).parent.parent)!r})\n{code}"
+    answer = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "['__main__', 'mnistbench']"
+
+
+def test_a_saved_model_is_served_by_a_fresh_process(make_job):
+    job = replace(make_job("nearest"), measurements=("inference", "cold_start"))
+    before = time.monotonic()
+    measured = isolation.run_trial(job, CORE).record.measurement
+    took = time.monotonic() - before
+    cold = measured.cold_start
+    assert 0 < cold.predict_seconds < cold.total_seconds < took
+    assert cold.import_seconds + cold.load_seconds < cold.total_seconds
+    assert cold.peak_rss_bytes > 2**23
+    assert len(measured.inference.latency_seconds) >= 1
+    assert [b.batch_size for b in measured.inference.batches] == [1, 10]
+
+
+@pytest.mark.parametrize("name", ["unpicklable", "moving"])
+def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, name):
+    job = replace(make_job(name), measurements=("cold_start",))
+    record = isolation.run_trial(job, CORE).record
+    assert record.failure is None
+    assert (record.measurement.cold_start is None) == (name == "unpicklable")
+
+
+# The contract
+
+
+@pytest.mark.parametrize(
+    "labels", [[0, 1, 2], np.array([0, 1, 2], np.uint8), (0, 2, 1), np.array([2, 2, 2], np.int16)]
+)
+def test_labels_of_any_integer_type_are_accepted(labels):
+    checked = worker._checked_labels(labels, 3, 3)
+    assert checked.dtype == np.int64
+    assert checked.tolist() == list(labels)
+
+
+@pytest.mark.parametrize(
+    ("labels", "reason"),
+    [
+        ([0, 1], r"shape \(2,\); expected \(3,\)"),
+        ([[0], [1], [2]], r"shape \(3, 1\)"),
+        (np.eye(3), r"shape \(3, 3\)"),
+        (["a", "b", "c"], "dtype <U1"),
+        ([True, False, True], "dtype bool"),
+        ([0.0, 1.0, np.nan], "dtype float64"),
+        ([None, 1, 2], "dtype object"),
+        ([0, 1, 3], "the label 3"),
+        ([0, -1, 2], "the label -1"),
+        (np.array([0, 2**63, 1], np.uint64), "the label 9223372036854775808"),
+        ([[0], [1, 2], []], "a list that is no array"),
+        (None, r"shape \(\)"),
+    ],
+)
+def test_labels_of_any_other_kind_are_refused(labels, reason):
+    with pytest.raises(ContractError, match=f"predict returned .*{reason}"):
+        worker._checked_labels(labels, 3, 3)
+
+
+LABELS = np.zeros(100, dtype=np.int64)
+SURE = np.tile([0.8, 0.1, 0.1], (100, 1))
+
+
+def test_probabilities_may_disagree_with_a_few_labels_and_that_is_said():
+    probabilities = SURE.copy()
+    probabilities[:1] = [0.1, 0.8, 0.1]
+    assert np.array_equal(worker._checked_probabilities(probabilities, LABELS, 3), probabilities)
+    probabilities[:10] = [0.1, 0.8, 0.1]
+    with pytest.warns(UserWarning, match="disagree on 10 of 100 images"):
+        worker._checked_probabilities(probabilities, LABELS, 3)
+    probabilities[:11] = [0.1, 0.8, 0.1]
+    with pytest.raises(ContractError, match="disagree on 11 of 100 images"):
+        worker._checked_probabilities(probabilities, LABELS, 3)
+
+
+@pytest.mark.parametrize(
+    ("probabilities", "reason"),
+    [
+        (SURE[:99], r"shape \(99, 3\); expected \(100, 3\)"),
+        (SURE[:, :2], r"shape \(100, 2\)"),
+        (SURE.argmax(axis=1), r"shape \(100,\)"),
+        (SURE.astype(int), "no finite floating-point numbers"),
+        (np.where(SURE == 0.8, np.inf, 0), "no finite"),
+        (SURE * 1.01, "each must sum to 1"),
+        (SURE - [[0, 0.2, -0.2]], "no probabilities"),
+        (SURE - [[-0.4, 0.2, 0.2]], "no probabilities"),
+        ([[1.0]] * 99 + [[1.0, 0.0]], "a list that is no array"),
+    ],
+)
+def test_what_are_no_probabilities_is_refused(probabilities, reason):
+    with pytest.raises(ContractError, match=f"predict_proba returned .*{reason}"):
+        worker._checked_probabilities(probabilities, LABELS, 3)
+
+
+@pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
+def test_probabilities_of_any_precision_are_accepted(dtype):
+    scores = np.random.default_rng(0).random((1000, 32)).astype(dtype)
+    rows = scores / scores.sum(axis=1, keepdims=True)
+    worker._checked_probabilities(rows, rows.argmax(axis=1), 32)
+
+
+def test_parts_of_a_pipeline_are_asked_from_the_last():
+    first, last = (
+        SimpleNamespace(on_progress=None, device_="gpu:0"),
+        SimpleNamespace(on_progress=None, engine_="E 1"),
+    )
+    pipeline = SimpleNamespace(steps=[("a", first), ("b", last)])
+    worker._set_progress(pipeline, print)
+    assert first.on_progress is last.on_progress is print
+    assert not hasattr(pipeline, "on_progress")
+    assert worker._attribute(pipeline, "device_") == "gpu:0"
+    assert worker._engine(pipeline) == "E 1"
+
+
+def test_the_engine_is_the_library_that_the_class_comes_from():
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    class Own(LogisticRegression):
+        pass
+
+    Own.__module__ = "mnistbench_model_own"
+    named = f"scikit-learn {sklearn.__version__}"
+    assert worker._engine(LogisticRegression()) == named
+    assert worker._engine(make_pipeline(LogisticRegression())) == named
+    assert worker._engine(Own()) == named
+
+
+@pytest.mark.parametrize(
+    ("error", "status"),
+    [
+        (ContractError("x"), "invalid"),
+        (MemoryError(), "out_of_memory"),
+        (ModuleNotFoundError("x"), "unavailable"),
+        (ImportError("x"), "unavailable"),
+        (ValueError("x"), "failed"),
+        (SystemExit(0), "failed"),
+        (KeyboardInterrupt(), "failed"),
+    ],
+)
+def test_a_status_for_every_exception(error, status):
+    assert worker._status_of(error) == status
+
+
+def test_a_failure_is_one_line_of_bounded_length():
+    failure = worker._failure_of(ValueError("a\n\n  b\t" + "c" * 5000))
+    assert failure["message"].startswith("a b ccc")
+    assert len(failure["message"]) == 1000
+    assert worker._failure_of(MemoryError())["message"] == "no more is said"
+
+
+def test_progress_is_written_whole_and_not_too_often(tmp_path):
+    path = tmp_path / "progress.json"
+    progress = Progress(path)
+    progress.phase("fit")
+    for done in range(1, 1000):
+        progress.step(done, 1000, "epoch")
+    assert json.loads(path.read_text()).get("done", 0) < 999
+    progress.step(1000, 1000, "epoch")
+    assert json.loads(path.read_text()) == {"phase": "fit", "done": 1000, "total": 1000, "unit": "epoch"}
+    assert [p.name for p in tmp_path.iterdir()] == ["progress.json"]
+
+
+def test_progress_that_cannot_be_written_stops_nothing(tmp_path):
+    Progress(tmp_path / "gone" / "progress.json").phase("fit")
