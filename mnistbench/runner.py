@@ -1,27 +1,26 @@
 """The parent: takes a plan, runs its trials, and stores each record the moment it is there."""
 
 import contextlib
-import os
-import queue
 import re
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+import warnings
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from types import FrameType
-from typing import Any, Protocol
+from typing import Any
 
 from mnistbench import environment
-from mnistbench.calibration import Calibration, calibrate
+from mnistbench.backend import Backend, LocalCores, Observer
+from mnistbench.calibration import Calibration
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.isolation import Activity, Interrupted, Job, Outcome, child_environment, run_trial
+from mnistbench.isolation import Interrupted, Job, Outcome
 from mnistbench.records import (
     ModelInfo,
-    Record,
     RunFolder,
     RunInfo,
     Session,
@@ -31,18 +30,7 @@ from mnistbench.records import (
 from mnistbench.registry import ModelFile, builtin_folder, read_model_file
 from mnistbench.splits import evaluation_labels
 
-
-class Observer(Protocol):
-    """Is told what happens in a run; its methods may be called from several threads."""
-
-    def started(self, trial: Trial) -> None:
-        """A trial's process is about to be started."""
-
-    def activity(self, trial: Trial, activity: Activity) -> None:
-        """A running trial made progress, or merely still runs."""
-
-    def finished(self, record: Record) -> None:
-        """A trial ended and its record is on disk."""
+_STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped
 
 
 @dataclass(frozen=True)
@@ -72,6 +60,7 @@ def create_run(
     measurements: Sequence[str],
     command: Sequence[str],
     name: str | None = None,
+    backend: str = "local",
 ) -> RunFolder:
     """Make the run folder with its plan and the true labels that its trials are judged by.
 
@@ -86,6 +75,7 @@ def create_run(
         measurements: What to measure beside quality, `fit` and `predict`.
         command: The command line, as typed after the program's name.
         name: The run's name; time, suite and data set if left out.
+        backend: Where the trials will be run: "local" or "dask".
 
     Raises:
         UsageError: The name is taken, or is no plain file name.
@@ -109,6 +99,7 @@ def create_run(
         jobs=limits.jobs,
         measurements=tuple(measurements),
         environment=environment.current(),
+        backend=backend,
     )
     folder = RunFolder.create(results, info)
     truth = evaluation_labels(open_arrays(dataset.arrays_folder), split)
@@ -124,6 +115,7 @@ def create_run_again(
     dataset: DatasetInfo,
     models: Mapping[str, ModelFile],
     command: Sequence[str],
+    backend: str = "local",
 ) -> RunFolder:
     """Make a new run folder for trials of an earlier run, under the same limits and measurements.
 
@@ -140,6 +132,7 @@ def create_run_again(
         limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
         measurements=info.measurements,
         command=command,
+        backend=backend,
     )
 
 
@@ -173,7 +166,13 @@ def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) 
     return found
 
 
-def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo, observer: Observer) -> bool:
+def run(
+    folder: RunFolder,
+    models: Mapping[str, ModelFile],
+    dataset: DatasetInfo,
+    observer: Observer,
+    backend: Backend | None = None,
+) -> bool:
     """Run the trials of a plan that have no record yet; store each as it ends.
 
     Args:
@@ -181,87 +180,85 @@ def run(folder: RunFolder, models: Mapping[str, ModelFile], dataset: DatasetInfo
         models: The plan's model files by name.
         dataset: The data set, with its arrays on this machine.
         observer: Is told what happens.
+        backend: Where to run them; this machine's cores if left out.
 
     Returns:
         Whether every trial of the plan has a record now; False after Ctrl-C or SIGTERM.
 
     Raises:
-        MnistbenchError: The folder is in use by another process, or cannot be written to. What was
-            finished before is kept.
+        MnistbenchError: The folder is in use by another process or cannot be written to, or the backend
+            can run no more trials. What was finished before is kept.
     """
     with folder.locked():
         info = folder.info()
         finished = {record.trial.id for record in folder.records()}
-        pending = [trial for trial in info.trials if trial.id not in finished]
-        limits = Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs)
         jobs = [
             Job(
                 trial=trial,
                 model=models[trial.model],
                 dataset=dataset,
-                timeout_seconds=limits.timeout_seconds,
-                memory_limit_bytes=limits.memory_limit_bytes,
+                timeout_seconds=info.timeout_seconds,
+                memory_limit_bytes=info.memory_limit_bytes,
                 measurements=info.measurements,
+                dataset_spec=info.dataset_spec,
             )
-            for trial in pending
+            for trial in info.trials
+            if trial.id not in finished
         ]
+        backend = backend or LocalCores(info.jobs)
+        side_by_side = backend.side_by_side([job.trial for job in jobs])
+        calibrating = bool(jobs) and "calibration" in info.measurements
         started_at = datetime.now(UTC).isoformat(timespec="seconds")
         before = time.perf_counter()
         ended: list[str] = []
-        complete = True
-        calibrated_before = _calibrations(info, pending)
+        complete = False
+        calibrated_before: tuple[Calibration, ...] = ()
         calibrated_after: tuple[Calibration, ...] = ()
         try:
-            with _told_as(folder, "cannot be written; what was finished before is kept"):
-                for outcome in _outcomes(jobs, limits.jobs, observer):
+            calibrated_before = backend.calibrate() if calibrating else ()
+            with (
+                _told_as(folder, "cannot be written; what was finished before is kept"),
+                contextlib.closing(_outcomes(jobs, side_by_side, backend, observer)) as outcomes,
+            ):
+                for outcome in outcomes:
                     folder.append(outcome.record, outcome.predictions, outcome.log)
                     ended.append(outcome.record.trial.id)
                     observer.finished(outcome.record)
-            calibrated_after = _calibrations(info, pending)
+            calibrated_after = backend.calibrate() if calibrating else ()
+            complete = True
         except (KeyboardInterrupt, Interrupted):
-            complete = False
-        with contextlib.suppress(OSError):
-            folder.append_session(
-                Session(
-                    started_at=started_at,
-                    wall_seconds=time.perf_counter() - before,
-                    trial_ids=tuple(ended),
-                    complete=complete,
-                    side_by_side=limits.jobs,
-                    before=calibrated_before,
-                    after=calibrated_after,
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                folder.append_session(
+                    Session(
+                        started_at=started_at,
+                        wall_seconds=time.perf_counter() - before,
+                        trial_ids=tuple(ended),
+                        complete=complete,
+                        side_by_side=side_by_side,
+                        before=calibrated_before,
+                        after=calibrated_after,
+                    )
                 )
-            )
     return complete
 
 
-def _calibrations(info: RunInfo, pending: Sequence[Trial]) -> tuple[Calibration, ...]:
-    """Measure the machine's speed on all usable cores, where the run asks for it and has work to do."""
-    if "calibration" not in info.measurements or not pending:
-        return ()
-    cores = environment.usable_cores()
-    return (calibrate(cores, child_environment(os.environ, len(cores))),)
+def _outcomes(
+    jobs: Sequence[Job], side_by_side: int, backend: Backend, observer: Observer
+) -> Generator[Outcome]:
+    """Run the jobs through joblib and yield each outcome as soon as it is there.
 
-
-def _outcomes(jobs: Sequence[Job], side_by_side: int, observer: Observer) -> Iterator[Outcome]:
-    """Run the jobs through joblib, on disjoint cores, and yield each outcome as soon as it is there."""
+    However that ends, no trial is under way any more when it has ended.
+    """
     import joblib
 
     stop = threading.Event()
-    slots = _core_slots(environment.usable_cores(), side_by_side)
+    under_way = threading.Semaphore(side_by_side)
 
     def run_one(job: Job) -> Outcome:
-        cores = slots.get()
-        try:
-            observer.started(job.trial)
-            return run_trial(
-                job,
-                cores[: job.trial.threads],
-                lambda activity: observer.activity(job.trial, activity),
-                stop,
-            )
-        finally:
-            slots.put(cores)
+        with under_way:
+            return backend.run_trial(job, observer, stop)
 
     parallel = joblib.Parallel(
         n_jobs=side_by_side, backend="threading", return_as="generator_unordered", pre_dispatch=side_by_side
@@ -269,17 +266,14 @@ def _outcomes(jobs: Sequence[Job], side_by_side: int, observer: Observer) -> Ite
     with _terminated_as_interrupted():
         outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
         try:
-            yield from outcomes
+            for outcome in outcomes:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
+                yield outcome
         finally:
             stop.set()
-
-
-def _core_slots(cores: tuple[int, ...], count: int) -> "queue.Queue[tuple[int, ...]]":
-    size = len(cores) // count
-    slots: queue.Queue[tuple[int, ...]] = queue.Queue()
-    for number in range(count):
-        slots.put(cores[number * size : (number + 1) * size])
-    return slots
+            for _ in range(side_by_side):
+                under_way.acquire(timeout=_STOP_SECONDS)
+            with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
+                outcomes.close()
 
 
 @contextlib.contextmanager
@@ -294,7 +288,9 @@ def _terminated_as_interrupted() -> Iterator[None]:
         return
     numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
     previous: list[tuple[int, Callable[..., Any] | int | None]] = [
-        (number, signal.signal(number, interrupt)) for number in numbers
+        (number, signal.signal(number, interrupt))
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup wants to outlive its terminal
     ]
     try:
         yield

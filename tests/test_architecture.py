@@ -15,6 +15,8 @@ LAYERS = (
     {"cli"},
     {"live"},
     {"runner"},
+    {"cluster"},
+    {"backend", "errand"},
     {"isolation", "report"},
     {"worker", "checks"},
     {"plan", "measure", "trust"},

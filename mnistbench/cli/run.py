@@ -1,6 +1,7 @@
 """`mnistbench run`: from the options to a run folder with its report."""
 
 import contextlib
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,11 +36,19 @@ from mnistbench.plan import (
 from mnistbench.registry import builtin_folder, discover
 
 if TYPE_CHECKING:
+    from mnistbench.cluster import Cluster
     from mnistbench.datasets import DatasetInfo
     from mnistbench.live import Silent
     from mnistbench.records import Record, RunFolder, RunInfo
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+class BackendName(StrEnum):
+    """Where trials can run."""
+
+    LOCAL = "local"
+    DASK = "dask"
 
 
 def _model_names(incomplete: str) -> list[str]:
@@ -92,6 +101,12 @@ def run(
         typer.Option(help="Beside quality, fit and predict: inference, cold_start, calibration; or none."),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Trials side by side, on disjoint cores.", min=1)] = 1,
+    backend: Annotated[
+        BackendName, typer.Option(help="Where trials run: on this machine, or on a Dask cluster.")
+    ] = BackendName.LOCAL,
+    scheduler: Annotated[
+        str | None, typer.Option(help="The Dask scheduler, as tcp://10.0.0.5:8786.", metavar="ADDRESS")
+    ] = None,
     timeout: Annotated[
         float | None, typer.Option(help="Seconds that each trial may take.", metavar="SECONDS", min=0.001)
     ] = None,
@@ -128,52 +143,79 @@ def run(
     from mnistbench.environment import usable_cores, usable_memory_bytes
     from mnistbench.records import find_interrupted_run, find_run, find_trial
 
-    if trial is not None:
-        earlier, planned = find_trial(results, trial)
-        info = earlier.info()
-        data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
-        chosen = runner.models_of(info, data, may_differ=True)
-        folder = runner.create_run_again(results, info, [planned], data, chosen, typed_command())
-    elif resume:
-        folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
-        data = resolve_dataset(folder.info().dataset_spec, cache_dir, offline=offline, quiet=quiet)
-        chosen = runner.models_of(folder.info(), data)
-    else:
-        _refuse_name(run_name)
-        if not quiet:
-            _hint_at_interrupted(results)
-        found = discover([builtin_folder(), *(models or [])])
-        options = Options(
-            only=parse_names(only, "--only") if only is not None else None,
-            skip=parse_names(skip, "--skip") if skip is not None else (),
-            train_sizes=parse_sizes(train_size) if train_size is not None else None,
-            seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
-            threads=choose_threads(threads, jobs, len(usable_cores())),
-            parameters=parse_assignments(set_ or []),
-            split="validation" if validation else "test",
-            repeats=repeats,
-        )
-        picked = choose_suite(suites(), suite)
-        own = [name for name, model in found.items() if model.path.parent in (models or [])]
-        chosen = {model.name: model for model in choose_models(picked, options, found, own)}
-        memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * usable_memory_bytes() / jobs)
-        data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
-        folder = runner.create_run(
-            results,
-            suite=picked.name,
-            dataset=data,
-            dataset_spec=_dataset_spec(dataset, data),
-            trials=plan(picked, options, list(chosen.values()), data),
-            models=list(chosen.values()),
-            limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
-            measurements=parse_measurements(measure) if measure is not None else picked.measurements,
-            command=typed_command(),
-            name=name,
+    with contextlib.ExitStack() as stack:
+        cluster = stack.enter_context(_cluster(backend, scheduler, jobs, offline=offline))
+        if trial is not None:
+            earlier, planned = find_trial(results, trial)
+            info = earlier.info()
+            data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
+            chosen = runner.models_of(info, data, may_differ=True)
+            folder = runner.create_run_again(
+                results, info, [planned], data, chosen, typed_command(), backend.value
+            )
+        elif resume:
+            folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
+            data = resolve_dataset(folder.info().dataset_spec, cache_dir, offline=offline, quiet=quiet)
+            chosen = runner.models_of(folder.info(), data)
+        else:
+            _refuse_name(run_name)
+            if not quiet:
+                _hint_at_interrupted(results)
+            found = discover([builtin_folder(), *(models or [])])
+            cores, memory = cluster.share() if cluster else (len(usable_cores()), usable_memory_bytes())
+            options = Options(
+                only=parse_names(only, "--only") if only is not None else None,
+                skip=parse_names(skip, "--skip") if skip is not None else (),
+                train_sizes=parse_sizes(train_size) if train_size is not None else None,
+                seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
+                threads=choose_threads(threads, jobs, cores),
+                parameters=parse_assignments(set_ or []),
+                split="validation" if validation else "test",
+                repeats=repeats,
+            )
+            picked = choose_suite(suites(), suite)
+            own = [name for name, model in found.items() if model.path.parent in (models or [])]
+            chosen = {model.name: model for model in choose_models(picked, options, found, own)}
+            memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * memory / jobs)
+            data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
+            folder = runner.create_run(
+                results,
+                suite=picked.name,
+                dataset=data,
+                dataset_spec=_dataset_spec(dataset, data),
+                trials=plan(picked, options, list(chosen.values()), data),
+                models=list(chosen.values()),
+                limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
+                measurements=parse_measurements(measure) if measure is not None else picked.measurements,
+                command=typed_command(),
+                name=name,
+                backend=backend.value,
+            )
+
+        with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
+            complete = runner.run(folder, chosen, data, observer, cluster)
+    there = f" --backend dask --scheduler {scheduler}" if cluster else ""
+    _finish(folder, results, there, complete=complete, quiet=quiet or json)
+
+
+def _cluster(
+    backend: BackendName, scheduler: str | None, jobs: int, *, offline: bool
+) -> "contextlib.AbstractContextManager[Cluster | None]":
+    """Return the connection to the cluster that the options ask for, or one to nothing."""
+    if backend is BackendName.LOCAL:
+        if scheduler is not None:
+            raise UsageError("--scheduler names a Dask cluster; add --backend dask to run the trials there.")
+        return contextlib.nullcontext()
+    if scheduler is None:
+        raise UsageError("--backend dask needs --scheduler ADDRESS; `dask scheduler` prints it at its start.")
+    if jobs != 1:
+        raise UsageError(
+            "--jobs is for this machine alone; on a cluster each worker runs one trial at a time."
         )
 
-    with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
-        complete = runner.run(folder, chosen, data, observer)
-    _finish(folder, results, complete=complete, quiet=quiet or json)
+    from mnistbench.cluster import connect
+
+    return connect(scheduler, offline=offline)
 
 
 def _dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
@@ -214,7 +256,7 @@ def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: b
     return JsonLines(shown) if json else shown
 
 
-def _finish(folder: "RunFolder", results: Path, *, complete: bool, quiet: bool) -> None:
+def _finish(folder: "RunFolder", results: Path, there: str, *, complete: bool, quiet: bool) -> None:
     """Write the report, say how the run ended, and leave with the status that says so."""
     from mnistbench.report import write_report
     from mnistbench.report.configurations import configurations, status_counts
@@ -225,7 +267,8 @@ def _finish(folder: "RunFolder", results: Path, *, complete: bool, quiet: bool) 
         typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
     if not complete:
         complain(
-            f"interrupted; what was done is kept. `mnistbench run --resume {folder.name}` does the rest."
+            "interrupted; what was done is kept. "
+            f"`mnistbench run --resume {folder.name}{there}` does the rest."
         )
         raise typer.Exit(_INTERRUPTED)
     if any(record.failure is not None for record in records):

@@ -1,0 +1,380 @@
+"""Trials on other machines: each goes to one worker of an existing Dask cluster, which isolates it as here.
+
+As on one machine, joblib hands the trials out (see `runner`), `isolation.run_trial` runs each of them, and
+its outcome comes back. The way between the two machines is Dask's own client. joblib's Dask backend (read
+and tried in joblib 1.6.0) goes the same way and cannot carry a benchmark: with one thread in the cluster
+`Parallel` runs the task in the calling process; once a worker has died for good, or a task was cancelled, it
+waits for ever, since the backend then never calls it back; it has no way to stop a task that runs; and all
+tasks of a call go to the same choice of workers, while a trial that misses a library must be sent elsewhere.
+
+Dask pickles what it sends. Whoever reaches the scheduler can run code on all machines of the cluster, so the
+cluster is a circle of trust: keep it on a network of its own, or use Dask's TLS.
+"""
+
+import contextlib
+import functools
+import logging
+import threading
+import time
+import uuid
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from mnistbench import __version__
+from mnistbench.backend import Company, Observer
+from mnistbench.calibration import Calibration
+from mnistbench.errand import Errand, Worker, describe, run_errand
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.isolation import Activity, Interrupted, Job, Outcome
+from mnistbench.records import Failure, Record, Status, Trial
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_CONNECT_SECONDS = 10
+_POLL_SECONDS = 0.1
+_LOOK_SECONDS = 0.5  # between two looks at which workers there are
+_ANSWER_SECONDS = 60  # to hand over an outcome, a megabyte or two, that is ready
+_EMPTY_SECONDS = 60  # without any worker that could run a trial: a nanny restarts one within seconds
+_MOST_WAITING = 256
+_ATTEMPTS = 2
+
+
+@dataclass(frozen=True)
+class _Room:
+    """A free worker, and the cores it may use for one trial."""
+
+    address: str
+    worker: Worker
+    cores: tuple[int, ...]
+
+
+class _WorkerLostError(Exception):
+    """A worker left the cluster while it had a trial."""
+
+
+class _RefusedError(Exception):
+    """A worker cannot run this trial nor any other: it has no data set, or no room for temporary files."""
+
+    def __init__(self, reason: MnistbenchError) -> None:
+        super().__init__(str(reason))
+        self.reason = reason
+
+
+@contextlib.contextmanager
+def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
+    """Join an existing Dask cluster.
+
+    Args:
+        address: Of its scheduler, such as "tcp://10.0.0.5:8786" or "10.0.0.5:8786".
+        offline: Let the workers fetch no data set from the network.
+
+    Raises:
+        UsageError: Dask is not installed, or the address is none.
+        MnistbenchError: No scheduler answers.
+    """
+    try:
+        import distributed
+    except ImportError as error:
+        raise UsageError(
+            "--backend dask needs Dask: install the extra, as in `pip install 'mnistbench[distributed]'`."
+        ) from error
+    # Dask's own account of lost workers and connections would stand between the lines of the run.
+    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    try:
+        client = distributed.Client(  # type: ignore[no-untyped-call]
+            address, timeout=_CONNECT_SECONDS, set_as_default=False, name="mnistbench"
+        )
+    except OSError as error:
+        raise MnistbenchError(
+            f"no Dask scheduler answers at {address}; `dask scheduler` starts one and prints its address."
+        ) from error
+    except ValueError as error:
+        raise UsageError(
+            f"--scheduler {address!r} is no address: {error}; expected e.g. tcp://10.0.0.5:8786."
+        ) from error
+    try:
+        yield Cluster(client, address, offline=offline)
+    finally:
+        with contextlib.suppress(OSError):
+            client.close(timeout=_CONNECT_SECONDS)  # type: ignore[no-untyped-call]
+
+
+class Cluster:
+    """The workers of a Dask cluster, each of which runs one trial at a time.
+
+    Trials on one machine get cores of their own, however many workers it has. A trial whose worker is lost
+    runs once more; one that misses a library runs on a worker that has it, where there is one.
+    """
+
+    def __init__(self, client: Any, address: str, *, offline: bool) -> None:
+        """Use a connected `distributed.Client`."""
+        self._client = client
+        self._address = address
+        self._offline = offline
+        self._topic = f"mnistbench-{uuid.uuid4().hex}"
+        self._followers: dict[str, Callable[[Activity], None]] = {}
+        self._looking = threading.Lock()
+        self._looked_at = -_LOOK_SECONDS
+        self._present: dict[str, Worker] = {}
+        self._known: dict[str, Worker] = {}
+        self._dismissed: dict[str, MnistbenchError] = {}
+        self._taking = threading.Lock()
+        self._taken: dict[str, _Room] = {}
+        self._company = Company()
+        client.subscribe_topic(self._topic, self._heard)
+
+    def share(self) -> tuple[int, int]:
+        """Return the cores, and the memory in bytes, that a trial may have on whichever worker.
+
+        Raises:
+            MnistbenchError: There is no worker.
+        """
+        workers = list(self._some_workers().values())
+        sharing = [sum(other.machine == worker.machine for other in workers) for worker in workers]
+        cores = min(max(1, len(w.cores) // count) for w, count in zip(workers, sharing, strict=True))
+        memory = min(w.environment.memory_bytes // n for w, n in zip(workers, sharing, strict=True))
+        return cores, memory
+
+    def side_by_side(self, trials: Sequence[Trial]) -> int:
+        """Return how many trials may wait for a worker: more than there are workers, as these come and go.
+
+        Raises:
+            MnistbenchError: There is no worker, or none has the cores that a trial needs.
+        """
+        widest = max((trial.threads for trial in trials), default=1)
+        cores = max(len(worker.cores) for worker in self._some_workers().values())
+        if widest > cores:
+            raise UsageError(
+                f"there are trials of {widest} threads, and no worker of {self._address} has more than "
+                f"{cores} cores; add one that has, or start a new run with --threads {cores}."
+            )
+        return max(1, min(len(trials), _MOST_WAITING))
+
+    def calibrate(self) -> tuple[Calibration, ...]:
+        """Measure nothing: a calibration stands for one machine, and this is several."""
+        return ()
+
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+        """Run the trial on the first worker that is free and fits.
+
+        Raises:
+            Interrupted: `stop` was set.
+            MnistbenchError: The scheduler is lost, or no worker is left that could run the trial.
+        """
+        lacking: dict[tuple[str, ...], Outcome] = {}
+        lost: list[Worker] = []
+        started_at, before = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
+        while len(lost) < _ATTEMPTS:
+            room = self._take(job.trial, lacking, stop)
+            if room is None:
+                return next(iter(lacking.values()))
+            try:
+                outcome = self._run_in(room, job, observer, stop)
+            except _WorkerLostError:
+                lost.append(room.worker)
+                continue
+            except _RefusedError as error:
+                self._dismiss(room.address, room.worker.environment.host, error.reason)
+                continue
+            outcome = replace(outcome, record=replace(outcome.record, attempts=1 + len(lost)))
+            if outcome.record.status is not Status.UNAVAILABLE:
+                return outcome
+            lacking[room.worker.installation] = outcome
+        return _given_up(job.trial, lost, started_at, time.perf_counter() - before)
+
+    def _run_in(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+        machine, trial_id = room.worker.machine, job.trial.id
+        self._company.enter(machine, trial_id)
+        try:
+            observer.started(job.trial)
+            outcome = self._outcome(room, job, observer, stop)
+        finally:
+            beside = self._company.leave(machine, trial_id)
+            with self._taking:
+                del self._taken[room.address]
+        return replace(outcome, record=replace(outcome.record, beside=beside))
+
+    def _outcome(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+        """Send the trial to the worker, and wait for what becomes of it."""
+        key = f"{job.trial.model}-{job.trial.id}-{uuid.uuid4().hex[:8]}"  # what Dask's dashboard shows
+        errand = Errand(job, _source(job), room.cores, self._offline, self._topic)
+        self._followers[key] = functools.partial(observer.activity, job.trial)
+        submit = functools.partial(self._client.submit, key=key, workers=[room.address], pure=False)
+        future = self._ask(lambda: submit(run_errand, errand, allow_other_workers=False, retries=0))
+        try:
+            while not future.done():
+                if stop.wait(_POLL_SECONDS):
+                    raise Interrupted
+                if room.address not in self._workers():
+                    raise _WorkerLostError
+            return self._answer(future)
+        finally:
+            del self._followers[key]
+            with contextlib.suppress(OSError):
+                future.cancel()  # which makes the worker kill the trial, if it still runs
+
+    def _answer(self, future: Any) -> Outcome:
+        """Return the outcome of a future that is done, or raise what stands in its place."""
+        from distributed import CancelledError, KilledWorker
+
+        try:
+            error = future.exception(timeout=_ANSWER_SECONDS)
+            outcome: Outcome | None = future.result(timeout=_ANSWER_SECONDS) if error is None else None
+        except (OSError, CancelledError) as lost:
+            self._require_scheduler()
+            raise _WorkerLostError from lost
+        if isinstance(error, MnistbenchError):
+            raise _RefusedError(error)
+        if isinstance(error, KilledWorker) or (error is None and outcome is None):
+            raise _WorkerLostError from error
+        if error is not None:
+            raise error
+        assert outcome is not None  # noqa: S101 - for the type checker
+        return outcome
+
+    def _take(
+        self, trial: Trial, lacking: Mapping[tuple[str, ...], Outcome], stop: threading.Event
+    ) -> _Room | None:
+        """Wait for a free worker that has the cores; None if all workers lack what the trial needs."""
+        empty_since = time.monotonic()
+        while not stop.is_set():
+            able = {
+                address: worker
+                for address, worker in self._workers().items()
+                if worker.installation not in lacking and len(worker.cores) >= trial.threads
+            }
+            if able:
+                empty_since = time.monotonic()
+            elif lacking:
+                return None
+            elif self._dismissed or time.monotonic() - empty_since > _EMPTY_SECONDS:
+                raise self._nobody(f"no worker of {self._address} is left to run {trial.model}")
+            room = self._free_room(able, trial.threads)
+            if room is not None:
+                return room
+            stop.wait(_POLL_SECONDS)
+        raise Interrupted
+
+    def _free_room(self, workers: Mapping[str, Worker], threads: int) -> _Room | None:
+        with self._taking:
+            for address, worker in workers.items():
+                taken = {
+                    core
+                    for room in self._taken.values()
+                    if room.worker.machine == worker.machine
+                    for core in room.cores
+                }
+                free = [core for core in worker.cores if core not in taken]
+                if address not in self._taken and len(free) >= threads:
+                    self._taken[address] = _Room(address, worker, tuple(free[:threads]))
+                    return self._taken[address]
+        return None
+
+    def _some_workers(self) -> dict[str, Worker]:
+        """Return the workers that can run trials; wait a little for the first.
+
+        Raises:
+            MnistbenchError: There is none.
+        """
+        deadline = time.monotonic() + _CONNECT_SECONDS
+        while not (workers := self._workers()):
+            if self._dismissed or time.monotonic() > deadline:
+                raise self._nobody(f"the Dask cluster {self._address} has no worker that can run trials")
+            time.sleep(_POLL_SECONDS)
+        return workers
+
+    def _workers(self) -> dict[str, Worker]:
+        """Return the workers there are, by address, as seen at most half a second ago."""
+        with self._looking:
+            if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
+                addresses = list(self._ask(self._client.ncores))
+                self._meet([a for a in addresses if a not in self._known and a not in self._dismissed])
+                self._present = {
+                    address: self._known[address]
+                    for address in addresses
+                    if address in self._known and address not in self._dismissed
+                }
+                self._looked_at = time.monotonic()
+            return self._present
+
+    def _meet(self, addresses: list[str]) -> None:
+        """Ask new workers what they are; dismiss those on which another mnistbench would measure."""
+        if not addresses:
+            return
+        answers = self._ask(lambda: self._client.run(describe, workers=addresses, on_error="return"))
+        for address, answer in answers.items():
+            if isinstance(answer, Worker):
+                theirs = answer.environment.libraries.get("mnistbench")
+                if theirs == __version__:
+                    self._known[address] = answer
+                else:
+                    reason = MnistbenchError(f"it has mnistbench {theirs}; this is {__version__}")
+                    self._dismiss(address, answer.environment.host, reason)
+            elif not isinstance(answer, OSError):  # which one raises that has just left
+                reason = MnistbenchError(f"it cannot load mnistbench {__version__}: {answer}")
+                self._dismiss(address, address, reason)
+
+    def _dismiss(self, address: str, host: str, reason: MnistbenchError) -> None:
+        """Send no more trials to a worker, and say so once."""
+        self._dismissed[address] = reason
+        _LOG.warning("The Dask worker %s on %s gets no trials: %s", address, host, reason)
+
+    def _nobody(self, what: str) -> MnistbenchError:
+        """Return the error of a cluster without workers, of the kind of the last reason for that."""
+        for address, reason in reversed(self._dismissed.items()):
+            return type(reason)(f"{what}; of {address}: {reason}")
+        return MnistbenchError(f"{what}; `dask worker {self._address} --nthreads 1` starts one.")
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        """Ask the scheduler something.
+
+        Raises:
+            MnistbenchError: It is gone.
+        """
+        self._require_scheduler()
+        try:
+            return question()
+        except OSError as error:
+            raise self._scheduler_lost() from error
+
+    def _require_scheduler(self) -> None:
+        if self._client.status != "running":  # a client that connects again has lost its trials
+            raise self._scheduler_lost()
+
+    def _scheduler_lost(self) -> MnistbenchError:
+        return MnistbenchError(
+            f"the connection to the Dask scheduler {self._address} is lost; what was finished is kept. "
+            f"Once it is back, `mnistbench run --resume --backend dask --scheduler {self._address}` goes on."
+        )
+
+    def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
+        _, message = event
+        follower = self._followers.get(message["key"])
+        if follower is not None:
+            follower(Activity(**message["activity"]))
+
+
+def _given_up(trial: Trial, lost: Sequence[Worker], started_at: str, trial_seconds: float) -> Outcome:
+    hosts = " and ".join(worker.environment.host for worker in lost)
+    message = f"the workers it ran on, on {hosts}, were lost one after the other"
+    record = Record(
+        trial=trial,
+        status=Status.CRASHED,
+        started_at=started_at,
+        trial_seconds=trial_seconds,
+        beside=0,
+        environment=lost[-1].environment,
+        failure=Failure("worker lost", message),
+        attempts=len(lost),
+    )
+    return Outcome(record, None, b"")
+
+
+def _source(job: Job) -> bytes:
+    """Read the model's file; the worker's process tells if it is no longer the planned one."""
+    try:
+        return job.model.path.read_bytes()
+    except OSError:
+        return b""
