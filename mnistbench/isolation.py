@@ -48,6 +48,7 @@ _POLL_SECONDS = 0.1
 _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
 _TERM_GRACE_SECONDS = 3.0
 _KILL_ROUNDS = 50  # at 0.02 s and a walk of the process table: a second or two
+_CLOCK_SLACK_SECONDS = 24 * 3600.0  # clocks get set; to take a living process for a dead one would be worse
 _LOG_HALF_BYTES = 128 * 1024
 _MARK = "MNISTBENCH_TRIAL"
 _THREAD_VARIABLES = (
@@ -230,7 +231,7 @@ def _sweep(prefix: str) -> None:
 def _is_alive(pid: int, since: float) -> bool:
     """Return whether the process exists, and is no later one that was given the same number."""
     try:
-        return psutil.Process(pid).create_time() <= since + 1
+        return psutil.Process(pid).create_time() <= since + _CLOCK_SLACK_SECONDS
     except psutil.NoSuchProcess:
         return False
     except psutil.Error:
