@@ -48,8 +48,8 @@ def test_a_run_of_three_models(tmp_path):
     assert [row[0] for row in table] == ["cnn", "svm", "logreg"]
     for row in table:
         quality = records[row[0]].quality
-        assert row[1] == f"{100 * quality.accuracy:.1f}"
-        assert row[3] == str(quality.error_count)
+        assert row[1].startswith(f"{100 * quality.accuracy:.1f} (")
+        assert row[2] == str(quality.error_count)
         assert row[-1] == "ok"
     for name in GOOD:
         assert f"### {name}\n" in text
@@ -142,8 +142,12 @@ def test_several_seeds_keep_two_sources_of_variation_apart(tmp_path):
     assert frame.loc["cnn", "accuracy"] == pytest.approx(sum(accuracies) / 3)
     assert frame.loc["cnn", "training_sd"] == pytest.approx(pd.Series(accuracies).std())
     head = page.read_text(encoding="utf-8").partition("| model")[2].split("\n")[0]
-    assert "95 %: test images" in head
-    assert "95 %: seeds" in head
+    assert "accuracy, % (95 %: images)" in head
+    assert "seeds: ± (n)" in head
+    cells = {row[0]: row for row in rows_of(page, "## Results")}
+    mean = frame.loc["cnn"]
+    assert cells["cnn"][1].startswith(f"{100 * mean['accuracy']:.1f} (")
+    assert cells["cnn"][2] == f"{100 * (mean['training_high'] - mean['accuracy']):.1f} (3)"
 
 
 def test_variants_sizes_and_threads_have_rows_of_their_own(tmp_path):

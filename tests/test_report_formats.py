@@ -43,8 +43,8 @@ def test_a_percentage_has_the_decimals_that_one_image_moves():
     assert percent(None, 10_000) == MISSING
 
 
-def test_an_interval_is_never_parted_by_a_line_break():
-    assert interval(0.981, 0.986, 10_000) == "98.10\N{NO-BREAK SPACE}to\N{NO-BREAK SPACE}98.60"
+def test_an_interval_has_the_decimals_of_its_percentages():
+    assert interval(0.981, 0.986, 10_000) == "98.10\N{NON-BREAKING HYPHEN}98.60"
     assert interval(None, 0.5, 10) == MISSING
 
 

@@ -83,14 +83,13 @@ class Configuration:
 
     @property
     def status(self) -> str:
-        """How its trials ended: one word if all ended alike, else how many ended how."""
+        """How its trials ended: one word if all ended alike, else how many of them are ok."""
         names = Counter(STATUS_NAMES[r.status] for r in self.records)
         waiting = len(self.trials) - len({r.trial.id for r in self.records})
         if waiting:
             names[NOT_RUN] = waiting
-        if len(names) == 1:
-            return next(iter(names))
-        return ", ".join(f"{number} {name}" for name, number in names.items())
+        ok = names[STATUS_NAMES[Status.OK]]
+        return f"{ok} of {len(self.trials)} ok" if ok and len(names) > 1 else ", ".join(names)
 
 
 def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configuration]:

@@ -62,10 +62,10 @@ def percent_decimals(images: int) -> int:
 
 
 def interval(low: float | None, high: float | None, images: int) -> str:
-    """Write an interval of shares in per cent, which no line break can part: "98.10 to 98.60"."""
+    """Write an interval of shares in per cent: "98.10-98.60", at whose hyphen no line breaks."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
-    return f"{percent(low, images)} to {percent(high, images)}".replace(" ", "\N{NO-BREAK SPACE}")
+    return f"{percent(low, images)}\N{NON-BREAKING HYPHEN}{percent(high, images)}"
 
 
 def megabytes(size_bytes: float | None) -> str:

@@ -17,7 +17,7 @@ from mnistbench.report.tables import Table
 # an underscore within a word, as names have it, starts nothing.
 _SPECIAL = re.compile(r"[\\`*\[\]<>|~$]|&(?=[#\w])|(?<![^\W_])_|_(?![^\W_])|:(?=[\w+-]+:)")
 # What can start a heading, a list or a rule when a line begins with it.
-_LEADING = re.compile(r"^(\d*)([#+=.)-])(?=[\s#=-]|$)")
+_LEADING = re.compile(r"^( ?\d*)([#+=.)-])(?=[\s#=-]|$)")
 
 
 class Markdown(str):

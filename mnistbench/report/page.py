@@ -14,7 +14,7 @@ import pandas as pd
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
 from mnistbench.records import Failure, Record, RunFolder, RunInfo, Status, find_runs
-from mnistbench.report import figures, quality, tables
+from mnistbench.report import costs, figures, quality, tables
 from mnistbench.report.configurations import (
     NOT_RUN,
     STATUS_NAMES,
@@ -71,10 +71,11 @@ def write(folder: RunFolder, results: Path | None) -> Path:
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []
     ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]
+    timings = costs.timings(rows)
     shown = {
         "results": tables.results(rows, ties),
         "quality": quality.predictions(rows, found),
-        "timings": tables.timings(rows),
+        "timings": timings,
         "models": tables.models(rows, info),
     }
     frames = {
@@ -95,6 +96,7 @@ def write(folder: RunFolder, results: Path | None) -> Path:
         "ties": ties,
         "compared": len(compared),
         "training_covered": all(test.training_covered for test in tests),
+        "spreads": costs.spreads(timings.frame),
         "by_class": quality.by_class(frames["classes"], images),
         "drawn": set(drawn),
     }
@@ -203,7 +205,6 @@ def _values(
         "trial_count": plural(sum(len(row.trials) for row in rows), "trial"),
         "status_counts": status_counts(rows),
         "waiting": sum(len(row.trials) for row in rows) - len(records),
-        "seed_count": max((len(row.by_seed) for row in rows), default=0),
         "several_seeds": any(len(row.by_seed) > 1 for row in rows),
         "several_timings": any(len(row.measurements) > 1 for row in rows),
         "beside": any(r.beside for r in records),
@@ -233,8 +234,7 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
             "status": STATUS_NAMES[status],
             "cause": f"{failure.kind}: {failure.message}" if failure else "The cause is not known.",
             "times": f" ({plural(len(records), 'trial')} alike)" if len(records) > 1 else "",
-            "traceback": _tail(failure.traceback) if failure else "",
-            "log": _tail(folder.log(records[0].trial.id)),
+            **_told(failure, folder.log(records[0].trial.id)),
             "again": "\n".join(
                 f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}"
                 for record in records
@@ -242,6 +242,12 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
         }
         for (label, status, failure), records in alike.items()
     ]
+
+
+def _told(failure: Failure | None, log: str) -> dict[str, str]:
+    """Choose what to show of a failure: the end of its log, and its traceback unless the log has it."""
+    traceback = failure.traceback.strip() if failure else ""
+    return {"log": _tail(log), "traceback": "" if traceback in log else _tail(traceback)}
 
 
 def _title(info: RunInfo) -> str:

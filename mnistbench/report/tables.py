@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from mnistbench.records import Measurement, RunInfo, Status
@@ -87,32 +86,41 @@ def results(rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> Tab
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
-    unequal = len({len(row.by_seed) for row in rows if row.by_seed}) > 1
-    frame["sampling"] = [
-        interval(low, high, images)
-        for low, high in zip(frame["sampling_low"], frame["sampling_high"], strict=True)
-    ]
     frame["ties"] = [tie_letters(row.label, ties) for row in rows]
-    frame["training"] = frame["training_high"] - frame["accuracy"]
-    seeds = (
-        Column("training", "95 %: seeds, ±", lambda v: percent(v, images)),
-        *((Column("seeds", "seeds", count),) if unequal else ()),
-    )
+    frame["shown_accuracy"] = [_shown_accuracy(row, images) for row in rows]
+    frame["shown_training"] = [_shown_training(row, images) for row in rows]
     columns = (
         Column("row", "model", text, right=False),
-        Column("accuracy", "accuracy, %", lambda v: percent(v, images)),
-        Column("sampling", "95 %: test images" if several else "95 % interval", text),
-        *(seeds if several else ()),
+        Column("shown_accuracy", f"accuracy, % (95 %{': images' if several else ''})", text),
+        *((Column("shown_training", "seeds: ± (n)", text),) if several else ()),
         Column("error_count", "wrong images", count),
         Column("fit_seconds", "fit, s", three_digits),
         Column("predict_seconds", "predict, s", three_digits),
-        Column("images_per_second", "images/s", three_digits),
-        Column("peak_rss_bytes", "peak memory, MB", megabytes),
+        Column("images_per_second", "images per s", three_digits),
+        Column("peak_rss_bytes", "peak RAM, MB", megabytes),
         Column("model_bytes", "model, MB", megabytes),
         *((Column("ties", "tie", str, right=False),) if ties else ()),
         Column("status", "status", text, right=False),
     )
     return Table("results", "Best first", frame, columns)
+
+
+def _shown_accuracy(row: Configuration, images: int) -> str:
+    """Write accuracy and interval in one cell: "98.37 (98.10-98.60)"."""
+    accuracy = estimate(row)
+    if accuracy is None:
+        return MISSING
+    low, high = accuracy.sampling.low, accuracy.sampling.high
+    return f"{percent(accuracy.mean, images)} ({interval(low, high, images)})"
+
+
+def _shown_training(row: Configuration, images: int) -> str:
+    """Write what the seeds vary, and how many there are: "0.13 (3)"."""
+    accuracy = estimate(row)
+    if accuracy is None:
+        return MISSING
+    half = accuracy.training.high - accuracy.mean if accuracy.training else None
+    return f"{percent(half, images)} ({accuracy.fits})"
 
 
 def tie_letters(label: str, ties: Sequence[Sequence[str]]) -> str:
@@ -157,7 +165,7 @@ def _result(row: Configuration) -> dict[str, Any]:
         "training_high": training.high if training else None,
         "error_count": row.error_count,
         **scores(row),
-        **{name: _median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
+        **{name: median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
         "status": row.status,
     }
 
@@ -172,73 +180,10 @@ def _mean(values: Sequence[float | None]) -> float | None:
     return sum(given) / len(given) if given and len(given) == len(values) else None
 
 
-def _median(values: Sequence[float | None]) -> float | None:
+def median(values: Sequence[float | None]) -> float | None:
+    """Return the median of the values there are; None if there are none."""
     given = [v for v in values if v is not None]
     return statistics.median(given) if given else None
-
-
-def timings(rows: Sequence[Configuration]) -> Table:
-    """Tabulate times and memory in detail, one row a configuration with a successful trial.
-
-    Columns of the frame: row; timings (successful trials, repeats included); fit_seconds_min, fit_seconds,
-    fit_seconds_max, fit_seconds_iqr and the same for predict_seconds (median, range and interquartile range);
-    fit_cpu_seconds, effective_cores, first_predict_seconds, import_seconds, load_seconds, build_seconds,
-    baseline_rss_bytes, peak_rss_bytes (medians); threads; beside (the most trials that ran at the same time);
-    trial_seconds (median, of the whole trial with its process); memory_source.
-    """
-    frame = pd.DataFrame([_timing(row) for row in rows if row.measurements], columns=_TIMING_COLUMNS)
-    spread = (
-        Column("fit_seconds_min", "fit min, s", three_digits),
-        Column("fit_seconds_max", "fit max, s", three_digits),
-        Column("fit_seconds_iqr", "fit IQR, s", three_digits),
-        Column("timings", "timings", count),
-    )
-    columns = (
-        Column("row", "model", text, right=False),
-        Column("fit_seconds", "fit, s", three_digits),
-        *(spread if (frame["timings"] > 1).any() else ()),
-        Column("fit_cpu_seconds", "fit CPU, s", three_digits),
-        Column("threads", "threads", count),
-        Column("effective_cores", "cores kept busy", three_digits),
-        Column("first_predict_seconds", "first image, s", three_digits),
-        Column("import_seconds", "import, s", three_digits),
-        Column("load_seconds", "load, s", three_digits),
-        Column("trial_seconds", "whole trial, s", three_digits),
-        Column("baseline_rss_bytes", "memory before fit, MB", megabytes),
-        *((Column("beside", "trials beside", count),) if (frame["beside"] > 0).any() else ()),
-    )
-    return Table("timings", "Medians over all timings of a row", frame, columns)
-
-
-_TIMED = ("fit_seconds", "predict_seconds")
-_TIMING_MEDIANS = (
-    "fit_cpu_seconds", "effective_cores", "first_predict_seconds", "import_seconds", "load_seconds",
-    "build_seconds", "baseline_rss_bytes", "peak_rss_bytes",
-)  # fmt: skip
-_TIMING_COLUMNS = (
-    "row", "timings",
-    *(f"{name}{part}" for name in _TIMED for part in ("_min", "", "_max", "_iqr")),
-    *_TIMING_MEDIANS, "threads", "beside", "trial_seconds", "memory_source",
-)  # fmt: skip
-
-
-def _timing(row: Configuration) -> dict[str, Any]:
-    ok = [r for r in row.records if r.measurement is not None]
-    timed: dict[str, float] = {}
-    for name in _TIMED:
-        values = [getattr(m, name) for m in row.measurements]
-        least, lower, median, upper, most = np.quantile(values, [0, 0.25, 0.5, 0.75, 1]).tolist()
-        timed |= {f"{name}_min": least, name: median, f"{name}_max": most, f"{name}_iqr": upper - lower}
-    return {
-        "row": row.label,
-        "timings": len(row.measurements),
-        **timed,
-        **{name: _median([getattr(m, name) for m in row.measurements]) for name in _TIMING_MEDIANS},
-        "threads": row.trials[0].threads,
-        "beside": max(r.beside for r in ok),
-        "trial_seconds": _median([r.trial_seconds for r in ok]),
-        "memory_source": ", ".join(dict.fromkeys(m.memory_source for m in row.measurements)),
-    }
 
 
 def models(rows: Sequence[Configuration], info: RunInfo) -> Table:
@@ -372,7 +317,9 @@ def csv(frame: pd.DataFrame, dataset: str, split: str) -> bytes:
         dataset: What the column `dataset` says.
         split: What the column `split` says: "test" or "validation".
     """
-    described = frame.drop(columns=[c for c in ("sampling", "training", "split") if c in frame])
+    described = frame[
+        [name for name in map(str, frame) if name != "split" and not name.startswith("shown_")]
+    ].copy()
     described.insert(0, "dataset", dataset)
     described.insert(1, "split", split)
     for name in described.columns:
