@@ -226,6 +226,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         policy, state = keras.config.dtype_policy(), random.getstate()
         keras.config.set_dtype_policy("mixed_bfloat16" if precision == "bfloat16" else "float32")
         random.seed(seed)  # Keras seeds each layer that has no seed of its own from Python's generator
+        if keras.config.backend() == "torch":
+            importlib.import_module("torch").manual_seed(seed)  # its dropout has no other seed
         try:
             logits = keras.layers.Dense(len(self.classes_), dtype="float32", name="logits")
             return keras.Sequential([keras.Input(shape), *self.hidden_layers(), logits])
