@@ -1,6 +1,8 @@
 """Where trials are run: what a backend is, and the one of this machine's own cores."""
 
+import logging
 import os
+import subprocess
 import threading
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,6 +13,8 @@ from mnistbench.calibration import Calibration, calibrate
 from mnistbench.errors import UsageError
 from mnistbench.isolation import Activity, Job, Outcome, child_environment, run_trial
 from mnistbench.records import Record, Trial
+
+_LOG = logging.getLogger(__name__)
 
 
 class Observer(Protocol):
@@ -27,10 +31,16 @@ class Observer(Protocol):
 
 
 class Backend(Protocol):
-    """Where trials are run."""
+    """Where trials are run.
+
+    Attributes:
+        waiting: How many more trials may be handed over than can run at the same time; they wait for room.
+    """
+
+    waiting: int
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
-        """Return how many of the trials may be under way at the same time.
+        """Return how many of the trials can run at the same time.
 
         Raises:
             MnistbenchError: There is no room for some of them.
@@ -45,7 +55,7 @@ class Backend(Protocol):
         """
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Measure how fast the machines are now."""
+        """Measure how fast each machine is now, the machines in the same order each time."""
 
 
 class Company:
@@ -71,6 +81,8 @@ class Company:
 
 class LocalCores:
     """This machine: trials side by side, each tied to cores of its own."""
+
+    waiting = 0  # any trial fits any cores
 
     def __init__(self, jobs: int = 1) -> None:
         """Take at most so many trials at a time."""
@@ -112,6 +124,10 @@ class LocalCores:
         return replace(outcome, record=replace(outcome.record, beside=beside))
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Measure the machine's speed on all usable cores."""
+        """Measure the machine's speed on all usable cores; a run goes on without it if that fails."""
         cores = environment.usable_cores()
-        return (calibrate(cores, child_environment(os.environ, len(cores))),)
+        try:
+            return (calibrate(cores, child_environment(os.environ, len(cores))),)
+        except (OSError, subprocess.SubprocessError) as error:
+            _LOG.warning("The machine's speed could not be measured: %s", error)
+            return ()

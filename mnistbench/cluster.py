@@ -14,18 +14,19 @@ cluster is a circle of trust: keep it on a network of its own, or use Dask's TLS
 import contextlib
 import functools
 import logging
+import subprocess
 import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 from mnistbench import __version__
 from mnistbench.backend import Company, Observer
 from mnistbench.calibration import Calibration
-from mnistbench.errand import Errand, Worker, describe, run_errand
+from mnistbench.errand import Errand, Worker, calibrate_here, describe, run_errand
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.isolation import Activity, Interrupted, Job, Outcome
 from mnistbench.records import Failure, Record, Status, Trial
@@ -36,8 +37,8 @@ _CONNECT_SECONDS = 10
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 0.5  # between two looks at which workers there are
 _ANSWER_SECONDS = 60  # to hand over an outcome, a megabyte or two, that is ready
-_EMPTY_SECONDS = 60  # without any worker that could run a trial: a nanny restarts one within seconds
-_MOST_WAITING = 256
+_EMPTY_SECONDS = 30  # without any worker that could run a trial: a nanny restarts one within seconds
+_CALIBRATION_SECONDS = 120
 _ATTEMPTS = 2
 
 
@@ -48,6 +49,23 @@ class _Room:
     address: str
     worker: Worker
     cores: tuple[int, ...]
+
+
+@dataclass(eq=False)
+class _Wish:
+    """A trial that waits for a worker.
+
+    Attributes:
+        threads: The cores it wants.
+        lacking: What became of it on workers that lack a library it needs, by their installation.
+    """
+
+    threads: int
+    lacking: dict[tuple[str, ...], Outcome] = field(default_factory=dict)
+
+    def fits(self, worker: Worker) -> bool:
+        """Return whether the worker could run the trial if it were free."""
+        return worker.installation not in self.lacking and len(worker.cores) >= self.threads
 
 
 class _WorkerLostError(Exception):
@@ -108,6 +126,8 @@ class Cluster:
     runs once more; one that misses a library runs on a worker that has it, where there is one.
     """
 
+    waiting = 64  # so that workers that come later, or fit few trials, find one
+
     def __init__(self, client: Any, address: str, *, offline: bool) -> None:
         """Use a connected `distributed.Client`."""
         self._client = client
@@ -122,6 +142,8 @@ class Cluster:
         self._dismissed: dict[str, MnistbenchError] = {}
         self._taking = threading.Lock()
         self._taken: dict[str, _Room] = {}
+        self._wishes: list[_Wish] = []
+        self._calibrated: list[str] = []
         self._company = Company()
         client.subscribe_topic(self._topic, self._heard)
 
@@ -138,23 +160,45 @@ class Cluster:
         return cores, memory
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
-        """Return how many trials may wait for a worker: more than there are workers, as these come and go.
+        """Return how many trials the workers that are there now can run at the same time.
 
         Raises:
             MnistbenchError: There is no worker, or none has the cores that a trial needs.
         """
+        workers = self._some_workers().values()
         widest = max((trial.threads for trial in trials), default=1)
-        cores = max(len(worker.cores) for worker in self._some_workers().values())
-        if widest > cores:
+        cores: dict[str, set[int]] = {}
+        for worker in workers:
+            cores.setdefault(worker.machine, set()).update(worker.cores)
+        most = max(len(worker.cores) for worker in workers)
+        if widest > most:
             raise UsageError(
                 f"there are trials of {widest} threads, and no worker of {self._address} has more than "
-                f"{cores} cores; add one that has, or start a new run with --threads {cores}."
+                f"{most} cores; add one that has, or start a new run with --threads {most}."
             )
-        return max(1, min(len(trials), _MOST_WAITING))
+        rooms = sum(
+            min(len(own) // widest, sum(worker.machine == machine for worker in workers))
+            for machine, own in cores.items()
+        )
+        return max(1, min(rooms, len(trials)))
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Measure nothing: a calibration stands for one machine, and this is several."""
-        return ()
+        """Measure the speed of each machine that is there the first time; nothing once one of them has gone.
+
+        Raises:
+            MnistbenchError: The scheduler is lost.
+        """
+        one_each = {worker.machine: address for address, worker in self._some_workers().items()}
+        self._calibrated = self._calibrated or list(one_each)
+        if not set(self._calibrated) <= set(one_each):
+            return ()
+        submit = functools.partial(self._client.submit, calibrate_here, pure=False, retries=0)
+        futures = [submit(workers=[one_each[machine]]) for machine in self._calibrated]
+        try:
+            return tuple(self._result(future, _CALIBRATION_SECONDS) for future in futures)
+        except (_WorkerLostError, subprocess.SubprocessError) as error:
+            _LOG.warning("The speed of the machines could not be measured: %s", error or "a worker was lost")
+            return ()
 
     def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
         """Run the trial on the first worker that is free and fits.
@@ -163,13 +207,13 @@ class Cluster:
             Interrupted: `stop` was set.
             MnistbenchError: The scheduler is lost, or no worker is left that could run the trial.
         """
-        lacking: dict[tuple[str, ...], Outcome] = {}
+        wish = _Wish(job.trial.threads)
         lost: list[Worker] = []
         started_at, before = datetime.now(UTC).isoformat(timespec="seconds"), time.perf_counter()
         while len(lost) < _ATTEMPTS:
-            room = self._take(job.trial, lacking, stop)
+            room = self._take(wish, stop)
             if room is None:
-                return next(iter(lacking.values()))
+                return next(iter(wish.lacking.values()))
             try:
                 outcome = self._run_in(room, job, observer, stop)
             except _WorkerLostError:
@@ -181,7 +225,7 @@ class Cluster:
             outcome = replace(outcome, record=replace(outcome.record, attempts=1 + len(lost)))
             if outcome.record.status is not Status.UNAVAILABLE:
                 return outcome
-            lacking[room.worker.installation] = outcome
+            wish.lacking[room.worker.installation] = outcome
         return _given_up(job.trial, lost, started_at, time.perf_counter() - before)
 
     def _run_in(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
@@ -209,66 +253,66 @@ class Cluster:
                     raise Interrupted
                 if room.address not in self._workers():
                     raise _WorkerLostError
-            return self._answer(future)
+            outcome: Outcome = self._result(future, _ANSWER_SECONDS)
+            return outcome
         finally:
             del self._followers[key]
             with contextlib.suppress(OSError):
                 future.cancel()  # which makes the worker kill the trial, if it still runs
 
-    def _answer(self, future: Any) -> Outcome:
-        """Return the outcome of a future that is done, or raise what stands in its place."""
+    def _result(self, future: Any, seconds: float) -> Any:
+        """Return the result of a future, or raise what stands in its place."""
         from distributed import CancelledError, KilledWorker
 
         try:
-            error = future.exception(timeout=_ANSWER_SECONDS)
-            outcome: Outcome | None = future.result(timeout=_ANSWER_SECONDS) if error is None else None
+            error = future.exception(timeout=seconds)
+            result = future.result(timeout=seconds) if error is None else None
         except (OSError, CancelledError) as lost:
             self._require_scheduler()
             raise _WorkerLostError from lost
         if isinstance(error, MnistbenchError):
             raise _RefusedError(error)
-        if isinstance(error, KilledWorker) or (error is None and outcome is None):
-            raise _WorkerLostError from error
-        if error is not None:
+        if error is not None and not isinstance(error, KilledWorker):
             raise error
-        assert outcome is not None  # noqa: S101 - for the type checker
-        return outcome
+        if result is None:
+            raise _WorkerLostError from error
+        return result
 
-    def _take(
-        self, trial: Trial, lacking: Mapping[tuple[str, ...], Outcome], stop: threading.Event
-    ) -> _Room | None:
-        """Wait for a free worker that has the cores; None if all workers lack what the trial needs."""
+    def _take(self, wish: _Wish, stop: threading.Event) -> _Room | None:
+        """Wait for a free worker that fits; None if all workers lack what the trial needs."""
         empty_since = time.monotonic()
-        while not stop.is_set():
-            able = {
-                address: worker
-                for address, worker in self._workers().items()
-                if worker.installation not in lacking and len(worker.cores) >= trial.threads
-            }
-            if able:
-                empty_since = time.monotonic()
-            elif lacking:
-                return None
-            elif self._dismissed or time.monotonic() - empty_since > _EMPTY_SECONDS:
-                raise self._nobody(f"no worker of {self._address} is left to run {trial.model}")
-            room = self._free_room(able, trial.threads)
-            if room is not None:
-                return room
-            stop.wait(_POLL_SECONDS)
-        raise Interrupted
-
-    def _free_room(self, workers: Mapping[str, Worker], threads: int) -> _Room | None:
         with self._taking:
+            self._wishes.append(wish)
+        try:
+            while not stop.is_set():
+                workers = self._workers()
+                if any(wish.fits(worker) for worker in workers.values()):
+                    empty_since = time.monotonic()
+                elif wish.lacking:
+                    return None
+                elif time.monotonic() - empty_since > _EMPTY_SECONDS:
+                    raise self._nobody(f"no worker of {self._address} is left that could run a trial")
+                room = self._free_room(workers, wish)
+                if room is not None:
+                    return room
+                stop.wait(_POLL_SECONDS)
+            raise Interrupted
+        finally:
+            with self._taking:
+                self._wishes.remove(wish)
+
+    def _free_room(self, workers: Mapping[str, Worker], wish: _Wish) -> _Room | None:
+        """Return a worker, and cores of its machine that no other trial has; first come, first served."""
+        with self._taking:
+            earlier = self._wishes[: self._wishes.index(wish)]
             for address, worker in workers.items():
-                taken = {
-                    core
-                    for room in self._taken.values()
-                    if room.worker.machine == worker.machine
-                    for core in room.cores
-                }
+                if not wish.fits(worker) or address in self._taken or any(w.fits(worker) for w in earlier):
+                    continue
+                rooms = [room for room in self._taken.values() if room.worker.machine == worker.machine]
+                taken = {core for room in rooms for core in room.cores}
                 free = [core for core in worker.cores if core not in taken]
-                if address not in self._taken and len(free) >= threads:
-                    self._taken[address] = _Room(address, worker, tuple(free[:threads]))
+                if len(free) >= wish.threads:
+                    self._taken[address] = _Room(address, worker, tuple(free[: wish.threads]))
                     return self._taken[address]
         return None
 

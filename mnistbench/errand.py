@@ -14,11 +14,20 @@ from pathlib import Path
 from typing import Any
 
 from mnistbench import environment
+from mnistbench.calibration import Calibration, calibrate
 from mnistbench.datasets import DatasetInfo, cache_folder, resolve
 from mnistbench.datasets.cache import verified_arrays
 from mnistbench.environment import Environment
 from mnistbench.errors import DataError
-from mnistbench.isolation import Activity, Interrupted, Job, Outcome, private_folder, run_trial
+from mnistbench.isolation import (
+    Activity,
+    Interrupted,
+    Job,
+    Outcome,
+    child_environment,
+    private_folder,
+    run_trial,
+)
 
 _ACTIVITY_SECONDS = 0.3  # between two accounts of what a trial is doing
 
@@ -67,6 +76,12 @@ def describe() -> Worker:
         cores=environment.usable_cores(),
         environment=environment.current(),
     )
+
+
+def calibrate_here() -> Calibration:
+    """Measure the speed of the worker on which this is called, on all cores it may use."""
+    cores = environment.usable_cores()
+    return calibrate(cores, child_environment(os.environ, len(cores)))
 
 
 def run_errand(errand: Errand) -> Outcome | None:

@@ -254,14 +254,15 @@ def _outcomes(
     import joblib
 
     stop = threading.Event()
-    under_way = threading.Semaphore(side_by_side)
+    handed_over = max(1, min(side_by_side + backend.waiting, len(jobs)))
+    under_way = threading.Semaphore(handed_over)
 
     def run_one(job: Job) -> Outcome:
         with under_way:
             return backend.run_trial(job, observer, stop)
 
     parallel = joblib.Parallel(
-        n_jobs=side_by_side, backend="threading", return_as="generator_unordered", pre_dispatch=side_by_side
+        n_jobs=handed_over, backend="threading", return_as="generator_unordered", pre_dispatch=handed_over
     )
     with _terminated_as_interrupted():
         outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
@@ -270,7 +271,7 @@ def _outcomes(
                 yield outcome
         finally:
             stop.set()
-            for _ in range(side_by_side):
+            for _ in range(handed_over):
                 under_way.acquire(timeout=_STOP_SECONDS)
             with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
                 outcomes.close()
