@@ -11,7 +11,8 @@ from typing import Protocol
 from mnistbench import environment
 from mnistbench.calibration import Calibration, calibrate
 from mnistbench.errors import UsageError
-from mnistbench.isolation import Activity, Job, Outcome, child_environment, run_trial
+from mnistbench.isolation import Activity, Job, Outcome, run_trial
+from mnistbench.processes import child_environment
 from mnistbench.records import Record, Trial
 
 _LOG = logging.getLogger(__name__)

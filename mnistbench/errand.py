@@ -19,15 +19,8 @@ from mnistbench.datasets import DatasetInfo, cache_folder, resolve
 from mnistbench.datasets.cache import verified_arrays
 from mnistbench.environment import Environment
 from mnistbench.errors import DataError
-from mnistbench.isolation import (
-    Activity,
-    Interrupted,
-    Job,
-    Outcome,
-    child_environment,
-    private_folder,
-    run_trial,
-)
+from mnistbench.isolation import Activity, Interrupted, Job, Outcome, run_trial
+from mnistbench.processes import child_environment, private_folder
 
 _ACTIVITY_SECONDS = 0.3  # between two accounts of what a trial is doing
 

@@ -5,23 +5,18 @@ limit, and leaves no process behind.
 """
 
 import contextlib
-import functools
-import glob
 import json
 import os
-import platform
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import psutil
 
@@ -29,40 +24,22 @@ from mnistbench import environment
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import quality
-from mnistbench.records import (
-    ColdStart,
-    Failure,
-    Measurement,
-    Predictions,
-    Record,
-    Status,
-    Trial,
-    decode_predictions,
-    from_json,
-    predictions_digest,
+from mnistbench.processes import (
+    MARK,
+    CappedLog,
+    child_environment,
+    kernel_kills,
+    kill_tree,
+    private_folder,
+    proportional_bytes,
 )
+from mnistbench.records import ColdStart, Failure, Measurement, Record, Status, Trial, from_json
 from mnistbench.registry import ModelFile
+from mnistbench.runs import Predictions, decode_predictions, predictions_digest
 from mnistbench.splits import evaluation_labels
 
 _POLL_SECONDS = 0.1
 _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
-_TERM_GRACE_SECONDS = 3.0
-_KILL_ROUNDS = 50  # at 0.02 s and a walk of the process table: a second or two
-_CLOCK_SLACK_SECONDS = 24 * 3600.0  # clocks get set; to take a living process for a dead one would be worse
-_LOG_HALF_BYTES = 128 * 1024
-_MARK = "MNISTBENCH_TRIAL"
-_THREAD_VARIABLES = (
-    "OMP_NUM_THREADS",
-    "OPENBLAS_NUM_THREADS",
-    "MKL_NUM_THREADS",
-    "BLIS_NUM_THREADS",
-    "VECLIB_MAXIMUM_THREADS",
-    "NUMEXPR_NUM_THREADS",
-    "NUMBA_NUM_THREADS",
-    "TF_NUM_INTRAOP_THREADS",
-    "TF_NUM_INTEROP_THREADS",
-    "LOKY_MAX_CPU_COUNT",
-)
 
 
 @dataclass(frozen=True)
@@ -192,52 +169,6 @@ def _outcome(job: Job, ended: _Ended, truth: Any, started_at: str, trial_seconds
     return Outcome(record, ended.packed, ended.log)
 
 
-@contextlib.contextmanager
-def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Make a temporary folder with the files; should this process be killed, the next one here removes it.
-
-    Its name says whose it is, and marks the processes that belong to it.
-
-    Raises:
-        MnistbenchError: There is no room for it.
-    """
-    prefix = f"mnistbench-{platform.node()}-"
-    with contextlib.ExitStack() as stack:
-        try:
-            _sweep(prefix)
-            folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
-            stack.callback(shutil.rmtree, folder, ignore_errors=True)
-            for name, content in files.items():
-                (folder / name).write_bytes(content)
-        except OSError as error:
-            raise MnistbenchError(
-                f"no temporary files can be written to {tempfile.gettempdir()}: {error.strerror or error}. "
-                "Make room, or set TMPDIR to a folder on another disk."
-            ) from error
-        yield folder
-
-
-@functools.cache  # once a process is enough
-def _sweep(prefix: str) -> None:
-    """End the processes and remove the folders that an mnistbench on this machine left when it was killed."""
-    for folder in Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*-*"):
-        with contextlib.suppress(ValueError, OSError):
-            owner = int(folder.name.removeprefix(prefix).partition("-")[0])
-            if not _is_alive(owner, since=folder.stat().st_ctime):
-                _kill_all(folder.name, ())
-                shutil.rmtree(folder, ignore_errors=True)
-
-
-def _is_alive(pid: int, since: float) -> bool:
-    """Return whether the process exists, and is no later one that was given the same number."""
-    try:
-        return psutil.Process(pid).create_time() <= since + _CLOCK_SLACK_SECONDS
-    except psutil.NoSuchProcess:
-        return False
-    except psutil.Error:
-        return True
-
-
 @dataclass(frozen=True)
 class _Exit:
     """How a process ended: by itself, with an exit status, or stopped at a limit."""
@@ -277,7 +208,7 @@ def _run_process(
 ) -> _Exit:
     mark = outbox.name
     work = outbox / "work"  # a model that writes files, or deletes them, does so there
-    kills_before = _kernel_kills()
+    kills_before = kernel_kills()
     try:
         work.mkdir(exist_ok=True)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
@@ -286,7 +217,7 @@ def _run_process(
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             cwd=work,
-            env=child_environment(os.environ, threads) | {_MARK: mark},
+            env=child_environment(os.environ, threads) | {MARK: mark},
             start_new_session=True,
         )
     except OSError as error:
@@ -294,11 +225,11 @@ def _run_process(
     watch = _Watch(process, job, outbox)
     try:
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
-        log = _CappedLog(process.stdout)
+        log = CappedLog(process.stdout)
         overrun = watch.until_end(on_activity, stop)
     finally:
-        _kill_tree(process, mark, watch.descendants)
-    if process.returncode == -getattr(signal, "SIGKILL", 9) and _kernel_kills() > kills_before:
+        kill_tree(process, mark, watch.descendants)
+    if process.returncode == -getattr(signal, "SIGKILL", 9) and kernel_kills() > kills_before:
         message = "its process was killed by the kernel: the machine, or its container, ran out of memory"
         overrun = overrun or (Status.OUT_OF_MEMORY, Failure("out of memory", message))
     return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
@@ -374,43 +305,11 @@ class _Watch:
                 children = self._tree.children(recursive=True)
                 self.descendants.update(children)
                 # Forked processes share pages with their parent, which must not be counted twice.
-                whole = sum(map(_proportional_bytes, (self._tree, *children))) if children else own
+                whole = sum(map(proportional_bytes, (self._tree, *children))) if children else own
                 self._children_bytes = whole - own
             self._rss_bytes = own + self._children_bytes
             if self._children_bytes and self._phase in ("fit", "predict"):
                 self.peak_tree_bytes = max(self.peak_tree_bytes, self._rss_bytes)
-
-
-class _CappedLog:
-    """Drains what a process prints, however much, and keeps the beginning and the end."""
-
-    def __init__(self, pipe: IO[bytes]) -> None:
-        self._pipe = pipe
-        self._head = bytearray()
-        self._tail = bytearray()
-        self._dropped = 0
-        self._thread = threading.Thread(target=self._drain, daemon=True)
-        self._thread.start()
-
-    def content(self) -> bytes:
-        """Return the beginning and the end, with a line between that says how much is left out.
-
-        It waits for the rest, but not for a process that escaped with the pipe in its hands.
-        """
-        self._thread.join(timeout=2)
-        gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
-        return bytes(self._head) + gap + bytes(self._tail)
-
-    def _drain(self) -> None:
-        with self._pipe:
-            while chunk := os.read(self._pipe.fileno(), 65536):
-                room = _LOG_HALF_BYTES - len(self._head)
-                self._head += chunk[:room]
-                self._tail += chunk[max(room, 0) :]
-                excess = len(self._tail) - _LOG_HALF_BYTES
-                if excess > 0:
-                    del self._tail[:excess]
-                    self._dropped += excess
 
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:
@@ -426,16 +325,6 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         "parent": os.getpid(),
     }
     return json.dumps(request).encode()
-
-
-def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return the environment of a measuring process: most libraries read their thread count from it, once."""
-    return {
-        **inherited,
-        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
-        "PYTHONHASHSEED": "0",
-        "PYTHONUNBUFFERED": "1",
-    }
 
 
 def _collect(left: _Exit, outbox: Path) -> _Ended:
@@ -481,70 +370,3 @@ def _crash(returncode: int) -> Failure:
     if name == "SIGKILL":
         message += ", which mnistbench did not send"
     return Failure(name, message)
-
-
-def _kernel_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started (Linux, else 0)."""
-    with contextlib.suppress(OSError, ValueError):
-        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
-            if line.startswith("oom_kill "):
-                return int(line.split()[1])
-    return 0
-
-
-def _kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psutil.Process]) -> None:
-    """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
-    if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=_TERM_GRACE_SECONDS)
-    _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
-    _kill_all(mark, descendants)
-    process.wait()
-
-
-def _kill_all(mark: str, descendants: Iterable[psutil.Process]) -> None:
-    """Kill what bears the trial's mark or is known to descend from it, again while it still forks."""
-    known = set(descendants)
-    for _ in range(_KILL_ROUNDS):
-        alive = [stray for stray in {*_marked(mark), *known} if _is_running(stray)]
-        if not alive:
-            return
-        for stray in alive:
-            with contextlib.suppress(psutil.Error):
-                stray.kill()
-        time.sleep(0.02)
-
-
-def _is_running(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.Error:
-        return False
-
-
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        if hasattr(os, "killpg"):
-            os.killpg(process.pid, number)
-        else:
-            process.kill()
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    """Find processes that inherited the trial's mark in their environment, wherever they went."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(_MARK) == mark:
-                found.append(process)
-    return found
-
-
-def _proportional_bytes(process: psutil.Process) -> int:
-    """Return resident memory with each shared page divided among those who share it, where Linux tells."""
-    try:
-        memory = process.memory_full_info()
-        return int(getattr(memory, "pss", memory.rss))
-    except psutil.Error:
-        return 0

@@ -12,10 +12,10 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from mnistbench.configurations import STATUS_NAMES, value_text
+from mnistbench.formats import duration, visible
 from mnistbench.isolation import Activity
 from mnistbench.records import Record, Status, Trial
-from mnistbench.report.configurations import STATUS_NAMES, value_text
-from mnistbench.report.formats import duration, visible
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
 _RESERVED_LINES = 6  # the table's own frame, its summary, and the prompt

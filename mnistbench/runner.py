@@ -19,15 +19,9 @@ from mnistbench.calibration import Calibration
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.isolation import Interrupted, Job, Outcome
-from mnistbench.records import (
-    ModelInfo,
-    RunFolder,
-    RunInfo,
-    Session,
-    Trial,
-    encode_predictions,
-)
+from mnistbench.records import ModelInfo, RunInfo, Session, Trial
 from mnistbench.registry import ModelFile, builtin_folder, read_model_file
+from mnistbench.runs import RunFolder, encode_predictions
 from mnistbench.splits import evaluation_labels
 
 _STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped

@@ -134,7 +134,8 @@ def run(request: Request, outbox: Path) -> "Measurement":
     import numpy as np
 
     from mnistbench.measure import LoadMeter, peak_rss_bytes, rss_bytes, saved_bytes, timed
-    from mnistbench.records import Measurement, encode_predictions
+    from mnistbench.records import Measurement
+    from mnistbench.runs import encode_predictions
 
     trial = request.trial
     progress.phase("load")

@@ -16,19 +16,8 @@ import numpy as np
 from mnistbench.datasets import DatasetInfo
 from mnistbench.environment import Environment
 from mnistbench.metrics import quality
-from mnistbench.records import (
-    Failure,
-    Measurement,
-    ModelInfo,
-    Record,
-    RunFolder,
-    RunInfo,
-    Status,
-    Trial,
-    decode_predictions,
-    encode_predictions,
-    predictions_digest,
-)
+from mnistbench.records import Failure, Measurement, ModelInfo, Record, RunInfo, Status, Trial
+from mnistbench.runs import RunFolder, decode_predictions, encode_predictions, predictions_digest
 
 ENVIRONMENT = Environment(
     host="bench-1",

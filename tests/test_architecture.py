@@ -13,17 +13,19 @@ PACKAGE = Path(__file__).parent.parent / "mnistbench"
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"live"},
+    {"live", "verify", "compare"},
     {"runner"},
     {"cluster"},
     {"backend", "errand"},
     {"isolation", "report"},
-    {"worker", "checks"},
+    {"worker", "checks", "processes"},
+    {"configurations"},
     {"plan", "measure", "trust"},
     {"sessions"},
+    {"runs"},
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
-    {"environment", "preprocessing", "neural", "boosting"},
+    {"environment", "formats", "preprocessing", "neural", "boosting"},
     {"errors"},
 )
 ARROWS: set[tuple[str, str]] = set()

@@ -23,7 +23,8 @@ from mnistbench.datasets import open_arrays
 from mnistbench.environment import usable_cores
 from mnistbench.errors import DataError, MnistbenchError
 from mnistbench.isolation import Activity, Interrupted, Outcome, run_trial
-from mnistbench.records import Status, decode_predictions
+from mnistbench.records import Status
+from mnistbench.runs import decode_predictions
 
 CORE = usable_cores()[:1]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")

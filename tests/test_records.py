@@ -30,19 +30,21 @@ from mnistbench.records import (
     Measurement,
     ModelInfo,
     Record,
-    RunFolder,
     RunInfo,
     Session,
     Status,
     Trial,
+    from_json,
+    to_json,
+)
+from mnistbench.runs import (
+    RunFolder,
     decode_predictions,
     encode_predictions,
     find_interrupted_run,
     find_run,
     find_runs,
-    from_json,
     predictions_digest,
-    to_json,
 )
 
 TRIAL = Trial(

@@ -13,8 +13,9 @@ from synthetic_runs import Model, dataset, make_run, true_labels
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
-from mnistbench.records import RunFolder, Status
+from mnistbench.records import Status
 from mnistbench.report import evidence, write_report
+from mnistbench.runs import RunFolder
 
 GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
 

@@ -39,7 +39,8 @@ if TYPE_CHECKING:
     from mnistbench.cluster import Cluster
     from mnistbench.datasets import DatasetInfo
     from mnistbench.live import Silent
-    from mnistbench.records import Record, RunFolder, RunInfo
+    from mnistbench.records import Record, RunInfo
+    from mnistbench.runs import RunFolder
 
 _INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -141,7 +142,7 @@ def run(
     """
     from mnistbench import runner
     from mnistbench.environment import usable_cores, usable_memory_bytes
-    from mnistbench.records import find_interrupted_run, find_run, find_trial
+    from mnistbench.runs import find_interrupted_run, find_run, find_trial
 
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(_cluster(backend, scheduler, jobs, offline=offline))
@@ -232,7 +233,7 @@ def _refuse_name(name: str | None) -> None:
 
 
 def _hint_at_interrupted(results: Path) -> None:
-    from mnistbench.records import find_runs
+    from mnistbench.runs import find_runs
 
     for folder in find_runs(results)[-1:]:
         with contextlib.suppress(MnistbenchError):
@@ -258,8 +259,8 @@ def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: b
 
 def _finish(folder: "RunFolder", results: Path, there: str, *, complete: bool, quiet: bool) -> None:
     """Write the report, say how the run ended, and leave with the status that says so."""
+    from mnistbench.configurations import configurations, status_counts
     from mnistbench.report import write_report
-    from mnistbench.report.configurations import configurations, status_counts
 
     page = write_report(folder, results)
     info, records = folder.info(), folder.records()

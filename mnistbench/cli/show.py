@@ -24,7 +24,7 @@ def list_(models: ModelsOption = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mnistbench.report.formats import visible
+    from mnistbench.formats import visible
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -76,8 +76,8 @@ def report(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Write the report of a run again from its records; nothing is trained."""
-    from mnistbench.records import find_run
     from mnistbench.report import write_report
+    from mnistbench.runs import find_run
 
     typer.echo(str(write_report(find_run(results, run_name), results)))
 
@@ -89,8 +89,8 @@ def runs(results: ResultsOption = Path("results")) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mnistbench.records import find_runs
-    from mnistbench.report.formats import visible
+    from mnistbench.formats import visible
+    from mnistbench.runs import find_runs
 
     folders = find_runs(results)
     if not folders:

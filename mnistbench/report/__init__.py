@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from mnistbench.records import RunFolder
+from mnistbench.runs import RunFolder
 
 __all__ = ["write_report"]
 

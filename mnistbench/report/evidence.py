@@ -7,6 +7,7 @@ import numpy as np
 import pandas as pd
 from numpy.typing import NDArray
 
+from mnistbench.configurations import Configuration
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import DataError, MnistbenchError
 from mnistbench.metrics import (
@@ -18,8 +19,7 @@ from mnistbench.metrics import (
     per_class,
     reliability,
 )
-from mnistbench.records import Predictions, RunFolder, decode_predictions
-from mnistbench.report.configurations import Configuration
+from mnistbench.runs import Predictions, RunFolder, decode_predictions
 from mnistbench.stats import PairedTest, paired_tests
 
 Labels = NDArray[np.int64]

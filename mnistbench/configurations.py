@@ -7,8 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
+from mnistbench.formats import plural
 from mnistbench.records import Measurement, ParameterValue, Record, RunInfo, Status, Trial
-from mnistbench.report.formats import plural
 
 # How a status reads in a sentence or a table.
 STATUS_NAMES: Mapping[Status, str] = {
@@ -108,7 +108,8 @@ def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configurati
             planned.setdefault(_key(trial), []).append(trial)
     for record in records:
         finished.setdefault(_key(record.trial), []).append(record)
-    labels = _labels({key: trials[0] for key, trials in planned.items()})
+    defaults = {model.name: model.parameters for model in info.models}
+    labels = _labels({key: trials[0] for key, trials in planned.items()}, defaults)
     rows = [
         Configuration(trials[0].model, labels[key], tuple(trials), tuple(finished.get(key, ())))
         for key, trials in planned.items()
@@ -126,8 +127,10 @@ def _key(trial: Trial) -> str:
     return dataclasses.replace(trial, seed=0, repeat=0).id
 
 
-def _labels(trials: Mapping[str, Trial]) -> dict[str, str]:
-    """Name each row after its model, and after whatever differs between the rows of that model."""
+def _labels(
+    trials: Mapping[str, Trial], defaults: Mapping[str, Mapping[str, ParameterValue]]
+) -> dict[str, str]:
+    """Name each row after its model, and what differs from the model's file or between the model's rows."""
     by_model: dict[str, list[Trial]] = {}
     for trial in trials.values():
         by_model.setdefault(trial.model, []).append(trial)
@@ -137,7 +140,8 @@ def _labels(trials: Mapping[str, Trial]) -> dict[str, str]:
         details = [
             f"{name}={value_text(value)}"
             for name, value in trial.parameters.items()
-            if any(s.parameters.get(name) != value for s in siblings)
+            if defaults.get(trial.model, {}).get(name, value) != value
+            or any(s.parameters.get(name) != value for s in siblings)
         ]
         if len({s.train_size for s in siblings}) > 1:
             details.append(f"{trial.train_size:,} images" if trial.train_size else "all images")

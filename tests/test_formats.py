@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench.report.formats import MISSING, count, duration, interval, percent, three_digits, visible
+from mnistbench.formats import MISSING, count, duration, interval, percent, three_digits, visible
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,360 @@
+"""The run folder: what keeps a run's plan, records, predictions and logs on disk, whatever happens.
+
+Everything in it is a plain file (JSON, JSON lines, npz, text): it survives a crash of the run, diffs well,
+needs no server, and nothing in it is ever unpickled.
+"""
+
+import contextlib
+import dataclasses
+import hashlib
+import io
+import itertools
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial, from_json, to_json
+from mnistbench.registry import unknown
+
+
+@dataclass(frozen=True)
+class Predictions:
+    """Stored predictions of one trial.
+
+    Attributes:
+        labels: Shape (n,), int64, the data set's own labels.
+        probabilities: Shape (n, k), float32, columns in the order of the data set's classes; or None.
+    """
+
+    labels: "np.ndarray[Any, Any]"
+    probabilities: "np.ndarray[Any, Any] | None"
+
+
+def encode_predictions(labels: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any] | None") -> bytes:
+    """Pack predictions as a compressed npz file's bytes."""
+    import numpy as np
+
+    arrays = {"labels": labels.astype(np.int64)}
+    if probabilities is not None:
+        arrays["probabilities"] = probabilities.astype(np.float32)
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub reads ** as its flag
+    return buffer.getvalue()
+
+
+def decode_predictions(packed: bytes) -> Predictions:
+    """Unpack what `encode_predictions` packed; never unpickles.
+
+    Raises:
+        ValueError: The bytes are no such file.
+    """
+    import numpy as np
+
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            labels, probabilities = arrays["labels"], arrays.get("probabilities")
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
+        raise ValueError(f"not a file of predictions: {error}") from error
+    if labels.ndim != 1 or labels.dtype != np.int64:
+        raise ValueError(f"not a file of predictions: its labels are {labels.dtype}, {labels.shape}")
+    if probabilities is not None and (
+        probabilities.ndim != 2 or len(probabilities) != len(labels) or probabilities.dtype != np.float32
+    ):
+        raise ValueError(
+            f"not a file of predictions: its probabilities are {probabilities.dtype}, {probabilities.shape}"
+        )
+    return Predictions(labels, probabilities)
+
+
+def predictions_digest(predictions: Predictions) -> str:
+    """Return the SHA-256 of the predictions' values, whatever the file's compression."""
+    digest = hashlib.sha256(predictions.labels.astype("<i8").tobytes())
+    if predictions.probabilities is not None:
+        digest.update(predictions.probabilities.astype("<f4").tobytes())
+    return digest.hexdigest()
+
+
+class RunFolder:
+    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and what the report adds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results: Path, info: RunInfo) -> "RunFolder":
+        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, and write its plan.
+
+        Raises:
+            MnistbenchError: The folder cannot be made or written.
+        """
+        folder = cls(results / info.name)
+        try:
+            results.mkdir(parents=True, exist_ok=True)
+            wanted = info.name
+            for number in itertools.count(1):
+                info = dataclasses.replace(info, name=wanted if number == 1 else f"{wanted}-{number}")
+                folder = cls(results / info.name)
+                with contextlib.suppress(FileExistsError):  # another run began within the same second
+                    folder.path.mkdir()
+                    break
+            (folder.path / "predictions").mkdir()
+            (folder.path / "logs").mkdir()
+            folder.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
+        except OSError as error:
+            raise MnistbenchError(
+                f"cannot write the run folder {folder.path}: {error.strerror or error}. "
+                "Choose another place with --results FOLDER."
+            ) from error
+        return folder
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    def info(self) -> RunInfo:
+        """Read the plan.
+
+        Raises:
+            MnistbenchError: It is damaged, or was written by a newer version.
+        """
+        path = self.path / "run.json"
+        try:
+            values = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+        schema = values.get("schema_version") if isinstance(values, dict) else None
+        if type(schema) is not int:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: it has no schema_version.")
+        if schema != SCHEMA_VERSION:
+            raise MnistbenchError(
+                f"{path} has schema version {schema}; this mnistbench reads version {SCHEMA_VERSION}. "
+                "Read it with the mnistbench that wrote it, or run its command again."
+            )
+        try:
+            return from_json(RunInfo, values)
+        except (TypeError, ValueError) as error:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: {error}") from error
+
+    def records(self) -> list[Record]:
+        """Read the finished trials, in the order in which they ended; a torn last line is ignored.
+
+        Raises:
+            MnistbenchError: A line other than the last is damaged.
+        """
+        path = self.path / "records.jsonl"
+        try:
+            *lines, rest = path.read_bytes().split(b"\n")
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+        del rest  # empty after a whole line, else the torn end of a write that never finished
+        found: dict[str, Record] = {}
+        for number, line in enumerate(lines, start=1):
+            try:
+                record = from_json(Record, json.loads(line))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise MnistbenchError(
+                    f"{path}, line {number}, is damaged: {error}. Take that line out, and "
+                    f"`mnistbench run --resume {self.name}` runs its trial again."
+                ) from error
+            found[record.trial.id] = record
+        return list(found.values())
+
+    def append(self, record: Record, predictions: bytes | None, log: bytes) -> None:
+        """Store one finished trial; the record's line comes last, so it never points to missing files.
+
+        Raises:
+            OSError: The disk is full or the folder is read-only.
+        """
+        self.write(f"logs/{record.trial.id}.log", log)
+        if predictions is not None:
+            self.write(f"predictions/{record.trial.id}.npz", predictions)
+        self._append_line("records.jsonl", to_json(record))
+
+    def append_session(self, session: Session) -> None:
+        """Note one call of the runner on this folder: when it began, how long it took, what it cost."""
+        self._append_line("sessions.jsonl", to_json(session))
+
+    def sessions(self) -> list[Session]:
+        """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
+        try:
+            lines = (self.path / "sessions.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                found.append(from_json(Session, json.loads(line)))
+        return found
+
+    def predictions(self, trial_id: str) -> Predictions:
+        """Read the stored predictions of one trial.
+
+        Raises:
+            FileNotFoundError: The trial stored none.
+            ValueError: The file is damaged.
+        """
+        return decode_predictions((self.path / "predictions" / f"{trial_id}.npz").read_bytes())
+
+    def log(self, trial_id: str) -> str:
+        """Return what the trial's process printed, or nothing if there is no log."""
+        path = self.path / "logs" / f"{trial_id}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the run whole or not at all: a reader never sees half of it."""
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while trials are added to it, and clear away what a killed run left half-written.
+
+        Raises:
+            MnistbenchError: Another process is adding trials to it, or it cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context((self.path / ".lock").open("w"))
+                _lock(file)
+                for partial in (
+                    *self.path.glob("logs/.*.partial"),
+                    *self.path.glob("predictions/.*.partial"),
+                ):
+                    partial.unlink(missing_ok=True)
+            except BlockingIOError as error:
+                raise MnistbenchError(
+                    f"{self.path} is in use by another mnistbench; wait for it to end, or start a new run."
+                ) from error
+            except OSError as error:
+                raise MnistbenchError(
+                    f"the run folder {self.path} cannot be written: {_said(error)}."
+                ) from error
+            yield
+
+    def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
+        line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
+        with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again when closed
+            file.seek(0)
+            end = file.readall().rfind(b"\n") + 1
+            file.truncate(end)  # cuts off the torn end of a write that never finished
+            try:
+                rest = line
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except BaseException:
+                file.truncate(end)
+                raise
+        _sync_folder(self.path)
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a file's new name outlives a loss of power too."""
+    with contextlib.suppress(OSError):  # some systems and network disks cannot sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed, where the system and the disk can; BlockingIOError if it is taken."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory lock of this kind
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network disk without locks
+        return
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def find_runs(results: Path) -> list[RunFolder]:
+    """Return the runs in a results folder, oldest first by the time of their plan.
+
+    The file's own time only parts runs that were planned within one second: a copy or a checkout changes it.
+    """
+    found = []
+    for path in results.glob("*/run.json"):
+        with contextlib.suppress(FileNotFoundError):  # removed just now
+            found.append((_created_at(path), path.stat().st_mtime_ns, path))
+    return [RunFolder(path.parent) for _, _, path in sorted(found)]
+
+
+def _created_at(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["created_at"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""  # whoever reads that run is told what is wrong with it
+
+
+def find_run(results: Path, name: str | None) -> RunFolder:
+    """Return the run of that name or path; the newest if there is no name.
+
+    Raises:
+        UsageError: There is no such run.
+    """
+    if name is None:
+        folders = find_runs(results)
+        if not folders:
+            raise UsageError(f"there is no run in {results} yet; `mnistbench run` makes one.")
+        return folders[-1]
+    for path in (results / name, Path(name)):
+        if (path / "run.json").is_file():
+            return RunFolder(path)
+    raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
+
+
+def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
+    """Return the trial of an address RUN/ID, with its run.
+
+    Raises:
+        UsageError: There is no such run or trial.
+    """
+    name, slash, trial_id = address.rstrip("/").rpartition("/")
+    if not slash:
+        raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as a report prints it.")
+    folder = find_run(results, name)
+    trials = {trial.id: trial for trial in folder.info().trials}
+    if trial_id not in trials:
+        raise UsageError(unknown(f"trial of {folder.name}", trial_id, trials))
+    return folder, trials[trial_id]
+
+
+def find_interrupted_run(results: Path) -> RunFolder:
+    """Return the newest run that lacks records; those that cannot be read are passed over.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for folder in reversed(find_runs(results)):
+        with contextlib.suppress(MnistbenchError):
+            if len(folder.records()) < len(folder.info().trials):
+                return folder
+    raise UsageError(f"there is no interrupted run in {results}; leave --resume out to start a new one.")
