@@ -1,0 +1,57 @@
+"""A run as it is compared with another."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.configurations import configurations
+from mnistbench.environment import Environment
+from mnistbench.records import Record
+from mnistbench.runs import RunFolder, decode_predictions
+
+
+class ComparedRun:
+    """A run folder, read."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self.folder = folder
+        self.info = folder.info()
+        self.records = folder.records()
+        self.sessions = folder.sessions()
+        self.rows = configurations(self.info, self.records)
+
+    @property
+    def split(self) -> str:
+        """Which images judge it: "test" or "validation"."""
+        return next((trial.split for trial in self.info.trials), "test")
+
+    @property
+    def environment(self) -> Environment:
+        """What its first trial ran on; without any, what it was planned on."""
+        return self.records[0].environment if self.records else self.info.environment
+
+    def true_labels(self) -> NDArray[np.int64] | None:
+        """Return the labels that judge it, int64 (images,); None where they are missing or damaged."""
+        try:
+            return decode_predictions((self.folder.path / "labels.npz").read_bytes()).labels
+        except (OSError, ValueError):
+            return None
+
+    def labels(self, records: Sequence[Record]) -> NDArray[np.int64] | None:
+        """Return the predicted labels of some trials, int64 (trials, images)."""
+        try:
+            return np.array([self.folder.predictions(record.trial.id).labels for record in records])
+        except (OSError, ValueError):
+            return None
+
+
+def machine_of(environment: Environment) -> tuple[object, ...]:
+    """Return what must be the same for bare seconds to compare."""
+    return (
+        environment.host,
+        environment.cpu,
+        environment.logical_cores,
+        environment.usable_cores,
+        environment.gpus,
+    )

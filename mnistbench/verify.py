@@ -1,0 +1,358 @@
+"""Recomputes what a run folder claims, from its stored predictions, its raw timings and the data set.
+
+Nothing is taken on trust that can be computed again: the trials' ids, the digests and every score of the
+predictions, the true labels, and the whole report, which must come out byte for byte.
+"""
+
+import itertools
+import json
+import math
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.datasets.cache import verified_arrays
+from mnistbench.errors import DataError, MnistbenchError, UsageError
+from mnistbench.metrics import Quality, quality
+from mnistbench.records import Record, RunInfo, Status, from_json, to_json
+from mnistbench.registry import builtin_folder, read_model_file
+from mnistbench.report import write_report
+from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, predictions_digest
+from mnistbench.sessions import own_seconds
+from mnistbench.splits import evaluation_labels, validation_count
+
+_SOURCES = ("run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "predictions", "logs")
+_GENERATED = ("figures", "tables")
+# numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.
+_SCORE_TOLERANCE = 1e-12
+_CLOCK_TOLERANCE_SECONDS = 0.05
+_SHOWN = 80
+
+Labels = NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What came of verifying one run.
+
+    Attributes:
+        run: The run's name.
+        trial_count: Records that were looked at.
+        prediction_count: Trials whose predictions were scored again.
+        file_count: Files of the report that were made again.
+        differences: Where the folder is not what its raw values give; empty if all is well.
+        notes: What could not be checked, or has changed without harm.
+    """
+
+    run: str
+    trial_count: int
+    prediction_count: int
+    file_count: int
+    differences: tuple[str, ...]
+    notes: tuple[str, ...]
+
+
+def find_runs_to_verify(results: Path, name: str | None) -> list[RunFolder]:
+    """Return the run of that name or path, or all runs of a folder of runs; the newest run without a name.
+
+    Raises:
+        UsageError: There is no such run.
+    """
+    try:
+        return [find_run(results, name)]
+    except UsageError:
+        for path in (Path(name), results / name) if name is not None else ():
+            if runs := find_runs(path):
+                return runs
+        raise
+
+
+def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Verification:
+    """Verify one run.
+
+    Args:
+        folder: The run.
+        cache: The cache of the data sets, for the true labels.
+        results: The folder of all runs, whose `report.md` is checked too if this run is its newest.
+    """
+    try:
+        info, records = folder.info(), folder.records()
+    except MnistbenchError as error:
+        return Verification(folder.name, 0, 0, 0, (str(error),), ())
+    truth, lacking, notes = _true_labels(folder, info, cache)
+    made, stale = _report(folder, results)
+    differences = [
+        *_plan(folder, info),
+        *_lines(folder, info, records),
+        *lacking,
+        *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
+        *_strays(folder, info, records),
+        *stale,
+    ]
+    waiting = len(info.trials) - len(records)
+    if waiting > 0:
+        notes.append(f"the run is not complete: {waiting} of {len(info.trials)} trials have no record")
+    return Verification(
+        run=folder.name,
+        trial_count=len(records),
+        prediction_count=sum(record.status is Status.OK for record in records) if truth is not None else 0,
+        file_count=made,
+        differences=tuple(differences),
+        notes=(*notes, *_changed_models(info)),
+    )
+
+
+def _plan(folder: RunFolder, info: RunInfo) -> Iterator[str]:
+    """Compare run.json with itself after it was read: the trials' ids are computed anew."""
+    stored = json.loads((folder.path / "run.json").read_bytes())
+    yield from _differing("run.json", stored, _plain(info))
+    if len({trial.id for trial in info.trials}) != len(info.trials):
+        yield "run.json lists a trial twice"
+    if len({trial.split for trial in info.trials}) > 1:
+        yield "run.json mixes trials on test images with trials on validation images"
+    for trial in info.trials:
+        if trial.dataset_sha256 != info.dataset.sha256:
+            yield f"run.json: trial {trial.id} is of another data set than the run"
+
+
+def _lines(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Iterator[str]:
+    """Compare each line of records.jsonl with itself after it was read, and with the plan."""
+    path = folder.path / "records.jsonl"
+    if not path.exists():
+        if records or info.trials:
+            yield "records.jsonl is missing"
+        return
+    *lines, rest = path.read_bytes().split(b"\n")
+    if rest:
+        yield "records.jsonl ends in a line that was never finished"
+    if len(lines) != len(records):
+        yield f"records.jsonl has {len(lines)} lines for {len(records)} trials"
+    planned = {trial.id: trial for trial in info.trials}
+    for number, line in enumerate(lines, start=1):
+        stored = json.loads(line)
+        yield from _differing(f"records.jsonl, line {number}", stored, _plain(from_json(Record, stored)))
+    for record in records:
+        if planned.get(record.trial.id) != record.trial:
+            yield f"records.jsonl: trial {record.trial.id} ({record.trial.model}) is not in the plan"
+
+
+def _true_labels(folder: RunFolder, info: RunInfo, cache: Path) -> tuple[Labels | None, list[str], list[str]]:
+    """Return the stored labels, what is wrong with them, and what could not be checked."""
+    try:
+        stored = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
+    except FileNotFoundError:
+        return None, ["labels.npz is missing, so no score can be computed again"], []
+    except (OSError, ValueError) as error:
+        return None, [f"labels.npz cannot be read: {error}"], []
+    split = info.trials[0].split if info.trials else "test"
+    expected = (
+        validation_count(info.dataset.train_count) if split == "validation" else info.dataset.test_count
+    )
+    if len(stored) != expected:
+        return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"], []
+    data = info.dataset
+    for name in (data.name, f"{data.name}-{data.sha256[:16]}"):  # where `datasets` keeps what it has read
+        try:
+            arrays = verified_arrays(cache / name, data.sha256)
+        except DataError:
+            continue
+        if arrays is not None:
+            wrong = int((np.asarray(evaluation_labels(arrays, split)) != stored).sum())
+            return stored, [f"labels.npz differs from {data.title} in {wrong} labels"] if wrong else [], []
+    return stored, [], [f"{data.title} is not in the cache {cache}: labels.npz could not be compared with it"]
+
+
+def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | None) -> Iterator[str]:
+    who = f"trial {record.trial.id} ({record.trial.model})"
+    if not (folder.path / "logs" / f"{record.trial.id}.log").is_file():
+        yield f"{who}: logs/{record.trial.id}.log is missing"
+    ok = record.status is Status.OK
+    if (record.failure is None) is not ok:
+        yield f"{who}: its status is {record.status.value}, which does not fit its failure"
+    for name in ("measurement", "quality", "predictions_sha256"):
+        if ok and getattr(record, name) is None:
+            yield f"{who}: its status is ok, but it has no {name}"
+        if not ok and getattr(record, name) is not None:
+            yield f"{who}: its status is {record.status.value}, but it has a {name}"
+    yield from (f"{who}: {problem}" for problem in _timings(info, record))
+    if not ok:
+        return
+    try:
+        predictions = folder.predictions(record.trial.id)
+    except FileNotFoundError:
+        yield f"{who}: predictions/{record.trial.id}.npz is missing"
+        return
+    except (OSError, ValueError) as error:
+        yield f"{who}: predictions/{record.trial.id}.npz cannot be read: {error}"
+        return
+    digest = predictions_digest(predictions)
+    if digest != record.predictions_sha256:
+        yield (
+            f"{who}: the SHA-256 of its predictions is {digest[:12]}..., "
+            f"its record says {str(record.predictions_sha256)[:12]}..."
+        )
+    if truth is None or record.quality is None:
+        return
+    try:
+        scores = quality(truth, predictions.labels, predictions.probabilities, info.dataset.classes)
+    except DataError as error:
+        yield f"{who}: its predictions cannot be scored: {error}"
+        return
+    yield from (f"{who}: {problem}" for problem in _scores(record.quality, scores))
+
+
+def _scores(stored: Quality, computed: Quality) -> Iterator[str]:
+    for field in fields(Quality):
+        said, found = getattr(stored, field.name), getattr(computed, field.name)
+        same = said == found
+        if isinstance(said, float) and isinstance(found, float):
+            same = math.isclose(said, found, rel_tol=_SCORE_TOLERANCE, abs_tol=_SCORE_TOLERANCE)
+        if not same:
+            yield f"{field.name} is {said} in its record, and {found} by its predictions"
+
+
+def _timings(info: RunInfo, record: Record) -> Iterator[str]:
+    """Check the raw values that say the same thing twice."""
+    measured, trial = record.measurement, record.trial
+    if measured is None:
+        return
+    available = info.dataset.train_count
+    if trial.split == "validation":
+        available -= validation_count(available)
+    if measured.train_images != (trial.train_size or available):
+        yield f"it saw {measured.train_images} training images, planned were {trial.train_size or available}"
+    if record.quality is not None and measured.test_images != record.quality.test_count:
+        yield f"{measured.test_images} images were predicted and {record.quality.test_count} scored"
+    if own_seconds(record) > record.trial_seconds + _CLOCK_TOLERANCE_SECONDS:
+        yield (
+            f"its parts took {own_seconds(record):.2f} s, more than the {record.trial_seconds:.2f} s "
+            "of the whole trial"
+        )
+    timed = measured.fit_seconds + measured.first_predict_seconds + measured.predict_seconds
+    if measured.load is not None and timed > measured.load.wall_seconds + _CLOCK_TOLERANCE_SECONDS:
+        yield f"fit and predict took {timed:.2f} s, its load was watched {measured.load.wall_seconds:.2f} s"
+
+
+def _strays(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Iterator[str]:
+    """Name predictions that belong to no successful trial; a killed run may leave those of its last one."""
+    known = {record.trial.id for record in records if record.status is Status.OK}
+    known |= {trial.id for trial in info.trials} - {record.trial.id for record in records}
+    for path in sorted((folder.path / "predictions").glob("*.npz")):
+        if path.stem not in known:
+            yield f"predictions/{path.name} belongs to no successful trial"
+
+
+def _changed_models(info: RunInfo) -> Iterator[str]:
+    for model in info.models:
+        path = Path(model.path) if model.path is not None else builtin_folder() / f"{model.name}.py"
+        if not path.is_file():
+            yield f"the model file {path.name} is not here any more"
+        elif read_model_file(path).sha256 != model.sha256:
+            yield f"the model file {path.name} has changed since this run"
+
+
+def _report(folder: RunFolder, results: Path | None) -> tuple[int, list[str]]:
+    """Make the report again from a copy of the raw files; return how many files it has and what differs."""
+    with tempfile.TemporaryDirectory(prefix="mnistbench-verify-") as place:
+        again = RunFolder(Path(place) / folder.name)
+        again.path.mkdir()
+        for name in _SOURCES:
+            source = folder.path / name
+            if source.is_dir():
+                shutil.copytree(source, again.path / name)
+            elif source.exists():
+                shutil.copy(source, again.path / name)
+        try:
+            write_report(again, again.path.parent)
+        except MnistbenchError as error:
+            return 0, [f"the report cannot be made again: {error}"]
+        made = _files(again.path)
+        differences = [
+            *_compared(made, folder.path),
+            *(
+                f"{path.relative_to(folder.path).as_posix()} is no part of this run's report"
+                for kind in _GENERATED
+                for path in sorted((folder.path / kind).glob("*"))
+                if path.relative_to(folder.path).as_posix() not in made
+            ),
+        ]
+        if results is not None and _is_newest(folder, results):
+            shared = {path.name: path.read_bytes() for path in again.path.parent.iterdir() if path.is_file()}
+            differences += (f"{results.name}/{line}" for line in _compared(shared, results))
+        return len(made), differences
+
+
+def _files(folder: Path) -> dict[str, bytes]:
+    """Read the files that the report added to a run folder."""
+    return {
+        path.relative_to(folder).as_posix(): path.read_bytes()
+        for path in sorted(folder.rglob("*"))
+        if path.is_file() and path.relative_to(folder).parts[0] not in (*_SOURCES, ".lock")
+    }
+
+
+def _compared(made: Mapping[str, bytes], place: Path) -> Iterator[str]:
+    for name, content in made.items():
+        try:
+            stored = (place / name).read_bytes()
+        except FileNotFoundError:
+            yield f"{name} is missing"
+            continue
+        except OSError as error:
+            yield f"{name} cannot be read: {error.strerror}"
+            continue
+        if stored != content:
+            yield f"{name}, {_where(stored, content)}"
+
+
+def _where(stored: bytes, made: bytes) -> str:
+    """Say in which line two texts differ first, and how."""
+    lines = itertools.zip_longest(
+        stored.decode(errors="replace").split("\n"), made.decode(errors="replace").split("\n")
+    )
+    for number, (said, found) in enumerate(lines, start=1):
+        if said != found:
+            return f"line {number}, is {_shown(said, found)} and should be {_shown(found, said)}"
+    return "differs in bytes that are no text"
+
+
+def _shown(line: str | None, other: str | None) -> str:
+    """Show the part of a line where it begins to differ from the other."""
+    if line is None:
+        return "not there"
+    start = max(
+        0, next((i for i, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0) - 20
+    )
+    part = line[start : start + _SHOWN]
+    return repr(("..." if start else "") + part + ("..." if start + _SHOWN < len(line) else ""))
+
+
+def _is_newest(folder: RunFolder, results: Path) -> bool:
+    runs = find_runs(results)
+    return (
+        bool(runs) and runs[-1].path.resolve() == folder.path.resolve() and (results / "report.md").exists()
+    )
+
+
+def _differing(place: str, stored: Any, computed: Any) -> Iterator[str]:
+    """Name each value of plain JSON that differs; what only one side has comes from another version."""
+    if isinstance(stored, dict) and isinstance(computed, dict):
+        for key in (key for key in stored if key in computed):
+            yield from _differing(
+                f"{place}.{key}" if ":" in place else f"{place}: {key}", stored[key], computed[key]
+            )
+    elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
+        for index, (said, found) in enumerate(zip(stored, computed, strict=True)):
+            yield from _differing(f"{place}[{index}]", said, found)
+    elif stored != computed:
+        yield f"{place} is {stored!r:.80} and should be {computed!r:.80}"
+
+
+def _plain(value: object) -> Any:
+    return json.loads(json.dumps(to_json(value)))

@@ -1,0 +1,253 @@
+"""A run folder that is what it claims to be passes; whatever is edited, stale or missing is named."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+from synthetic_runs import Model, dataset, make_run, true_labels
+
+from mnistbench.datasets.arrays import Arrays
+from mnistbench.datasets.cache import store
+from mnistbench.errors import UsageError
+from mnistbench.records import Status
+from mnistbench.report import write_report
+from mnistbench.runs import RunFolder, decode_predictions, encode_predictions
+from mnistbench.verify import find_runs_to_verify, verify
+
+MODELS = {
+    "svm": Model(0.02, 5, probabilities=False),
+    "cnn": Model(0.05, 2),
+    "bad": Model(statuses=(Status.FAILED,)),
+}
+
+
+@pytest.fixture(scope="module")
+def original(tmp_path_factory):
+    """Make a run with its report, once, to be copied and damaged."""
+    results = tmp_path_factory.mktemp("results")
+    folder = make_run(results, MODELS, data=dataset(test_count=200))
+    write_report(folder, results)
+    return folder
+
+
+@pytest.fixture
+def folder(original, tmp_path):
+    shutil.copytree(original.path.parent, tmp_path / "results")
+    return RunFolder(tmp_path / "results" / original.name)
+
+
+def found(folder, **more):
+    return verify(folder, cache=folder.path.parent.parent / "cache", **more)
+
+
+def edit(path, old: str, new: str) -> None:
+    text = path.read_text(encoding="utf-8")
+    assert old in text
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_an_honest_run_passes(folder):
+    result = found(folder, results=folder.path.parent)
+    assert result.differences == ()
+    assert result.trial_count == 3
+    assert result.prediction_count == 2
+    assert result.file_count > 5
+    assert "not in the cache" in result.notes[0]
+
+
+def test_verifying_changes_nothing(folder):
+    def content():
+        return {p: p.read_bytes() for p in folder.path.parent.rglob("*") if p.is_file()}
+
+    before = content()
+    found(folder)
+    assert content() == before
+
+
+def test_a_hand_edited_table_is_named_with_its_line(folder):
+    accuracy = folder.records()[0].quality.accuracy
+    edit(folder.path / "tables" / "results.csv", f"{accuracy}", "0.999")
+    (difference,) = found(folder).differences
+    assert difference.startswith("tables/results.csv, line 2, is ")
+    assert "0.999" in difference
+
+
+@pytest.mark.parametrize("name", ["report.md", "tables/trials.csv", "figures/confusion-cnn.svg"])
+def test_a_missing_file_of_the_report_is_named(folder, name):
+    (folder.path / name).unlink()
+    assert found(folder).differences == (f"{name} is missing",)
+
+
+def test_a_hand_edited_page_and_the_copy_for_all_runs(folder):
+    edit(folder.path / "report.md", "cnn", "CNN")
+    edit(folder.path.parent / "report.md", "svm", "SVM")
+    first, second = found(folder, results=folder.path.parent).differences
+    assert first.startswith("report.md, line")
+    assert second.startswith("results/report.md, line")
+
+
+def test_a_file_that_no_report_makes_is_named(folder):
+    (folder.path / "figures" / "confusion-best.svg").write_text("<svg/>")
+    assert found(folder).differences == ("figures/confusion-best.svg is no part of this run's report",)
+
+
+def test_a_report_that_is_older_than_its_records_is_stale(folder):
+    edit(folder.path / "records.jsonl", '"engine":"scikit-learn 1.9.0"', '"engine":"scikit-learn 2.0"')
+    differences = found(folder).differences
+    assert any(line.startswith("report.md, line") for line in differences)
+    assert any(line.startswith("tables/models.csv, line") for line in differences)
+
+
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        ("error_count", None, 1),
+        ("accuracy", None, 0.995),
+        ("macro_f1", None, 0.995),
+        ("log_loss", None, 0.01),
+    ],
+)
+def test_an_edited_score_is_recomputed_even_if_the_report_was_made_again(folder, field, old, new):
+    lines = (folder.path / "records.jsonl").read_text(encoding="utf-8").splitlines()
+    record = json.loads(lines[1])
+    record["quality"][field] = new
+    (folder.path / "records.jsonl").write_text("\n".join([lines[0], json.dumps(record), lines[2], ""]))
+    write_report(folder, None)
+    (difference,) = found(folder).differences
+    assert f"(cnn): {field} is {new} in its record, and " in difference
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "words"),
+    [
+        ("records.jsonl", '"seed":0', '"seed":7', "trial.id is"),
+        ("records.jsonl", '"status":"ok"', '"status":"failed"', "does not fit its failure"),
+        ("records.jsonl", '"fit_seconds":', '"fit_seconds":9', "more than the"),
+        ("records.jsonl", '"train_images":1200', '"train_images":9999', "it saw 9999 training images"),
+        (
+            "records.jsonl",
+            '"test_images":200',
+            '"test_images":100',
+            "100 images were predicted and 200 scored",
+        ),
+        ("run.json", '"seed": 0', '"seed": 7', "trials[0].id is"),
+        ("run.json", '"schema_version": 1', '"schema_version": 9', "has schema version 9"),
+    ],
+)
+def test_an_edited_record_or_plan_is_named(folder, name, old, new, words):
+    edit(folder.path / name, old, new)
+    assert any(words in line for line in found(folder).differences), found(folder).differences
+
+
+def test_other_predictions_are_found_by_their_digest_and_their_score(folder):
+    trial_id = folder.records()[1].trial.id
+    stored = folder.predictions(trial_id)
+    labels = stored.labels.copy()
+    labels[0] = (labels[0] + 1) % 10
+    folder.write(f"predictions/{trial_id}.npz", encode_predictions(labels, stored.probabilities))
+    differences = found(folder).differences
+    assert "SHA-256 of its predictions" in differences[0]
+    assert "error_count" in differences[1]
+
+
+@pytest.mark.parametrize("what", ["missing", "rubbish"])
+def test_missing_and_damaged_predictions(folder, what):
+    path = folder.path / "predictions" / f"{folder.records()[0].trial.id}.npz"
+    path.unlink() if what == "missing" else path.write_bytes(b"PK rubbish")
+    words = "is missing" if what == "missing" else "cannot be read"
+    assert words in found(folder).differences[0]
+
+
+def test_predictions_that_belong_to_no_trial(folder):
+    (folder.path / "predictions" / "0123456789ab.npz").write_bytes(b"")
+    assert found(folder).differences == ("predictions/0123456789ab.npz belongs to no successful trial",)
+
+
+def test_a_missing_log(folder):
+    trial_id = folder.records()[0].trial.id
+    (folder.path / "logs" / f"{trial_id}.log").unlink()
+    assert found(folder).differences == (f"trial {trial_id} (svm): logs/{trial_id}.log is missing",)
+
+
+def test_a_torn_line_and_a_repeated_one(folder):
+    path = folder.path / "records.jsonl"
+    first = path.read_bytes().split(b"\n")[0]
+    path.write_bytes(path.read_bytes() + first + b"\n" + first[:40])
+    differences = found(folder).differences
+    assert "records.jsonl ends in a line that was never finished" in differences
+    assert "records.jsonl has 4 lines for 3 trials" in differences
+
+
+def test_a_damaged_line_is_the_one_difference(folder):
+    edit(folder.path / "records.jsonl", '"status":"ok"', '"status":"fine"')
+    (difference,) = found(folder).differences
+    assert "records.jsonl, line 1, is damaged" in difference
+
+
+def test_labels_are_needed(folder):
+    (folder.path / "labels.npz").unlink()
+    assert "labels.npz is missing" in found(folder).differences[0]
+
+
+def test_labels_of_another_length(folder):
+    folder.write("labels.npz", encode_predictions(np.zeros(7, dtype=np.int64), None))
+    assert "labels.npz has 7 labels; the data set has 200" in found(folder).differences
+
+
+@pytest.mark.parametrize("split", ["test", "validation"])
+@pytest.mark.parametrize("wrong", [0, 3])
+def test_labels_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wrong):
+    truth = true_labels(dataset(test_count=100))
+    train = np.concatenate([np.arange(500) % 10, truth])
+    draw = np.random.default_rng(0)
+    arrays = Arrays(
+        draw.integers(0, 255, (600, 4, 4)).astype(np.uint8),
+        train.astype(np.int64),
+        draw.integers(0, 255, (100, 4, 4)).astype(np.uint8),
+        truth,
+    )
+    store(arrays, tmp_path / "cache" / "mnist", "a test")
+    data = dataset(test_count=100, sha256=arrays.sha256())
+    folder = make_run(tmp_path / "results", {"svm": Model(0.1)}, data=data, split=split)
+    record = json.loads((folder.path / "records.jsonl").read_text())
+    record["measurement"]["train_images"] = 600 if split == "test" else 500
+    (folder.path / "records.jsonl").write_text(json.dumps(record) + "\n")
+    write_report(folder, None)
+    if wrong:
+        stored = decode_predictions((folder.path / "labels.npz").read_bytes()).labels.copy()
+        stored[:wrong] = (stored[:wrong] + 1) % 10
+        folder.write("labels.npz", encode_predictions(stored, None))
+    result = found(folder)
+    assert not any("cache" in note for note in result.notes)
+    said = [line for line in result.differences if line.startswith("labels.npz")]
+    assert said == (["labels.npz differs from MNIST in 3 labels"] if wrong else [])
+    assert bool(result.differences) == bool(wrong)
+
+
+def test_an_interrupted_run_is_honest_about_it(tmp_path):
+    folder = make_run(
+        tmp_path, {"svm": Model(0.02, 5), "late": Model(statuses=(None,))}, data=dataset(test_count=200)
+    )
+    write_report(folder, None)
+    result = found(folder)
+    assert result.differences == ()
+    assert "1 of 2 trials have no record" in result.notes[1]
+
+
+def test_changed_model_files_are_told_but_are_no_difference(folder):
+    notes = found(folder).notes
+    assert "the model file svm.py has changed since this run" in notes
+    assert "the model file bad.py is not here any more" in notes
+
+
+def test_runs_are_found_by_name_by_path_and_by_their_folder(folder, tmp_path):
+    results = folder.path.parent
+    shutil.copytree(folder.path, results / "another")
+    names = ["another", "run"]
+    assert [f.name for f in find_runs_to_verify(results, "run")] == ["run"]
+    assert [f.name for f in find_runs_to_verify(tmp_path, str(folder.path))] == ["run"]
+    assert sorted(f.name for f in find_runs_to_verify(tmp_path / "nowhere", str(results))) == names
+    assert sorted(f.name for f in find_runs_to_verify(tmp_path, "results")) == names
+    with pytest.raises(UsageError):
+        find_runs_to_verify(results, "nothing")
