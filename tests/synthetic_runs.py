@@ -13,10 +13,24 @@ from typing import Any
 
 import numpy as np
 
+from mnistbench.calibration import Calibration
 from mnistbench.datasets import DatasetInfo
 from mnistbench.environment import Environment
 from mnistbench.metrics import quality
-from mnistbench.records import Failure, Measurement, ModelInfo, Record, RunInfo, Status, Trial
+from mnistbench.records import (
+    Batches,
+    ColdStart,
+    Failure,
+    Inference,
+    MachineLoad,
+    Measurement,
+    ModelInfo,
+    Record,
+    RunInfo,
+    Session,
+    Status,
+    Trial,
+)
 from mnistbench.runs import RunFolder, decode_predictions, encode_predictions, predictions_digest
 
 ENVIRONMENT = Environment(
@@ -101,6 +115,8 @@ def make_run(
     split: str = "test",
     variants: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     beside: int = 0,
+    serving: bool = False,
+    calibrated: bool = False,
     command: Sequence[str] = ("run", "--suite", "standard"),
     store_labels: bool = True,
 ) -> RunFolder:
@@ -118,6 +134,8 @@ def make_run(
         split: "test" or "validation".
         variants: Parameters, several for a model, in place of those of `Model.parameters`.
         beside: Trials that ran at the same time.
+        serving: Whether latency, throughput and a cold start were measured.
+        calibrated: Whether a session with the machine's speed before and after is noted.
         command: The command line.
         store_labels: Whether the run keeps the true labels.
     """
@@ -159,8 +177,25 @@ def make_run(
         statuses = models[model].statuses
         status = statuses[position] if position < len(statuses) else Status.OK
         if status is not None:
-            _append(folder, trial, models[model], status, truth, data, beside)
+            _append(folder, trial, models[model], status, truth, data, beside, serving)
+    if calibrated:
+        records = folder.records()
+        folder.append_session(
+            Session(
+                started_at=info.created_at,
+                wall_seconds=sum(record.trial_seconds for record in records) + 3,
+                trial_ids=tuple(record.trial.id for record in records),
+                complete=True,
+                side_by_side=1 + beside,
+                before=(_calibration(1.0),),
+                after=(_calibration(1.08),),
+            )
+        )
     return folder
+
+
+def _calibration(factor: float) -> Calibration:
+    return Calibration((0.04 * factor, 0.04 * factor), (0.03, 0.03), (0.05, 0.05), (0.08, 0.08))
 
 
 def true_labels(data: DatasetInfo) -> np.ndarray[Any, Any]:
@@ -172,6 +207,11 @@ def true_labels(data: DatasetInfo) -> np.ndarray[Any, Any]:
     return draw.permutation(labels[: data.test_count]).astype(np.int64)
 
 
+def _inference(fit_seconds: float) -> Inference:
+    latencies = tuple(1e-4 * fit_seconds * (1 + 0.01 * i) for i in range(100))
+    return Inference(latencies, tuple(Batches(10**e, 5, 0.001 * fit_seconds * 2**e) for e in range(4)))
+
+
 def _append(
     folder: RunFolder,
     trial: Trial,
@@ -180,6 +220,7 @@ def _append(
     truth: np.ndarray[Any, Any],
     data: DatasetInfo,
     beside: int,
+    serving: bool,
 ) -> None:
     started_at = "2026-03-14T09:27:00+00:00"
     if status is not Status.OK:
@@ -226,6 +267,9 @@ def _append(
         engine="scikit-learn 1.9.0",
         device="cpu",
         warnings=model.warnings,
+        load=MachineLoad(fit_seconds, 2.1 * fit_seconds, 2 * fit_seconds, 0.0, 0, 4),
+        inference=_inference(fit_seconds) if serving else None,
+        cold_start=ColdStart(1.4, 0.8, 0.05, 0.02, 310_000_000) if serving else None,
     )
     record = Record(
         trial,

@@ -5,16 +5,19 @@ import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 from urllib.parse import unquote
 
+import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
 from synthetic_runs import Model, dataset, make_run, true_labels
 
+from mnistbench.configurations import configurations
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
 from mnistbench.records import Status
 from mnistbench.report import evidence, write_report
+from mnistbench.report.costs import time_trust
 from mnistbench.runs import RunFolder
 
 GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
@@ -175,7 +178,7 @@ def test_digits_in_place_of_mnist_cannot_be_missed(tmp_path):
     assert "IN PLACE OF MNIST" in text.split("\n")[0]
     assert "> **This is not MNIST.** MNIST could not be had (no mirror answered)" in text
     tables = re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
-    assert len(tables) == 9
+    assert len(tables) == 10
     assert all("(digits in place of MNIST)" in caption for caption in tables)
     for path in folder.path.glob("tables/*.csv"):
         assert set(pd.read_csv(path)["dataset"]) <= {"digits in place of MNIST"}
@@ -339,6 +342,78 @@ def test_a_long_log_is_cut_and_cannot_leave_its_block(tmp_path):
     assert "first line" not in page.read_text(encoding="utf-8")
     assert len(page.read_text(encoding="utf-8")) < 20_000
     assert "&lt;b&gt;last line&lt;/b&gt;" in rendered(page)
+
+
+def test_times_carry_a_grade_and_its_reasons(tmp_path):
+    folder = make_run(tmp_path, GOOD, repeats=3, beside=1, calibrated=True)
+    page = write_report(folder, None)
+    results = pd.read_csv(folder.path / "tables" / "results.csv").set_index("row")
+    graded = time_trust(configurations(folder.info(), folder.records()), folder.sessions())
+    for row in rows_of(page, "## Results"):
+        fit, predict = graded[row[0]]
+        assert row[3].endswith(f" {fit.letter}")
+        assert row[4].endswith(f" {predict.letter}")
+        assert results.loc[row[0], "fit_trust"] == fit.letter
+    because = {(row[0], row[1]): row[3] for row in rows_of(page, "**How far the times can be trusted**")}
+    assert because["cnn", "fit"] == "; ".join(graded["cnn"][0].reasons)
+    assert "beside" in because["cnn", "fit"]
+
+
+def test_repeated_timings_show_their_spread(tmp_path):
+    folder = make_run(tmp_path, {"cnn": Model(fit_seconds=12)}, repeats=5)
+    page = write_report(folder, None)
+    times = pd.Series([r.measurement.fit_seconds for r in folder.records()])
+    (row,) = rows_of(page, "**How the timings spread**")
+    assert row[1] == "5"
+    assert float(row[2]) == pytest.approx(times.median(), rel=0.005)
+    low, high = row[3].split("\N{NON-BREAKING HYPHEN}")
+    assert (float(low), float(high)) == pytest.approx((times.min(), times.max()), rel=0.005)
+    assert float(row[4]) == pytest.approx(times.quantile(0.75) - times.quantile(0.25), rel=0.005)
+
+
+def test_times_in_calibration_units_drift_and_overhead(tmp_path):
+    folder = make_run(tmp_path, GOOD, calibrated=True)
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    timings = pd.read_csv(folder.path / "tables" / "timings.csv").set_index("row")
+    (session,) = folder.sessions()
+    unit = (session.before[0].unit_seconds * session.after[0].unit_seconds) ** 0.5
+    for record in folder.records():
+        units = record.measurement.fit_seconds / unit
+        assert timings.loc[record.trial.model, "fit_units"] == pytest.approx(units)
+    assert "moved by up to 8.0 % during the run" in text
+    assert "The harness took" in text
+
+
+def test_threads_show_their_speed_up(tmp_path):
+    folder = make_run(tmp_path, {"rf": Model()}, threads=(1, 2))
+    write_report(folder, None)
+    timings = pd.read_csv(folder.path / "tables" / "timings.csv").set_index("threads")
+    assert pd.isna(timings.loc[1, "speed_up"])
+    times = {r.trial.threads: r.measurement.fit_seconds for r in folder.records()}
+    assert timings.loc[2, "speed_up"] == pytest.approx(times[1] / times[2])
+
+
+def test_prediction_as_users_meet_it(tmp_path):
+    folder = make_run(tmp_path, GOOD, serving=True)
+    page = write_report(folder, None)
+    serving = pd.read_csv(folder.path / "tables" / "serving.csv").set_index("row")
+    record = next(r for r in folder.records() if r.trial.model == "cnn")
+    inference = record.measurement.inference
+    assert serving.loc["cnn", "latency_p50_seconds"] == pytest.approx(np.median(inference.latency_seconds))
+    assert serving.loc["cnn", "latencies"] == 100
+    for batch in inference.batches:
+        shown = serving.loc["cnn", f"images_per_second_{batch.batch_size}"]
+        assert shown == pytest.approx(batch.images_per_second)
+    assert serving.loc["cnn", "cold_start_seconds"] == 1.4
+    assert len(rows_of(page, "**One image at a time")) == 3
+
+
+def test_findings_of_the_checks_are_told_with_their_code(tmp_path):
+    models = {"good": Model(0.02), "lazy": Model(0.05, warnings=("ConvergenceWarning: did not converge",))}
+    text = write_report(make_run(tmp_path, models), None).read_text(encoding="utf-8")
+    assert "## What to make of it" in text
+    assert "- `MB104` **lazy**: its library said: ConvergenceWarning: did not converge." in text
+    assert "`MB104` **good**" not in text
 
 
 def test_a_copied_run_folder_reports_alone(tmp_path):

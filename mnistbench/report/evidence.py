@@ -65,21 +65,20 @@ def true_labels(folder: RunFolder) -> Labels | None:
         ) from error
 
 
+def most_frequent_share(truth: Labels) -> float:
+    """Return the share of the most frequent class: what always saying it would get right."""
+    return float(np.unique(truth, return_counts=True)[1].max() / len(truth))
+
+
 def evidences(
-    folder: RunFolder, rows: Sequence[Configuration], classes: Sequence[int]
+    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int]
 ) -> dict[str, Evidence]:
     """Compare the stored predictions of each configuration with the true labels, one fit a seed.
 
     Returns:
         By the configuration's label. Left out is one whose predictions are missing, damaged or of other
-        images, for any of its seeds; and all of them where the run stored no true labels.
-
-    Raises:
-        MnistbenchError: The true labels are damaged.
+        images, for any of its seeds.
     """
-    truth = true_labels(folder)
-    if truth is None:
-        return {}
     label_errors = MNIST_TEST_LABEL_ERRORS if _are_of_mnist_test(truth) else ()
     found = {}
     for row in rows:

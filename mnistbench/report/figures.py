@@ -12,8 +12,8 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from mnistbench.formats import visible
 from mnistbench.metrics import ReliabilityBin
-from mnistbench.report.formats import visible
 from mnistbench.report.style import (
     BLUE,
     INK,

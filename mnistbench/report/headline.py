@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
+from mnistbench.configurations import Configuration, status_counts
+from mnistbench.formats import count, duration, percent, plural, three_digits
 from mnistbench.records import RunInfo
-from mnistbench.report.configurations import Configuration, status_counts
-from mnistbench.report.formats import count, duration, percent, plural, three_digits
 
 _LISTED = 3
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import jinja2
 
-from mnistbench.report.formats import visible
+from mnistbench.formats import visible
 from mnistbench.report.tables import Table
 
 # What can start a construct of CommonMark, GitHub's extensions (tables, strikethrough, formulas) or HTML;

@@ -4,36 +4,41 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from mnistbench.environment import Environment
-from mnistbench.errors import MnistbenchError
-from mnistbench.records import Failure, Record, RunFolder, RunInfo, Status, find_runs
-from mnistbench.report import costs, figures, quality, tables
-from mnistbench.report.configurations import (
+from mnistbench.checks import run_checks
+from mnistbench.configurations import (
     NOT_RUN,
     STATUS_NAMES,
     Configuration,
     configurations,
     status_counts,
 )
+from mnistbench.environment import Environment
+from mnistbench.errors import MnistbenchError
+from mnistbench.formats import duration, plural
+from mnistbench.records import Failure, Record, RunInfo, Status
+from mnistbench.report import costs, figures, quality, tables
 from mnistbench.report.evidence import (
     Evidence,
     classes_frame,
     compare_pairs,
     confused_frame,
     evidences,
+    most_frequent_share,
     pairs_frame,
+    true_labels,
 )
-from mnistbench.report.formats import plural
 from mnistbench.report.headline import headline, images_of, is_validation
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
+from mnistbench.runs import RunFolder, find_runs
+from mnistbench.sessions import machine_drift, overhead
 from mnistbench.stats import tie_groups
 
 DETAILED_ROWS = 24
@@ -63,32 +68,67 @@ class Section:
     pairs: tables.Table | None
 
 
+@dataclass(frozen=True)
+class Content:
+    """Everything that a report says.
+
+    Attributes:
+        values: What the page's template shows.
+        drawn: The figures, SVG by name.
+        frames: The tables as raw values, by name.
+    """
+
+    values: Mapping[str, Any]
+    drawn: Mapping[str, bytes]
+    frames: Mapping[str, pd.DataFrame]
+
+
 def write(folder: RunFolder, results: Path | None) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
-    info, records = folder.info(), folder.records()
+    info = folder.info()
+    content = _content(folder, info)
+    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
+    split = "validation" if is_validation(info) else "test"
+    csv = {f"{stem}.csv": tables.csv(frame, name, split) for stem, frame in content.frames.items()}
+    try:
+        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in content.drawn.items()})
+        _write_all(folder, "tables", csv)
+        folder.write("report.md", _page(content.values, "").encode())
+        if results is not None and _is_newest(folder, results):
+            prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
+            RunFolder(results).write("report.md", _page(content.values, prefix).encode())
+    except OSError as error:
+        raise MnistbenchError(
+            f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
+            f"`mnistbench report {info.name}` writes it once there is room."
+        ) from error
+    return folder.path / "report.md"
+
+
+def _content(folder: RunFolder, info: RunInfo) -> Content:
+    """Work out everything that the report says."""
+    records, sessions = folder.records(), folder.sessions()
     rows = configurations(info, records)
-    found = evidences(folder, rows, info.dataset.classes)
+    truth, classes = true_labels(folder), info.dataset.classes
+    found = {} if truth is None else evidences(folder, rows, truth, classes)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []
     ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]
-    timings = costs.timings(rows)
-    shown = {
-        "results": tables.results(rows, ties),
-        "quality": quality.predictions(rows, found),
-        "timings": timings,
-        "models": tables.models(rows, info),
-    }
-    frames = {
-        **{name: table.frame for name, table in shown.items()},
-        "trials": tables.trials(rows),
-        "pairs": pairs_frame(tests),
-        "confused_pairs": confused_frame(found, info.dataset.classes),
-        "classes": classes_frame(found, info.dataset.classes),
-    }
-    drawn, sections = _drawn(info, rows, found, frames["confused_pairs"])
+    trust = costs.time_trust(rows, sessions)
     images = max((row.test_count for row in rows), default=0)
+    confused, by_class = confused_frame(found, classes), classes_frame(found, classes)
+    drawn, sections = _drawn(info, rows, found, confused)
     if tests:
         drawn["significance"] = figures.significance(list(compared), tests, images)
+    timings = costs.timings(rows, sessions)
+    shown = {
+        "results": tables.results(rows, ties, trust),
+        "quality": quality.predictions(rows, found),
+        "timings": timings,
+        "serving": costs.serving(rows),
+        "doubts": costs.doubts(trust),
+        "models": tables.models(rows, info),
+    }
     values = {
         **_values(folder, info, records, rows, sections),
         **shown,
@@ -96,27 +136,28 @@ def write(folder: RunFolder, results: Path | None) -> Path:
         "ties": ties,
         "compared": len(compared),
         "training_covered": all(test.training_covered for test in tests),
+        "findings": run_checks(
+            {row.label: row.records for row in rows},
+            models=info.models,
+            sessions=sessions,
+            tests=tests,
+            most_frequent_share=None if truth is None else most_frequent_share(truth),
+        ),
+        "failures": tables.failures(rows),
+        "by_class": quality.by_class(by_class, images),
         "spreads": costs.spreads(timings.frame),
-        "by_class": quality.by_class(frames["classes"], images),
+        "overhead": overhead(sessions, records),
+        "drift": machine_drift(sessions, [record.trial.id for record in records]),
         "drawn": set(drawn),
     }
-    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
-    split = "validation" if is_validation(info) else "test"
-    try:
-        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in drawn.items()})
-        _write_all(
-            folder, "tables", {f"{stem}.csv": tables.csv(f, name, split) for stem, f in frames.items()}
-        )
-        folder.write("report.md", _page(values, "").encode())
-        if results is not None and _is_newest(folder, results):
-            prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
-            RunFolder(results).write("report.md", _page(values, prefix).encode())
-    except OSError as error:
-        raise MnistbenchError(
-            f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
-            f"`mnistbench report {info.name}` writes it once there is room."
-        ) from error
-    return folder.path / "report.md"
+    frames = {
+        **{name: table.frame for name, table in shown.items() if table is not None},
+        "trials": tables.trials(rows),
+        "pairs": pairs_frame(tests),
+        "confused_pairs": confused,
+        "classes": by_class,
+    }
+    return Content(values, drawn, frames)
 
 
 def _is_newest(folder: RunFolder, results: Path) -> bool:
@@ -208,7 +249,6 @@ def _values(
         "several_seeds": any(len(row.by_seed) > 1 for row in rows),
         "several_timings": any(len(row.measurements) > 1 for row in rows),
         "beside": any(r.beside for r in records),
-        "failures": tables.failures(rows),
         "sections": sections,
         "undetailed": len(good) - len(sections),
         "unexplained": [s.row.label for s in sections if s.confusion is None],
@@ -304,4 +344,9 @@ def _page(values: Mapping[str, Any], prefix: str) -> str:
         notice = f" **({escape(values['notice'])})**" if values["notice"] else ""
         return Markdown(f"**{escape(shown.caption)}**{notice}\n\n{rendered(shown)}")
 
-    return render("report.md.jinja", {**values, "prefix": prefix}, {"figure": figure, "captioned": captioned})
+    functions: dict[str, Callable[..., object]] = {
+        "figure": figure,
+        "captioned": captioned,
+        "duration": duration,
+    }
+    return render("report.md.jinja", {**values, "prefix": prefix}, functions)

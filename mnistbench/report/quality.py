@@ -4,9 +4,9 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from mnistbench.report.configurations import Configuration
+from mnistbench.configurations import Configuration
+from mnistbench.formats import count, percent, plural, three_digits
 from mnistbench.report.evidence import Evidence
-from mnistbench.report.formats import count, percent, plural, three_digits
 from mnistbench.report.tables import SCORES, Column, Table, scores, text
 
 MOST_CONFUSED_SHOWN = 5

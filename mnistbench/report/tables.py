@@ -7,15 +7,14 @@ are. The report shows some of their columns, rounded, under headings that carry 
 import dataclasses
 import statistics
 import string
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import pandas as pd
 
-from mnistbench.records import Measurement, RunInfo, Status
-from mnistbench.report.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
-from mnistbench.report.formats import (
+from mnistbench.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
+from mnistbench.formats import (
     MISSING,
     count,
     interval,
@@ -24,9 +23,15 @@ from mnistbench.report.formats import (
     three_digits,
     visible,
 )
+from mnistbench.records import Measurement, RunInfo, Status
 from mnistbench.stats import AccuracyEstimate, accuracy_estimate
+from mnistbench.trust import Grade
 
 _CAUSE_LENGTH = 100
+
+
+TimeTrust = tuple[Grade, Grade]
+"""How far the training time and the prediction time of a configuration can be trusted."""
 
 
 @dataclass(frozen=True)
@@ -68,12 +73,15 @@ def text(value: object) -> str:
     return MISSING if value is None or value is pd.NA or value != value else str(value)
 
 
-def results(rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> Table:
+def results(
+    rows: Sequence[Configuration], ties: Sequence[Sequence[str]], trust: Mapping[str, TimeTrust]
+) -> Table:
     """Tabulate the headline results, one row a configuration, in the order given.
 
     Args:
         rows: The configurations, best first.
         ties: Groups of their labels that cannot be told apart, best first.
+        trust: How far the times of each can be trusted, by its label.
 
     Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
     count); accuracy (mean over seeds), sampling_low and sampling_high (95 % Wilson interval of one fit of
@@ -81,21 +89,29 @@ def results(rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> Tab
     of the mean: other seeds); error_count (mean); macro_precision, macro_recall, macro_f1, top2_accuracy,
     log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
     probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
-    over seeds and repeats); ties (the letters of its groups, "a" the best); status.
+    over seeds and repeats); fit_trust, predict_trust (A to D); ties (the letters of its groups, "a" the
+    best); status.
     """
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
     frame["ties"] = [tie_letters(row.label, ties) for row in rows]
     frame["shown_accuracy"] = [_shown_accuracy(row, images) for row in rows]
+    for name, which in (("fit", 0), ("predict", 1)):
+        letters = [str(trust[row.label][which].letter) if row.label in trust else None for row in rows]
+        frame[f"{name}_trust"] = letters
+        frame[f"shown_{name}"] = [
+            f"{three_digits(seconds)} {letter}" if letter else MISSING
+            for seconds, letter in zip(frame[f"{name}_seconds"], letters, strict=True)
+        ]
     frame["shown_training"] = [_shown_training(row, images) for row in rows]
     columns = (
         Column("row", "model", text, right=False),
         Column("shown_accuracy", f"accuracy, % (95 %{': images' if several else ''})", text),
         *((Column("shown_training", "seeds: ± (n)", text),) if several else ()),
         Column("error_count", "wrong images", count),
-        Column("fit_seconds", "fit, s", three_digits),
-        Column("predict_seconds", "predict, s", three_digits),
+        Column("shown_fit", "fit, s", text),
+        Column("shown_predict", "predict, s", text),
         Column("images_per_second", "images per s", three_digits),
         Column("peak_rss_bytes", "peak RAM, MB", megabytes),
         Column("model_bytes", "model, MB", megabytes),
