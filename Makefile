@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench list report fetch test test-all check wheel lock clean
+.PHONY: help setup bench list report readme fetch test test-all check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -24,6 +24,9 @@ list: setup ## List the models and the suites
 
 report: setup ## Write the report of the newest run again, or of ARGS="RUN"
 	@.venv/bin/mnistbench report $(ARGS)
+
+readme: setup ## Put the tables of the reference runs into README.md
+	@.venv/bin/python .ci/readme.py $(ARGS)
 
 fetch: setup ## Fetch and check MNIST; ARGS="--from FOLDER" takes it from a folder or from another mirror
 	@.venv/bin/mnistbench fetch $(ARGS)
