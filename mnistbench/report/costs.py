@@ -29,13 +29,16 @@ def time_trust(rows: Sequence[Configuration], sessions: Sequence[Session]) -> di
 def doubts(trust: Mapping[str, TimeTrust]) -> Table | None:
     """Tabulate why times are not fully to be trusted; None where all are.
 
-    Columns of the frame: row, time ("fit" or "predict"), trust (B to D), reasons.
+    Columns of the frame: row, time ("fit", "predict" or "fit, predict" where both have the same reasons),
+    trust (B to D), reasons.
     """
     frame = pd.DataFrame(
         [
             {"row": label, "time": name, "trust": each.letter, "reasons": "; ".join(each.reasons)}
-            for label, grades in trust.items()
-            for name, each in zip(("fit", "predict"), grades, strict=True)
+            for label, (fit, predict) in trust.items()
+            for name, each in (
+                [("fit, predict", fit)] if fit == predict else [("fit", fit), ("predict", predict)]
+            )
             if each.reasons
         ]
     )

@@ -11,7 +11,7 @@ from typing import Any
 
 import pandas as pd
 
-from mnistbench.checks import run_checks
+from mnistbench.checks import CHECKS, run_checks
 from mnistbench.configurations import (
     NOT_RUN,
     STATUS_NAMES,
@@ -45,6 +45,7 @@ DETAILED_ROWS = 24
 """Configurations, from the best, that get figures of their own."""
 
 DETAILED_FAILURES = 20
+FINDINGS_SHOWN = 12
 _LOG_LINES = 15
 _LINE_LENGTH = 300
 
@@ -120,6 +121,13 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
     drawn, sections = _drawn(info, rows, found, confused)
     if tests:
         drawn["significance"] = figures.significance(list(compared), tests, images)
+    findings = run_checks(
+        {row.label: row.records for row in rows},
+        models=info.models,
+        sessions=sessions,
+        tests=tests,
+        most_frequent_share=None if truth is None else most_frequent_share(truth),
+    )
     timings = costs.timings(rows, sessions)
     shown = {
         "results": tables.results(rows, ties, trust),
@@ -136,13 +144,10 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
         "ties": ties,
         "compared": len(compared),
         "training_covered": all(test.training_covered for test in tests),
-        "findings": run_checks(
-            {row.label: row.records for row in rows},
-            models=info.models,
-            sessions=sessions,
-            tests=tests,
-            most_frequent_share=None if truth is None else most_frequent_share(truth),
-        ),
+        "findings": [
+            (CHECKS[code], list(told)) for code, told in itertools.groupby(findings, lambda f: f.code)
+        ],
+        "findings_shown": FINDINGS_SHOWN,
         "failures": tables.failures(rows),
         "by_class": quality.by_class(by_class, images),
         "spreads": costs.spreads(timings.frame),
@@ -153,6 +158,7 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
     frames = {
         **{name: table.frame for name, table in shown.items() if table is not None},
         "trials": tables.trials(rows),
+        "findings": tables.findings(findings),
         "pairs": pairs_frame(tests),
         "confused_pairs": confused,
         "classes": by_class,

@@ -13,6 +13,7 @@ from typing import Any
 
 import pandas as pd
 
+from mnistbench.checks import Finding
 from mnistbench.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.formats import (
     MISSING,
@@ -101,7 +102,7 @@ def results(
         letters = [str(trust[row.label][which].letter) if row.label in trust else None for row in rows]
         frame[f"{name}_trust"] = letters
         frame[f"shown_{name}"] = [
-            f"{three_digits(seconds)} {letter}" if letter else MISSING
+            f"{three_digits(seconds)}\N{NO-BREAK SPACE}{letter}" if letter else MISSING
             for seconds, letter in zip(frame[f"{name}_seconds"], letters, strict=True)
         ]
     frame["shown_training"] = [_shown_training(row, images) for row in rows]
@@ -323,6 +324,17 @@ def failures(rows: Sequence[Configuration]) -> Table | None:
 
 def _shortened(cause: str) -> str:
     return cause if len(cause) <= _CAUSE_LENGTH else cause[: _CAUSE_LENGTH - 4] + " ..."
+
+
+def findings(told: Sequence[Finding]) -> pd.DataFrame:
+    """List what the checks found.
+
+    Columns: code, row, message, advice.
+    """
+    return pd.DataFrame(
+        [{"code": f.code, "row": f.label, "message": f.message, "advice": f.advice} for f in told],
+        columns=["code", "row", "message", "advice"],
+    )
 
 
 def csv(frame: pd.DataFrame, dataset: str, split: str) -> bytes:
