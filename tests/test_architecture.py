@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "mnistbench"
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"live", "verify", "compare"},
+    {"live", "verify", "compare", "audit"},
     {"runner"},
     {"cluster"},
     {"backend", "errand"},

@@ -6,11 +6,11 @@ from typing import Annotated
 import typer
 
 from mnistbench import __version__
-from mnistbench.cli import run, show
+from mnistbench.cli import run, show, verify
 from mnistbench.cli.terminal import app, complain
 from mnistbench.errors import MnistbenchError
 
-__all__ = ["app", "main", "run", "show"]
+__all__ = ["app", "main", "run", "show", "verify"]
 
 
 def main() -> None:

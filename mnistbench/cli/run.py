@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistbench.cli.running import carry_out, dataset_spec, finish
 from mnistbench.cli.terminal import (
     CacheOption,
     ModelsOption,
@@ -14,6 +15,7 @@ from mnistbench.cli.terminal import (
     ResultsOption,
     app,
     complain,
+    model_names,
     resolve_dataset,
     suites,
     typed_command,
@@ -37,12 +39,6 @@ from mnistbench.registry import builtin_folder, discover
 
 if TYPE_CHECKING:
     from mnistbench.cluster import Cluster
-    from mnistbench.datasets import DatasetInfo
-    from mnistbench.live import Silent
-    from mnistbench.records import Record, RunInfo
-    from mnistbench.runs import RunFolder
-
-_INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
 
 class BackendName(StrEnum):
@@ -50,11 +46,6 @@ class BackendName(StrEnum):
 
     LOCAL = "local"
     DASK = "dask"
-
-
-def _model_names(incomplete: str) -> list[str]:
-    *done, last = incomplete.split(",")
-    return [",".join([*done, name]) for name in discover([builtin_folder()]) if name.startswith(last)]
 
 
 def _suite_names(incomplete: str) -> list[str]:
@@ -74,11 +65,11 @@ def run(
     ] = DEFAULT_SUITE,
     only: Annotated[
         str | None,
-        typer.Option(help="Run just these models.", metavar="MODEL,...", autocompletion=_model_names),
+        typer.Option(help="Run just these models.", metavar="MODEL,...", autocompletion=model_names),
     ] = None,
     skip: Annotated[
         str | None,
-        typer.Option(help="Leave these models out.", metavar="MODEL,...", autocompletion=_model_names),
+        typer.Option(help="Leave these models out.", metavar="MODEL,...", autocompletion=model_names),
     ] = None,
     dataset: Annotated[
         str | None,
@@ -183,7 +174,7 @@ def run(
                 results,
                 suite=picked.name,
                 dataset=data,
-                dataset_spec=_dataset_spec(dataset, data),
+                dataset_spec=dataset_spec(dataset, data),
                 trials=plan(picked, options, list(chosen.values()), data),
                 models=list(chosen.values()),
                 limits=runner.Limits(timeout or picked.timeout_seconds, memory, jobs),
@@ -193,10 +184,11 @@ def run(
                 backend=backend.value,
             )
 
-        with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
-            complete = runner.run(folder, chosen, data, observer, cluster)
+        complete = carry_out(folder, chosen, data, backend=cluster, quiet=quiet, json=json)
     there = f" --backend dask --scheduler {scheduler}" if cluster else ""
-    _finish(folder, results, there, complete=complete, quiet=quiet or json)
+    status = finish(folder, results, there, complete=complete, quiet=quiet or json)
+    if status:
+        raise typer.Exit(status)
 
 
 def _cluster(
@@ -219,11 +211,6 @@ def _cluster(
     return connect(scheduler, offline=offline)
 
 
-def _dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
-    """Return what names the data set from anywhere: a path typed by the user is made absolute."""
-    return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
-
-
 def _refuse_name(name: str | None) -> None:
     if name is not None:
         raise UsageError(
@@ -243,34 +230,3 @@ def _hint_at_interrupted(results: Path) -> None:
                     f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
                     f"`mnistbench run --resume {folder.name}` finishes it."
                 )
-
-
-def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: bool) -> "Silent":
-    from rich.console import Console
-
-    from mnistbench.live import JsonLines, LiveTable, PlainLines, Silent
-
-    shown: Silent = Silent()
-    if not quiet:
-        console = Console(stderr=json)
-        shown = (LiveTable if console.is_terminal else PlainLines)(console, info.trials, finished)
-    return JsonLines(shown) if json else shown
-
-
-def _finish(folder: "RunFolder", results: Path, there: str, *, complete: bool, quiet: bool) -> None:
-    """Write the report, say how the run ended, and leave with the status that says so."""
-    from mnistbench.configurations import configurations, status_counts
-    from mnistbench.report import write_report
-
-    page = write_report(folder, results)
-    info, records = folder.info(), folder.records()
-    if not quiet:
-        typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
-    if not complete:
-        complain(
-            "interrupted; what was done is kept. "
-            f"`mnistbench run --resume {folder.name}{there}` does the rest."
-        )
-        raise typer.Exit(_INTERRUPTED)
-    if any(record.failure is not None for record in records):
-        raise typer.Exit(1)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistbench.plan import Suite, read_suites
-from mnistbench.registry import builtin_folder
+from mnistbench.registry import builtin_folder, discover
 
 if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo
@@ -40,6 +40,12 @@ ModelsOption = Annotated[
     list[Path] | None,
     typer.Option("--models", help="A folder of your own model files; may be repeated.", metavar="FOLDER"),
 ]
+
+
+def model_names(incomplete: str) -> list[str]:
+    """Complete the last of the suite's model names that are typed with commas between them."""
+    *done, last = incomplete.split(",")
+    return [",".join([*done, name]) for name in discover([builtin_folder()]) if name.startswith(last)]
 
 
 def complain(text: str) -> None:

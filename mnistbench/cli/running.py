@@ -1,0 +1,85 @@
+"""What all commands that train do: run the trials of a plan, write the report and say how it ended."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from mnistbench.cli.terminal import complain
+
+if TYPE_CHECKING:
+    from mnistbench.backend import Backend
+    from mnistbench.datasets import DatasetInfo
+    from mnistbench.live import Silent
+    from mnistbench.records import Record, RunInfo
+    from mnistbench.registry import ModelFile
+    from mnistbench.runs import RunFolder
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+
+
+def carry_out(
+    folder: "RunFolder",
+    models: "Mapping[str, ModelFile]",
+    data: "DatasetInfo",
+    *,
+    backend: "Backend | None" = None,
+    quiet: bool,
+    json: bool = False,
+) -> bool:
+    """Run the trials of a run folder that have no record yet, and show them meanwhile.
+
+    Returns:
+        Whether all of them have ended; False after an interruption.
+    """
+    from mnistbench import runner
+
+    with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
+        return runner.run(folder, models, data, observer, backend)
+
+
+def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: bool, quiet: bool) -> int:
+    """Write the report and say how the run ended.
+
+    Args:
+        folder: The run.
+        results: The folder of the runs.
+        there: The options that lead to where the trials ran, for the command that resumes.
+        complete: Whether all trials have ended.
+        quiet: Say nothing unless it was interrupted.
+
+    Returns:
+        The exit status: 0 if all trials are ok, 1 if some are not, 130 if it was interrupted.
+    """
+    from mnistbench.configurations import configurations, status_counts
+    from mnistbench.report import write_report
+
+    page = write_report(folder, results)
+    info, records = folder.info(), folder.records()
+    if not quiet:
+        typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
+    if not complete:
+        complain(
+            "interrupted; what was done is kept. "
+            f"`mnistbench run --resume {folder.name}{there}` does the rest."
+        )
+        return INTERRUPTED
+    return 1 if any(record.failure is not None for record in records) else 0
+
+
+def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
+    """Return what names the data set from anywhere: a path typed by the user is made absolute."""
+    return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
+
+
+def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: bool) -> "Silent":
+    from rich.console import Console
+
+    from mnistbench.live import JsonLines, LiveTable, PlainLines, Silent
+
+    shown: Silent = Silent()
+    if not quiet:
+        console = Console(stderr=json)
+        shown = (LiveTable if console.is_terminal else PlainLines)(console, info.trials, finished)
+    return JsonLines(shown) if json else shown

@@ -1,0 +1,248 @@
+"""The commands that make sure: verify, compare, repeat, audit."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistbench.cli.running import carry_out, dataset_spec, finish
+from mnistbench.cli.terminal import (
+    CacheOption,
+    ModelsOption,
+    OfflineOption,
+    ResultsOption,
+    app,
+    complain,
+    model_names,
+    resolve_dataset,
+    suites,
+    typed_command,
+)
+from mnistbench.plan import (
+    Options,
+    choose_models,
+    choose_suite,
+    choose_threads,
+    parse_integers,
+    parse_names,
+    parse_sizes,
+    plan,
+)
+from mnistbench.registry import builtin_folder, discover
+
+if TYPE_CHECKING:
+    from mnistbench.audit import Reproducibility
+    from mnistbench.compare import Comparison
+
+_AUDIT_SUITE = "quick"  # what a model does twice, it does twice on few images too
+
+MarkdownOption = Annotated[
+    bool, typer.Option("--markdown", help="Print Markdown, for a pull request's comment, say.")
+]
+RegressionOption = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-regression",
+        help="Exit with status 1 if a model broke, is significantly less accurate, or really slower.",
+    ),
+]
+
+
+@app.command(epilog="Examples:  mnistbench verify  |  mnistbench verify results/reference")
+def verify(
+    run_name: Annotated[
+        str | None,
+        typer.Argument(
+            metavar="[RUN]", help="A run's name or folder, or a folder of runs; the newest run if left out."
+        ),
+    ] = None,
+    results: ResultsOption = Path("results"),
+    cache_dir: CacheOption = None,
+) -> None:
+    """Recompute every number of a report from the stored predictions, timings and the data set.
+
+    Exit status: 0 if everything is as it should be, 1 if anything differs: each difference is one line.
+    """
+    from mnistbench import verify as verification
+    from mnistbench.datasets import cache_folder
+    from mnistbench.formats import plural, visible
+
+    failed = False
+    for folder in verification.find_runs_to_verify(results, run_name):
+        shared = folder.path.parent if folder.path.parent.resolve() == results.resolve() else None
+        found = verification.verify(folder, cache=cache_folder(cache_dir), results=shared)
+        for note in found.notes:
+            typer.echo(visible(f"{found.run}: note: {note}"))
+        for difference in found.differences:
+            complain(visible(f"{found.run}: {difference}"))
+        failed |= bool(found.differences)
+        if not found.differences:
+            typer.echo(
+                visible(
+                    f"{found.run}: verified: {plural(found.trial_count, 'trial')}, "
+                    f"{plural(found.prediction_count, 'set')} of predictions, and all "
+                    f"{plural(found.file_count, 'file')} of its report"
+                )
+            )
+    if failed:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  mnistbench compare results/reference my-run --fail-on-regression")
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The earlier run: its name or folder.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The later run.")],
+    markdown: MarkdownOption = False,
+    fail_on_regression: RegressionOption = False,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Say what really changed from one run to another: environment, accuracy, times."""
+    from mnistbench import compare as comparing
+    from mnistbench.runs import find_run
+
+    comparison = comparing.compare(find_run(results, run_a), find_run(results, run_b))
+    _tell(comparison, markdown=markdown)
+    if fail_on_regression and comparison.regressions:
+        raise typer.Exit(1)
+
+
+@app.command(epilog="Example:  mnistbench repeat results/reference")
+def repeat(
+    run_name: Annotated[str, typer.Argument(metavar="RUN", help="The run to repeat: its name or folder.")],
+    markdown: MarkdownOption = False,
+    fail_on_regression: RegressionOption = False,
+    results: ResultsOption = Path("results"),
+    cache_dir: CacheOption = None,
+    offline: OfflineOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the comparison alone.")] = False,
+) -> None:
+    """Run exactly the plan of an earlier run again, and compare the two.
+
+    Exit status: as for `mnistbench run`, and 1 on a regression with --fail-on-regression.
+    """
+    from mnistbench import compare as comparing
+    from mnistbench import runner
+    from mnistbench.runs import find_run
+
+    earlier = find_run(results, run_name)
+    info = earlier.info()
+    data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
+    models = runner.models_of(info, data)
+    again = runner.create_run_again(results, info, info.trials, data, models, typed_command())
+    complete = carry_out(again, models, data, quiet=quiet)
+    status = finish(again, results, complete=complete, quiet=quiet)
+    if complete:
+        comparison = comparing.compare(earlier, again)
+        _tell(comparison, markdown=markdown)
+        status = status or int(fail_on_regression and bool(comparison.regressions))
+    if status:
+        raise typer.Exit(status)
+
+
+@app.command(epilog="Examples:  mnistbench audit  |  mnistbench audit --only cnn,mlp --train-size 2000")
+def audit(
+    only: Annotated[
+        str | None,
+        typer.Option(
+            help="Audit just these models; all there are if left out.",
+            metavar="MODEL,...",
+            autocompletion=model_names,
+        ),
+    ] = None,
+    dataset: Annotated[
+        str | None,
+        typer.Option(
+            help="mnist, digits, a folder of IDX files or an .npz; MNIST if left out.", metavar="DATASET"
+        ),
+    ] = None,
+    train_size: Annotated[
+        str | None, typer.Option(help="Training images; 0 is all; those of `quick` if left out.", metavar="N")
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds, each of which is fitted twice.", metavar="SEED,...")
+    ] = None,
+    threads: Annotated[
+        str | None, typer.Option(help="Threads of each fit; all usable cores if left out.", metavar="N,...")
+    ] = None,
+    repeats: Annotated[int, typer.Option(help="Fits of each seed.", min=2, metavar="N")] = 2,
+    timeout: Annotated[
+        float | None, typer.Option(help="Seconds that each fit may take.", metavar="SECONDS", min=0.001)
+    ] = None,
+    models: ModelsOption = None,
+    results: ResultsOption = Path("results"),
+    cache_dir: CacheOption = None,
+    offline: OfflineOption = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Show the findings alone.")] = False,
+) -> None:
+    """Fit each model twice with the same seed, in fresh processes, and say whether it does the same again.
+
+    Exit status: as for `mnistbench run`; a model that drifts is a finding, no failure.
+    """
+    from mnistbench import runner
+    from mnistbench.audit import audit as audited
+    from mnistbench.environment import usable_cores, usable_memory_bytes
+
+    found = discover([builtin_folder(), *(models or [])])
+    options = Options(
+        only=parse_names(only, "--only") if only is not None else tuple(found),
+        train_sizes=parse_sizes(train_size) if train_size is not None else None,
+        seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
+        threads=choose_threads(threads, 1, len(usable_cores())),
+        repeats=repeats,
+    )
+    suite = choose_suite(suites(), _AUDIT_SUITE)
+    chosen = {model.name: model for model in choose_models(suite, options, found)}
+    data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
+    folder = runner.create_run(
+        results,
+        suite="audit",
+        dataset=data,
+        dataset_spec=dataset_spec(dataset, data),
+        trials=plan(suite, options, list(chosen.values()), data),
+        models=list(chosen.values()),
+        limits=runner.Limits(timeout or suite.timeout_seconds, int(0.9 * usable_memory_bytes())),
+        measurements=(),
+        command=typed_command(),
+    )
+    complete = carry_out(folder, chosen, data, quiet=quiet)
+    status = finish(folder, results, complete=complete, quiet=quiet)
+    if complete:
+        _show_audit(audited(folder))
+    if status:
+        raise typer.Exit(status)
+
+
+def _tell(comparison: "Comparison", *, markdown: bool) -> None:
+    from rich.console import Console
+
+    from mnistbench.compare import text
+
+    if markdown:
+        typer.echo(text.markdown(comparison), nl=False)
+    else:
+        text.show(comparison, Console(highlight=False))
+
+
+def _show_audit(findings: "list[Reproducibility]") -> None:
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    from mnistbench.formats import MISSING, visible
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("model", no_wrap=True)
+    table.add_column("the same seed again")
+    table.add_column("images changed", justify="right")
+    table.add_column("largest change of a probability", justify="right")
+    styles = {"bit-identical": "green", "same labels": "yellow", "drifting": "red"}
+    for finding in findings:
+        known = finding.outcome != "not known"
+        change = finding.probability_change
+        table.add_row(
+            Text(visible(finding.label)),
+            Text(finding.outcome if known else finding.status, style=styles.get(finding.outcome, "")),
+            Text(f"{finding.images_changed:,} of {finding.image_count:,}" if known else MISSING),
+            Text(MISSING if change is None else f"{change:.2g}"),
+        )
+    Console(highlight=False).print(table)
