@@ -94,13 +94,16 @@ def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
     """
     try:
         import distributed
+        from distributed.comm import get_address_host
     except ImportError as error:
         raise UsageError(
             "--backend dask needs Dask: install the extra, as in `pip install 'mnistbench[distributed]'`."
         ) from error
     # Dask's own account of lost workers and connections would stand between the lines of the run.
-    logging.getLogger("distributed").setLevel(logging.CRITICAL)
+    for name in ("distributed", "distributed.client"):
+        logging.getLogger(name).setLevel(logging.CRITICAL)
     try:
+        get_address_host(address)
         client = distributed.Client(  # type: ignore[no-untyped-call]
             address, timeout=_CONNECT_SECONDS, set_as_default=False, name="mnistbench"
         )
@@ -335,13 +338,9 @@ class Cluster:
             if time.monotonic() - self._looked_at >= _LOOK_SECONDS:
                 addresses = list(self._ask(self._client.ncores))
                 self._meet([a for a in addresses if a not in self._known and a not in self._dismissed])
-                self._present = {
-                    address: self._known[address]
-                    for address in addresses
-                    if address in self._known and address not in self._dismissed
-                }
+                self._present = {a: self._known[a] for a in addresses if a in self._known}
                 self._looked_at = time.monotonic()
-            return self._present
+            return {a: worker for a, worker in self._present.items() if a not in self._dismissed}
 
     def _meet(self, addresses: list[str]) -> None:
         """Ask new workers what they are; dismiss those on which another mnistbench would measure."""
