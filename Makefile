@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench list report readme fetch test test-all check wheel lock clean
+.PHONY: help setup bench bench-speed list report readme fetch test test-all check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -18,6 +18,9 @@ setup: ## Make .venv and install the package with the versions of .requirements.
 # 1 some trial not ok, 2 usage, 3 no data.
 bench: setup ## Run the standard suite and write its report to results/
 	@.venv/bin/mnistbench run $(ARGS)
+
+bench-speed: setup ## Time the suite against a plain script with the libraries' defaults, back to back
+	@.venv/bin/python -P benchmarks/_speed.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)

@@ -1,0 +1,171 @@
+"""What the suite's recipes save: a plain script with the libraries' defaults, then the suite, in one go.
+
+`make bench-speed` runs it. The plain side is what a newcomer writes: each library's classifier as it comes,
+fitted one after the other in one process, and for Keras, which has no default network, the two networks of
+its own introductions (the perceptron of TensorFlow's quickstart for beginners, the network of Keras's
+"Simple MNIST convnet"). The other side is `mnistbench run` with the standard suite. Nothing else may run
+on the machine meanwhile.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mnistbench.runs import find_runs
+from mnistbench.sessions import overhead
+
+MODELS = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
+
+
+def plain_estimators():
+    """Return a function for each family that fits it on images and labels and returns its `predict`."""
+    import keras
+    from keras import layers
+    from sklearn.ensemble import RandomForestClassifier
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.svm import SVC
+    from xgboost import XGBClassifier
+
+    def estimator(make):
+        return lambda X, y: make().fit(X, y).predict
+
+    def network(shape, hidden, batch_size, epochs):
+        def fit(X, y):
+            model = keras.Sequential([keras.Input(shape), *hidden(), layers.Dense(10, activation="softmax")])
+            model.compile("adam", "sparse_categorical_crossentropy")
+            model.fit(X.reshape(-1, *shape), y, batch_size=batch_size, epochs=epochs, verbose=0)
+            return lambda images: model.predict(images.reshape(-1, *shape), verbose=0).argmax(axis=1)
+
+        return fit
+
+    def perceptron():
+        return [layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dropout(0.2)]
+
+    def convolutions():
+        return [
+            layers.Conv2D(32, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Conv2D(64, 3, activation="relu"),
+            layers.MaxPooling2D(2),
+            layers.Flatten(),
+            layers.Dropout(0.5),
+        ]
+
+    return {
+        "logreg": estimator(LogisticRegression),
+        "svm": estimator(SVC),
+        "rf": estimator(RandomForestClassifier),
+        "xgboost": estimator(XGBClassifier),
+        "mlp": network((28, 28), perceptron, batch_size=32, epochs=5),
+        "cnn": network((28, 28, 1), convolutions, batch_size=128, epochs=15),
+    }
+
+
+def run_plain(train_size, only):
+    """Fit and predict each family as it comes; print a JSON line for each."""
+    import warnings
+
+    import numpy as np
+
+    from mnistbench.datasets import cache_folder, open_arrays, resolve
+
+    warnings.simplefilter("ignore")  # a newcomer's script would scroll past them
+    data = open_arrays(resolve("mnist", cache=cache_folder(), offline=True).arrays_folder)
+    size = train_size or len(data.x_train)
+    x_train = data.x_train[:size].reshape(size, -1).astype(np.float32) / 255
+    x_test = data.x_test.reshape(len(data.x_test), -1).astype(np.float32) / 255
+    for name, fit in plain_estimators().items():
+        if name not in only:
+            continue
+        before = time.perf_counter()
+        predict = fit(x_train, data.y_train[:size])
+        fitted = time.perf_counter()
+        predicted = predict(x_test)
+        done = time.perf_counter()
+        accuracy = float(np.mean(predicted == data.y_test))
+        row = {"model": name, "fit_seconds": fitted - before, "predict_seconds": done - fitted}
+        print(json.dumps(row | {"accuracy": accuracy}), flush=True)
+
+
+def run_suite(train_size, only):
+    """Run the standard suite through the command line; return its rows and what the harness cost."""
+    with tempfile.TemporaryDirectory() as results:
+        command = [sys.executable, "-m", "mnistbench", "run", "--json", "--results", results]
+        command += ["--dataset", "mnist", "--offline", "--measure", "none", "--only", ",".join(only)]
+        command += ["--train-size", str(train_size)] if train_size else []
+        answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
+        rows = [json.loads(line) for line in answer.stdout.splitlines()]
+        (folder,) = find_runs(Path(results))
+        return rows, overhead(folder.sessions(), folder.records())
+
+
+def table(title, rows):
+    """Return a table of one side."""
+    shown = Table(title=title, title_justify="left")
+    for heading in ("model", "accuracy, %", "fit, s", "predict, s"):
+        shown.add_column(heading, justify="left" if heading == "model" else "right")
+    for row in rows:
+        seconds = (f"{row[key]:.2f}" for key in ("fit_seconds", "predict_seconds"))
+        shown.add_row(row["model"], f"{100 * row['accuracy']:.2f}", *seconds)
+    return shown
+
+
+def ratios(plain, suite):
+    """Return the table that compares the two, row by row and in sum."""
+    shown = Table(title="Suite against plain script: fit and predict together", title_justify="left")
+    for heading in ("model", "plain, s", "suite, s", "suite / plain", "accuracy gained, points"):
+        shown.add_column(heading, justify="left" if heading == "model" else "right")
+
+    def total(rows):
+        return sum(row["fit_seconds"] + row["predict_seconds"] for row in rows)
+
+    for before, after in zip(plain, suite, strict=True):
+        gain = 100 * (after["accuracy"] - before["accuracy"])
+        seconds = total([before]), total([after])
+        shown.add_row(before["model"], *_row(*seconds), f"{gain:+.2f}")
+    shown.add_section()
+    shown.add_row("all", *_row(total(plain), total(suite)), "")
+    return shown
+
+
+def _row(plain_seconds, suite_seconds):
+    return f"{plain_seconds:.1f}", f"{suite_seconds:.1f}", f"{suite_seconds / plain_seconds:.3f}"
+
+
+def main():
+    """Run both sides one after the other and print both tables, the ratios and the harness's overhead."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--train-size", type=int, default=0, help="training images; 0 is all")
+    parser.add_argument("--only", default=",".join(MODELS), help="families, separated by commas")
+    parser.add_argument("--plain", action="store_true", help="run the plain side alone, as JSON lines")
+    options = parser.parse_args()
+    only = [name for name in MODELS if name in options.only.split(",")]
+    if options.plain:
+        run_plain(options.train_size, only)
+        return
+    # -P: this folder's xgboost.py must not stand in for the library
+    command = [sys.executable, "-P", __file__, "--plain", "--train-size", str(options.train_size)]
+    answer = subprocess.run(
+        [*command, "--only", ",".join(only)], stdout=subprocess.PIPE, text=True, check=True
+    )
+    plain = [json.loads(line) for line in answer.stdout.splitlines()]
+    suite, cost = run_suite(options.train_size, only)
+    console = Console()
+    console.print(table("Plain script, the libraries' defaults", plain))
+    console.print(table("mnistbench run, standard suite", suite))
+    console.print(ratios(plain, suite))
+    console.print(
+        f"The harness took {cost.seconds:.1f} s of the suite's {cost.available_seconds:.1f} s, "
+        f"{100 * cost.share:.1f} %: starting processes, and all else that is not a trial's own work."
+    )
+
+
+if __name__ == "__main__":
+    main()
