@@ -94,7 +94,7 @@ def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
     """
     try:
         import distributed
-        from distributed.comm import get_address_host
+        from distributed.comm.addressing import get_address_host
     except ImportError as error:
         raise UsageError(
             "--backend dask needs Dask: install the extra, as in `pip install 'mnistbench[distributed]'`."
@@ -162,6 +162,14 @@ class Cluster:
         memory = min(w.environment.memory_bytes // n for w, n in zip(workers, sharing, strict=True))
         return cores, memory
 
+    def most_cores(self) -> int:
+        """Return the cores of the worker that may use the most.
+
+        Raises:
+            MnistbenchError: There is no worker.
+        """
+        return max(len(worker.cores) for worker in self._some_workers().values())
+
     def side_by_side(self, trials: Sequence[Trial]) -> int:
         """Return how many trials the workers that are there now can run at the same time.
 
@@ -173,7 +181,7 @@ class Cluster:
         cores: dict[str, set[int]] = {}
         for worker in workers:
             cores.setdefault(worker.machine, set()).update(worker.cores)
-        most = max(len(worker.cores) for worker in workers)
+        most = self.most_cores()
         if widest > most:
             raise UsageError(
                 f"there are trials of {widest} threads, and no worker of {self._address} has more than "

@@ -223,8 +223,14 @@ def parse_sizes(text: str) -> tuple[int | None, ...]:
     return tuple(size or None for size in parse_integers(text, "--train-size"))
 
 
-def choose_threads(text: str | None, jobs: int, cores: int) -> tuple[int, ...]:
+def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this process") -> tuple[int, ...]:
     """Read the thread counts; without any, each trial gets its share of the cores.
+
+    Args:
+        text: What the user typed, or None.
+        jobs: Trials side by side.
+        cores: The cores that they share.
+        place: What has these cores, for the message if they are too few.
 
     Raises:
         UsageError: The text is no list of counts, or there are too few cores for them.
@@ -236,7 +242,7 @@ def choose_threads(text: str | None, jobs: int, cores: int) -> tuple[int, ...]:
     if max(threads) > share:
         raise UsageError(
             f"--threads {max(threads)} is more than the {share} cores that "
-            f"{'this process' if jobs == 1 else 'each job'} may use."
+            f"{place if jobs == 1 else 'each job'} may use."
         )
     return threads
 

@@ -155,12 +155,14 @@ def run(
                 _hint_at_interrupted(results)
             found = discover([builtin_folder(), *(models or [])])
             cores, memory = cluster.share() if cluster else (len(usable_cores()), usable_memory_bytes())
+            if cluster and threads is not None:  # a wide trial may have a worker's machine to itself
+                cores = cluster.most_cores()
             options = Options(
                 only=parse_names(only, "--only") if only is not None else None,
                 skip=parse_names(skip, "--skip") if skip is not None else (),
                 train_sizes=parse_sizes(train_size) if train_size is not None else None,
                 seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
-                threads=choose_threads(threads, jobs, cores),
+                threads=choose_threads(threads, jobs, cores, "a worker" if cluster else "this process"),
                 parameters=parse_assignments(set_ or []),
                 split="validation" if validation else "test",
                 repeats=repeats,
