@@ -157,6 +157,22 @@ def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, cl
     assert estimator.fit(X, y).score(X, y) > 0.9
 
 
+def test_shifted_copies_are_averaged_into_the_prediction(fitted, digits):
+    """The mean of the logits is, up to scale, the geometric mean of the probabilities."""
+    estimator, images = fitted[0], digits[0][:30].reshape(-1, 8, 8)
+    views = [images]
+    for moves in (((0, 1), (0, 0)), ((1, 0), (0, 0)), ((0, 0), (0, 1)), ((0, 0), (1, 0))):
+        padded = np.pad(images, [(0, 0), *moves])
+        (_, below), (_, after) = moves
+        views.append(padded[:, below : below + 8, after : after + 8])
+    mean = np.exp(np.mean([np.log(estimator.predict_proba(view.reshape(30, -1))) for view in views], axis=0))
+    averaging = pickle.loads(pickle.dumps(estimator)).set_params(test_shift=1)
+    assert np.allclose(averaging.predict_proba(images.reshape(30, -1)), mean / mean.sum(1, keepdims=True))
+    assert not np.allclose(
+        averaging.predict_proba(images.reshape(30, -1)), estimator.predict_proba(digits[0][:30])
+    )
+
+
 def test_one_pixel_high_without_an_image_shape(digits):
     X, y = digits
     estimator = classifier(image_shape=None, distort=None).fit(X[:TRAIN], y[:TRAIN])

@@ -5,7 +5,7 @@ import importlib.metadata
 import os
 import random
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, Self
 
@@ -97,6 +97,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             None predicts with the last step's weights.
         distort: Distorts the training images afresh each epoch: called with float32 images, shape
             (n, height, width), and a NumPy generator, it returns as many. None trains on them as they are.
+        test_shift: Predicts with the mean logits of the image and of its four copies that are moved by so
+            many pixels up, down, left and right; 0 predicts with the image alone.
         precision: "float32"; "bfloat16" for layers that compute in it and keep float32 weights; "auto" for
             bfloat16 where TensorFlow runs on a processor with matrix units for it (AMX).
         seed: Of the weights, the shuffling and the distortion. The same seed gives the same weights, bit for
@@ -131,6 +133,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         label_smoothing: float = 0.0,
         average: float | None = None,
         distort: Distortion | None = None,
+        test_shift: int = 0,
         precision: str = "auto",
         seed: int | None = None,
         threads: int | None = None,
@@ -149,6 +152,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.label_smoothing = label_smoothing
         self.average = average
         self.distort = distort
+        self.test_shift = test_shift
         self.precision = precision
         self.seed = seed
         self.threads = threads
@@ -207,7 +211,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Return the probability of each class, float64, shape (n, k), columns as in `classes_`."""
         check_is_fitted(self, "_network")
         X = validate_data(self, X, dtype=np.float32, reset=False)
-        logits = self._network.logits(self._images(X)).astype(np.float64)
+        views = _shifted_views(self._images(X), self.test_shift)
+        logits = np.mean([self._network.logits(view) for view in views], axis=0, dtype=np.float64)
         odds = np.exp(logits - logits.max(axis=1, keepdims=True))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
@@ -292,6 +297,17 @@ class _Network:
         model = keras.models.model_from_json(state["config"])
         model.set_weights(state["weights"])
         self.__init__(keras, model)  # type: ignore[misc]
+
+
+def _shifted_views(images: Array, pixels: int) -> Iterator[Array]:
+    """Yield images, shape (n, height, width, 1), and their copies moved four ways and filled with zeros."""
+    yield images
+    if pixels == 0:
+        return
+    height, width = images.shape[1:3]
+    padded = np.pad(images, [(0, 0), (pixels, pixels), (pixels, pixels), (0, 0)])
+    for top, left in ((0, pixels), (2 * pixels, pixels), (pixels, 0), (pixels, 2 * pixels)):
+        yield padded[:, top : top + height, left : left + width]
 
 
 def _engine(keras: Any, precision: str) -> str:
