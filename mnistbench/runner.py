@@ -95,11 +95,8 @@ def create_run(
         environment=environment.current(),
         backend=backend,
     )
-    folder = RunFolder.create(results, info)
     truth = evaluation_labels(open_arrays(dataset.arrays_folder), split)
-    with _told_as(folder, "cannot be written"):
-        folder.write("labels.npz", encode_predictions(truth, None))
-    return folder
+    return RunFolder.create(results, info, encode_predictions(truth, None))
 
 
 def create_run_again(

@@ -11,6 +11,9 @@ import io
 import itertools
 import json
 import os
+import secrets
+import shutil
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +24,8 @@ import numpy as np
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial, from_json, to_json
 from mnistbench.registry import unknown
+
+_STALE_SECONDS = 3600.0  # to make a run's folder takes a fraction of a second
 
 
 @dataclass(frozen=True)
@@ -87,31 +92,41 @@ class RunFolder:
         self.path = path
 
     @classmethod
-    def create(cls, results: Path, info: RunInfo) -> "RunFolder":
-        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, and write its plan.
+    def create(cls, results: Path, info: RunInfo, labels: bytes | None = None) -> "RunFolder":
+        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, with its plan.
+
+        It is made under another name and then renamed: whoever finds a run finds its plan and its labels.
+
+        Args:
+            results: The folder of the runs.
+            info: The plan.
+            labels: The true labels, as `encode_predictions` packs them.
 
         Raises:
             MnistbenchError: The folder cannot be made or written.
         """
-        folder = cls(results / info.name)
+        staged = cls(results / f".{info.name}.{secrets.token_hex(4)}.partial")
         try:
-            results.mkdir(parents=True, exist_ok=True)
+            _remove_stale(results)
+            for folder in (staged.path, staged.path / "predictions", staged.path / "logs"):
+                folder.mkdir(parents=True)
+            if labels is not None:
+                staged.write("labels.npz", labels)
             wanted = info.name
             for number in itertools.count(1):
                 info = dataclasses.replace(info, name=wanted if number == 1 else f"{wanted}-{number}")
-                folder = cls(results / info.name)
-                with contextlib.suppress(FileExistsError):  # another run began within the same second
-                    folder.path.mkdir()
+                staged.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
+                if _renamed(staged.path, results / info.name):
                     break
-            (folder.path / "predictions").mkdir()
-            (folder.path / "logs").mkdir()
-            folder.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
+            _sync_folder(results)
         except OSError as error:
             raise MnistbenchError(
-                f"cannot write the run folder {folder.path}: {error.strerror or error}. "
+                f"cannot write the run folder {results / info.name}: {error.strerror or error}. "
                 "Choose another place with --results FOLDER."
             ) from error
-        return folder
+        finally:
+            shutil.rmtree(staged.path, ignore_errors=True)  # gone already unless something failed
+        return cls(results / info.name)
 
     @property
     def name(self) -> str:
@@ -277,6 +292,27 @@ def _sync_folder(folder: Path) -> None:
             os.close(descriptor)
 
 
+def _renamed(staged: Path, path: Path) -> bool:
+    """Give a new folder its final name; return False if another run has that name."""
+    if path.exists():
+        return False
+    try:
+        staged.rename(path)
+    except OSError:
+        if not path.exists():
+            raise
+        return False  # the other began within the same second
+    return True
+
+
+def _remove_stale(results: Path) -> None:
+    """Remove run folders that were never finished, because their run was killed while it made them."""
+    for path in results.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path, ignore_errors=True)
+
+
 def _lock(file: IO[str]) -> None:
     """Lock a file until it is closed, where the system and the disk can; BlockingIOError if it is taken."""
     try:
@@ -301,7 +337,7 @@ def find_runs(results: Path) -> list[RunFolder]:
     The file's own time only parts runs that were planned within one second: a copy or a checkout changes it.
     """
     found = []
-    for path in results.glob("*/run.json"):
+    for path in results.glob("[!.]*/run.json"):  # a folder with a dot is about to be renamed
         with contextlib.suppress(FileNotFoundError):  # removed just now
             found.append((_created_at(path), path.stat().st_mtime_ns, path))
     return [RunFolder(path.parent) for _, _, path in sorted(found)]
