@@ -90,6 +90,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
     differences = [
         *_plan(folder, info),
         *_lines(folder, info, records),
+        *_sessions(folder, records),
         *lacking,
         *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
         *_strays(folder, info, records),
@@ -140,6 +141,26 @@ def _lines(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Itera
     for record in records:
         if planned.get(record.trial.id) != record.trial:
             yield f"records.jsonl: trial {record.trial.id} ({record.trial.model}) is not in the plan"
+
+
+def _sessions(folder: RunFolder, records: Sequence[Record]) -> Iterator[str]:
+    """Compare sessions.jsonl with the records; a run that was killed has trials without a session."""
+    sessions = folder.sessions()
+    path = folder.path / "sessions.jsonl"
+    lines = len(path.read_bytes().splitlines()) if path.exists() else 0
+    if lines != len(sessions):
+        yield f"sessions.jsonl has {lines} lines, of which {len(sessions)} can be read"
+    seconds = {record.trial.id: record.trial_seconds for record in records}
+    for number, session in enumerate(sessions, start=1):
+        unknown = [trial_id for trial_id in session.trial_ids if trial_id not in seconds]
+        if unknown:
+            yield f"sessions.jsonl, session {number}, names the trial {unknown[0]}, which has no record"
+        spent = sum(seconds.get(trial_id, 0.0) for trial_id in session.trial_ids)
+        if spent > session.wall_seconds * session.side_by_side + _CLOCK_TOLERANCE_SECONDS * len(seconds):
+            yield (
+                f"sessions.jsonl, session {number}: its trials took {spent:.1f} s, more than the "
+                f"{session.wall_seconds:.1f} s of the session"
+            )
 
 
 def _true_labels(folder: RunFolder, info: RunInfo, cache: Path) -> tuple[Labels | None, list[str], list[str]]:

@@ -1,5 +1,6 @@
 """A run folder that is what it claims to be passes; whatever is edited, stale or missing is named."""
 
+import dataclasses
 import json
 import shutil
 
@@ -10,7 +11,7 @@ from synthetic_runs import Model, dataset, make_run, true_labels
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
 from mnistbench.errors import UsageError
-from mnistbench.records import Status
+from mnistbench.records import Session, Status
 from mnistbench.report import write_report
 from mnistbench.runs import RunFolder, decode_predictions, encode_predictions
 from mnistbench.verify import find_runs_to_verify, verify
@@ -183,6 +184,29 @@ def test_a_damaged_line_is_the_one_difference(folder):
     edit(folder.path / "records.jsonl", '"status":"ok"', '"status":"fine"')
     (difference,) = found(folder).differences
     assert "records.jsonl, line 1, is damaged" in difference
+
+
+@pytest.mark.parametrize(
+    ("session", "words"),
+    [
+        (Session("", 1000.0, ("{id}",), True), None),
+        (Session("", 1.0, ("{id}",), True), "more than the 1.0 s of the session"),
+        (Session("", 1000.0, ("gone",), True), "names the trial gone, which has no record"),
+    ],
+)
+def test_sessions_fit_the_records(folder, session, words):
+    (first, *_) = folder.records()
+    ids = tuple(trial_id.format(id=first.trial.id) for trial_id in session.trial_ids)
+    folder.append_session(dataclasses.replace(session, trial_ids=ids))
+    write_report(folder, None)
+    said = [line for line in found(folder).differences if "sessions.jsonl, session 1" in line]
+    assert len(said) == bool(words)
+    assert all(words in line for line in said)
+
+
+def test_a_damaged_session_is_named(folder):
+    (folder.path / "sessions.jsonl").write_text("{}\n")
+    assert "sessions.jsonl has 1 lines, of which 0 can be read" in found(folder).differences
 
 
 def test_labels_are_needed(folder):
