@@ -32,6 +32,7 @@ from mnistbench.stats import SIGNIFICANCE, Interval, PairedTest, wilson_interval
 from mnistbench.timings import pareto_front
 
 _DETAILED_CLASSES = 40
+_LABELLED_POINTS = 40
 _ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
 _SECOND_TICKS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
@@ -62,7 +63,7 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
     """Draw accuracy against cost, both so that equal ratios look alike, with the Pareto front.
 
     Args:
-        points: What to draw; at least one.
+        points: What to draw; at least one. Of very many, only those on the front are named.
         images: How many images the accuracies were measured on.
         cost: What the horizontal axis shows.
     """
@@ -90,8 +91,9 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
         for p in points:
             _draw_point(axes, p, error, colour=BLUE if p.label in front else MUTED, filled=p.label in front)
         bars = [((p.seconds, error(p.sampling.low)), (p.seconds, error(p.sampling.high))) for p in points]
-        places = [(p.seconds, error(p.accuracy)) for p in points]
-        label_directly(axes, [p.label for p in points], places, bars + line)
+        named = [p for p in points if len(points) <= _LABELLED_POINTS or p.label in front]
+        places = [(p.seconds, error(p.accuracy)) for p in named]
+        label_directly(axes, [p.label for p in named], places, bars + line)
 
     best = max(points, key=lambda p: p.accuracy)
     return svg((8.0, 4.4), f"Accuracy against {cost}; best is {best.label}", draw)

@@ -19,7 +19,6 @@ from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
-from matplotlib.transforms import Bbox
 
 from mnistbench.formats import visible
 
@@ -131,22 +130,32 @@ def label_directly(
     figure: Any = axes.figure
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # not annotated
     to_pixels = axes.transData.transform
-    taken = [Bbox([to_pixels(a), to_pixels(b)]).padded(2) for a, b in lines]
-    taken += [Bbox([to_pixels(p), to_pixels(p)]).padded(5) for p in places]
+    inside = np.array([*axes.bbox.min, *axes.bbox.max])
+    taken = [_box(to_pixels([a, b]), 2) for a, b in lines]
+    taken += [_box(to_pixels([place]), 5) for place in places]
     for label, place in zip(labels, places, strict=True):
         written = axes.annotate(
             visible(label), place, (0, 0), textcoords="offset points", annotation_clip=False, in_layout=False
         )
-        size = written.get_window_extent(renderer)
+        extent = written.get_window_extent(renderer)
         x, y = to_pixels(place)
-        candidates = [
-            (_conflict(_moved(x + dx, y + dy, size, across, up), axes.bbox, taken), index)
-            for index, (dx, dy, across, up) in enumerate(_AROUND)
-        ]
-        dx, dy, across, up = _AROUND[min(candidates)[1]]
+        boxes = np.array(
+            [
+                (
+                    x + dx - across * extent.width,
+                    y + dy - up * extent.height,
+                    x + dx + (1 - across) * extent.width,
+                    y + dy + (1 - up) * extent.height,
+                )
+                for dx, dy, across, up in _AROUND
+            ]
+        )
+        covered = _shared(boxes, np.array(taken)).sum(axis=1) - _shared(boxes, inside[np.newaxis])[:, 0]
+        best = int(np.argmin(np.round(covered, 3)))
+        dx, dy, across, up = _AROUND[best]
         written.set_position((dx, dy))
         written.set(ha=_SIDES[across], va=_EDGES[up])
-        taken.append(_moved(x + dx, y + dy, size, across, up))
+        taken.append(boxes[best])
 
 
 _SIDES = {0: "left", 0.5: "center", 1: "right"}
@@ -168,16 +177,13 @@ _AROUND = tuple(
 )
 
 
-def _moved(x: float, y: float, size: Bbox, across: float, up: float) -> Bbox:
-    return Bbox.from_bounds(x - across * size.width, y - up * size.height, size.width, size.height)
+def _box(points: Any, padding: float) -> Any:
+    """Return left, bottom, right and top of what holds some points, and a padding around it."""
+    return np.concatenate([points.min(axis=0) - padding, points.max(axis=0) + padding])
 
 
-def _conflict(box: Bbox, inside: Bbox, taken: Sequence[Bbox]) -> float:
-    """Return the area that a box shares with others or has outside the axes; 0 is best."""
-    outside = box.width * box.height - _shared(box, inside)
-    return round(outside + sum(_shared(box, other) for other in taken), 3)
-
-
-def _shared(a: Bbox, b: Any) -> float:
-    both = Bbox.intersection(a, b)
-    return 0.0 if both is None else float(both.width * both.height)
+def _shared(boxes: Any, others: Any) -> Any:
+    """Return the area that each of n boxes shares with each of m others, shape (n, m)."""
+    low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
+    high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
+    return np.prod(np.maximum(high - low, 0), axis=2)
