@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed list report readme fetch test test-all check wheel lock clean
+.PHONY: help setup bench bench-speed bench-jobs list report readme fetch test test-all check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -21,6 +21,9 @@ bench: setup ## Run the standard suite and write its report to results/
 
 bench-speed: setup ## Time the suite against a plain script with the libraries' defaults, back to back
 	@.venv/bin/python -P benchmarks/_speed.py $(ARGS)
+
+bench-jobs: setup ## Time the suite on one thread a trial, one trial at a time and then two side by side
+	@.venv/bin/python -P benchmarks/_jobs.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)

@@ -1,0 +1,62 @@
+"""What a second core brings: the standard suite on one thread a trial, one trial at a time and then two.
+
+`make bench-jobs` runs both in one go and prints the ratio of their wall times, which may be 0.6 at most.
+Options of `mnistbench run` pass through. Nothing else may run on the machine meanwhile.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+from rich.table import Table
+
+from mnistbench.runs import find_run
+
+MOST = 0.6
+
+
+def measured(jobs, results, options):
+    """Run the suite with so many trials at a time; return its wall seconds, and its records by trial."""
+    name = f"jobs-{jobs}"
+    command = ["run", "--results", results, "--name", name, "--threads", "1", "--jobs", str(jobs), *options]
+    answer = subprocess.run([sys.executable, "-P", "-m", "mnistbench", *command])
+    if answer.returncode:  # a trial that failed took another time than its own
+        sys.exit(answer.returncode)
+    folder = find_run(Path(results), name)
+    wall_seconds = sum(session.wall_seconds for session in folder.sessions())
+    return wall_seconds, {record.trial.id: record for record in folder.records()}
+
+
+def fit(record):
+    """Write a fit time."""
+    return f"{record.measurement.fit_seconds:.2f} s"
+
+
+def main():
+    """Run both sides, and leave with status 1 if the second core brings too little."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--results", help="Where to keep the two runs; nowhere if left out.")
+    arguments, options = parser.parse_known_args()
+    with tempfile.TemporaryDirectory() as temporary:
+        results = arguments.results or temporary
+        one_seconds, alone = measured(1, results, options)
+        two_seconds, beside = measured(2, results, options)
+    table = Table("model", "seed", "fit alone", "fit beside another", box=None, pad_edge=False)
+    for trial_id, record in alone.items():
+        table.add_row(record.trial.model, str(record.trial.seed), fit(record), fit(beside[trial_id]))
+    console = Console(highlight=False)
+    console.print(table)
+    seconds = [record.trial_seconds for record in alone.values()]
+    best = max(sum(seconds) / 2, *seconds) / sum(seconds)
+    console.print(f"\n--jobs 1: {one_seconds:.1f} s    --jobs 2: {two_seconds:.1f} s")
+    console.print(
+        f"ratio: {two_seconds / one_seconds:.2f} (at most {MOST}; the longest trial alone allows {best:.2f})"
+    )
+    sys.exit(two_seconds > MOST * one_seconds)
+
+
+if __name__ == "__main__":
+    main()
