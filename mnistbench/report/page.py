@@ -19,11 +19,12 @@ from mnistbench.configurations import (
     configurations,
     status_counts,
 )
+from mnistbench.datasets import cache_folder
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
 from mnistbench.formats import duration, plural
 from mnistbench.records import Failure, Record, RunInfo, Status
-from mnistbench.report import costs, figures, quality, tables
+from mnistbench.report import costs, figures, html, quality, tables
 from mnistbench.report.evidence import (
     Evidence,
     classes_frame,
@@ -95,6 +96,8 @@ def write(folder: RunFolder, results: Path | None) -> Path:
         _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in content.drawn.items()})
         _write_all(folder, "tables", csv)
         folder.write("report.md", _page(content.values, "").encode())
+        page = html.page(folder, info, content.values, content.drawn, content.frames, cache_folder())
+        folder.write("report.html", page)
         if results is not None and _is_newest(folder, results):
             prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
             RunFolder(results).write("report.md", _page(content.values, prefix).encode())

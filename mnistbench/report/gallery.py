@@ -1,0 +1,318 @@
+"""The images that models get wrong: by whom, how surely, and what they look like."""
+
+import io
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from mnistbench.configurations import Configuration
+from mnistbench.datasets.cache import verified_arrays
+from mnistbench.errors import DataError, MnistbenchError
+from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
+from mnistbench.records import RunInfo
+from mnistbench.runs import Predictions, RunFolder
+from mnistbench.splits import split
+
+FITS_SHOWN = 5
+"""Fits of a configuration, the first seeds, whose mistakes are shown image by image."""
+
+MISTAKES_A_CELL = 24
+"""Images kept of each cell of a confusion matrix, the surest first."""
+
+CONFIDENT_SHOWN = 12
+"""The surest mistakes of each configuration that the gallery shows."""
+
+HARD_SHOWN = 60
+"""Images of each kind that the gallery shows: wrong for all, right for one alone."""
+
+_PIXEL_BUDGET = 1_200_000  # in all: keeps a page of incompressible images below 2 MB
+_SIDE = 56  # pixels; larger images are made smaller by a whole factor
+_SHEET_COLUMNS = 40
+_DARK = 64  # of 255: a sheet whose median pixel is below this shows light ink on a dark ground
+
+Labels = NDArray[np.int64]
+Images = NDArray[np.uint8]
+
+
+@dataclass(frozen=True)
+class Mistake:
+    """One image that a configuration takes for another class.
+
+    Attributes:
+        image: Index among the images that the run is judged by.
+        true_label, predicted_label: What it is, and what it was taken for.
+        confidence: Probability given to that answer, the mean over the fits that gave it; None without any.
+        fits: How many of the fits that are shown made this mistake.
+    """
+
+    image: int
+    true_label: int
+    predicted_label: int
+    confidence: float | None
+    fits: int
+
+
+@dataclass(frozen=True)
+class Gallery:
+    """The errors of several configurations on the same images, one fit each: that of the first seed.
+
+    Attributes:
+        labels: The m configurations, best first.
+        image_count: Images that all were judged by.
+        mistakes: For each configuration all its mistakes over the first `FITS_SHOWN` seeds, surest first.
+        fits: How many fits these come from.
+        confident: The surest mistakes of the first seed's fit, for each one that gives probabilities.
+        all_wrong: Images that every configuration gets wrong, ascending.
+        only_right: Images that one configuration alone gets right, ascending, with its label.
+        overlap: int64 (m, m), images that two configurations both get wrong; on the diagonal, each by itself.
+        oracle_accuracy: Share that at least one configuration gets right.
+        majority_accuracy: Share that a vote of all gets right; a tie counts as its expectation under a fair
+            draw, so that the order of the configurations plays no part.
+        label_errors: Images whose label is known to be wrong; only MNIST's test images have such a list.
+    """
+
+    labels: tuple[str, ...]
+    image_count: int
+    mistakes: Mapping[str, tuple[Mistake, ...]]
+    fits: Mapping[str, int]
+    confident: Mapping[str, tuple[Mistake, ...]]
+    all_wrong: tuple[int, ...]
+    only_right: tuple[tuple[int, str], ...]
+    overlap: Labels
+    oracle_accuracy: float
+    majority_accuracy: float
+    label_errors: frozenset[int]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Small pictures of some images.
+
+    Attributes:
+        index: Which images, by their index among those that the run is judged by.
+        pixels: uint8 (len(index), height, width).
+    """
+
+    index: tuple[int, ...]
+    pixels: Images
+
+    @property
+    def is_dark(self) -> bool:
+        """Whether they show light ink on a dark ground, as MNIST does."""
+        return bool(self.pixels.size) and float(np.median(self.pixels)) < _DARK
+
+    def sheet(self) -> tuple[bytes, int]:
+        """Put them side by side into one PNG file; return it, and how many there are in a row."""
+        count, height, width = self.pixels.shape
+        columns = min(_SHEET_COLUMNS, max(count, 1))
+        rows = -(-max(count, 1) // columns)
+        padded = np.zeros((rows * columns, height, width), np.uint8)
+        padded[:count] = self.pixels
+        sheet = padded.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, -1)
+        written = io.BytesIO()
+        Image.fromarray(sheet).save(written, "PNG", optimize=True)
+        return written.getvalue(), columns
+
+
+def gallery(
+    folder: RunFolder,
+    rows: Sequence[Configuration],
+    truth: Labels,
+    classes: Sequence[int],
+    *,
+    is_mnist_test: bool,
+) -> Gallery | None:
+    """Collect the errors of configurations from their stored predictions.
+
+    Args:
+        folder: The run.
+        rows: The configurations, best first; those whose predictions are missing or damaged are left out.
+        truth: The true labels, int64 (n,).
+        classes: All labels, ascending, as the columns of the probabilities follow them.
+        is_mnist_test: Whether the images are MNIST's test images, whose label errors are known.
+
+    Returns:
+        None where no predictions are at hand.
+    """
+    stored = {row.label: fits for row in rows if (fits := _stored(folder, row, truth, classes))}
+    if not stored:
+        return None
+    first = np.array([fits[0].labels for fits in stored.values()])
+    right = first == truth
+    alone: list[int] = np.flatnonzero(right.sum(axis=0) == 1).tolist() if len(stored) > 1 else []
+    labels = tuple(stored)
+    return Gallery(
+        labels=labels,
+        image_count=len(truth),
+        mistakes={label: tuple(_mistakes(truth, fits, classes)) for label, fits in stored.items()},
+        fits={label: len(fits) for label, fits in stored.items()},
+        confident={
+            label: tuple(_mistakes(truth, fits[:1], classes)[:CONFIDENT_SHOWN])
+            for label, fits in stored.items()
+            if fits[0].probabilities is not None
+        },
+        all_wrong=tuple(np.flatnonzero(~right.any(axis=0)).tolist()),
+        only_right=tuple((image, labels[int(right[:, image].argmax())]) for image in alone),
+        overlap=(~right).astype(np.int64) @ (~right).astype(np.int64).T,
+        oracle_accuracy=float(right.any(axis=0).mean()),
+        majority_accuracy=_majority_accuracy(truth, first),
+        label_errors=frozenset(MNIST_TEST_LABEL_ERRORS) if is_mnist_test else frozenset(),
+    )
+
+
+def _stored(
+    folder: RunFolder, row: Configuration, truth: Labels, classes: Sequence[int]
+) -> list[Predictions]:
+    try:
+        fits = [folder.predictions(record.trial.id) for record in row.by_seed[:FITS_SHOWN]]
+    except (OSError, ValueError):
+        return []
+    fit_well = (
+        len(fit.labels) == len(truth)
+        and np.isin(fit.labels, classes).all()
+        and (fit.probabilities is None or fit.probabilities.shape[1] == len(classes))
+        for fit in fits
+    )
+    return fits if all(fit_well) else []
+
+
+def _mistakes(truth: Labels, fits: Sequence[Predictions], classes: Sequence[int]) -> list[Mistake]:
+    """List the mistakes of some fits of one configuration, the surest first, then by image."""
+    column = {label: number for number, label in enumerate(classes)}
+    made: Counter[tuple[int, int]] = Counter()
+    confidence: dict[tuple[int, int], float] = {}
+    for fit in fits:
+        for image in np.flatnonzero(fit.labels != truth).tolist():
+            key = (image, int(fit.labels[image]))
+            made[key] += 1
+            if fit.probabilities is not None:
+                given = fit.probabilities[image]
+                own = float(given[column[key[1]]] / given.sum())
+                confidence[key] = confidence.get(key, 0.0) + own
+    found = [
+        Mistake(
+            image=image,
+            true_label=int(truth[image]),
+            predicted_label=label,
+            confidence=confidence[image, label] / times if (image, label) in confidence else None,
+            fits=times,
+        )
+        for (image, label), times in made.items()
+    ]
+    return sorted(found, key=lambda m: (-(m.confidence or 0.0), m.image, m.predicted_label))
+
+
+def _majority_accuracy(truth: Labels, predicted: Labels) -> float:
+    """Return how often most of the models say the truth, int64 (models, n) against (n,)."""
+    classes = np.unique(np.concatenate([truth, predicted.ravel()]))
+    votes = np.array([(predicted == label).sum(axis=0) for label in classes])
+    most = votes == votes.max(axis=0)
+    own = most[np.searchsorted(classes, truth), np.arange(len(truth))]
+    return float(np.mean(own / most.sum(axis=0)))
+
+
+def wanted(shown: Gallery) -> list[int]:
+    """List the images worth showing, the most telling first, each once."""
+    return list(dict.fromkeys(_wanted(shown)))
+
+
+def _wanted(shown: Gallery) -> Iterator[int]:
+    yield from shown.all_wrong[:HARD_SHOWN]
+    yield from (image for image, _ in shown.only_right[:HARD_SHOWN])
+    for mistakes in shown.confident.values():
+        yield from (m.image for m in mistakes)
+    # Few images a cell first, so that a budget that runs out leaves something everywhere.
+    every_cell = [cell for label in shown.labels for cell in by_cell(shown.mistakes[label]).values()]
+    for depth in range(MISTAKES_A_CELL):
+        yield from (cell[depth].image for cell in every_cell if depth < len(cell))
+
+
+def by_cell(mistakes: Iterable[Mistake]) -> dict[tuple[int, int], list[Mistake]]:
+    """Sort mistakes into the cells of a confusion matrix, (true, predicted), keeping their order."""
+    found: dict[tuple[int, int], list[Mistake]] = {}
+    for each in mistakes:
+        found.setdefault((each.true_label, each.predicted_label), []).append(each)
+    return found
+
+
+def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> Pictures | None:
+    """Return pictures of the images that the gallery wants, as many as a page can hold.
+
+    They come from the cached data set and are kept in the run folder (`images.npz`), so that the report can
+    be made again, the same, where the data set is not; nothing is ever fetched.
+
+    Args:
+        folder: The run.
+        info: Its plan.
+        shown: The gallery.
+        cache: The cache of the data sets.
+
+    Returns:
+        None where neither the cache nor the run folder has them.
+
+    Raises:
+        MnistbenchError: The kept pictures are damaged.
+        OSError: They cannot be kept.
+    """
+    images = _evaluation_images(info, cache)
+    if images is None or len(images) != shown.image_count:
+        return _kept(folder)
+    made = _made(images, wanted(shown))
+    written = io.BytesIO()
+    np.savez_compressed(written, index=np.array(made.index, dtype=np.int64), pixels=made.pixels)
+    folder.write(_KEPT_NAME, written.getvalue())
+    return made
+
+
+_KEPT_NAME = "images.npz"
+
+
+def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
+    """Open the images that a run is judged by, uint8 (n, h, w), if the cache has its data set."""
+    data = info.dataset
+    for name in (data.name, f"{data.name}-{data.sha256[:16]}"):  # where `datasets` keeps what it has read
+        try:
+            arrays = verified_arrays(cache / name, data.sha256)
+        except DataError:
+            continue
+        if arrays is not None:
+            return np.asarray(split(arrays, info.trials[0].split, None, 0).x_eval)
+    return None
+
+
+def _made(images: Images, chosen: Sequence[int]) -> Pictures:
+    height, width = images.shape[1:]
+    factor = -(-max(height, width) // _SIDE)
+    rows, columns = height // factor or 1, width // factor or 1
+    index = tuple(chosen[: _PIXEL_BUDGET // (rows * columns)])
+    cut = images[list(index), : rows * factor, : columns * factor]
+    if factor > 1:
+        blocks = cut.reshape(len(index), rows, min(factor, height), columns, min(factor, width))
+        cut = blocks.mean(axis=(2, 4)).round().astype(np.uint8)
+    return Pictures(index, cut)
+
+
+def _kept(folder: RunFolder) -> Pictures | None:
+    path = folder.path / _KEPT_NAME
+    if not path.is_file():
+        return None
+    try:
+        with np.load(path, allow_pickle=False) as arrays:
+            index, pixels = arrays["index"], arrays["pixels"]
+        if index.ndim != 1 or index.dtype != np.int64 or pixels.ndim != 3 or pixels.dtype != np.uint8:
+            raise ValueError(
+                f"its arrays are {index.dtype}, {index.shape} and {pixels.dtype}, {pixels.shape}"
+            )
+        if len(index) != len(pixels):
+            raise ValueError(f"it has {len(pixels)} pictures for {len(index)} images")
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
+        raise MnistbenchError(
+            f"{path} cannot be read: {error}. Delete it; the report then shows no images, "
+            "unless the data set is in the cache."
+        ) from error
+    return Pictures(tuple(index.tolist()), pixels)
