@@ -1,0 +1,91 @@
+"""The suite's own models: each works on any images and labels, and learns what it is meant to learn."""
+
+import pytest
+from conftest import write_dataset
+
+from mnistbench.datasets import cache_folder, resolve
+from mnistbench.environment import usable_cores
+from mnistbench.errors import DataError
+from mnistbench.isolation import run_trial
+from mnistbench.plan import read_suites
+from mnistbench.records import Status
+from mnistbench.registry import builtin_folder, discover
+
+MODELS = discover([builtin_folder()])
+STANDARD = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
+# Accuracy on the MNIST test images after 2,000 training images: what a run reached, less about 1.5 points.
+# (logreg 88.7, svm 93.4, rf 91.0, xgboost 89.7, mlp 92.5, cnn 96.7 with seed 0.)
+FLOORS = {"logreg": 0.865, "svm": 0.92, "rf": 0.89, "xgboost": 0.875, "mlp": 0.90, "cnn": 0.94}
+GAPS = tuple(sorted({4, 7, 9, *range(13, 62, 2), 14, 22, 38, 60}))
+
+
+def fitted(make_job, name, dataset, **trial):
+    """Run one of the suite's models in its process and return the record."""
+    job = make_job(MODELS[name].path, dataset=dataset, timeout_seconds=200, **trial)
+    outcome = run_trial(job, usable_cores()[: job.trial.threads])
+    assert outcome.record.status is Status.OK, (outcome.record.failure, outcome.log[-2000:])
+    return outcome.record
+
+
+@pytest.fixture(scope="module")
+def gaps(tmp_path_factory):
+    """Many classes whose numbers have gaps, and images that are small and not square."""
+    assert len(GAPS) >= 32
+    folder = tmp_path_factory.mktemp("gaps")
+    return write_dataset(folder, GAPS[:32], train_count=960, test_count=320, image_shape=(12, 9))
+
+
+@pytest.fixture(scope="module")
+def pair(tmp_path_factory):
+    """Two classes with negative and large numbers."""
+    return write_dataset(tmp_path_factory.mktemp("pair"), (-5, 1000), train_count=200, image_shape=(10, 14))
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    try:
+        return resolve("mnist", cache=cache_folder(), offline=True)
+    except DataError as error:
+        pytest.skip(f"MNIST is not in the cache: {error}")
+
+
+def test_the_standard_suite_is_the_six_classifiers_on_all_images():
+    suite = read_suites(builtin_folder() / "suites.toml")["standard"]
+    assert suite.models == STANDARD
+    assert suite.train_sizes == (None,)
+
+
+def test_every_model_file_is_sound_and_says_what_it_is():
+    for model in MODELS.values():
+        assert model.problem is None, model.name
+        assert model.summary.endswith("."), model.name
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_thirty_two_classes_with_gaps_just_work(make_job, gaps, name):
+    record = fitted(make_job, name, gaps)
+    assert record.quality.accuracy > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STANDARD)
+def test_two_classes_just_work(make_job, pair, name):
+    record = fitted(make_job, name, pair)
+    assert record.quality.accuracy > 0.9
+
+
+@pytest.mark.parametrize("name", STANDARD)
+def test_two_thousand_images_of_mnist_teach_what_they_should(make_job, mnist, name):
+    record = fitted(make_job, name, mnist, train_size=2000, threads=len(usable_cores()))
+    assert record.quality.accuracy >= FLOORS[name]
+    assert record.quality.test_count == 10_000
+    assert record.measurement.train_images == 2000
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", STANDARD)
+def test_a_model_says_which_library_did_the_work(make_job, gaps, name):
+    engine = fitted(make_job, name, gaps).measurement.engine
+    library = {"svm": "scikit-learn", "xgboost": "xgboost", "mlp": "keras", "cnn": "keras"}
+    assert engine.startswith(library.get(name, "scikit-learn "))
+    assert any(character.isdigit() for character in engine)
