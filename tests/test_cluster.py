@@ -449,6 +449,7 @@ def test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes(dask
     assert [json.loads(line)["model"] for line in out.splitlines()] == ["fateful", "nearest"]
 
 
+@pytest.mark.slow
 def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp_path):
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
         process = start(two_workers.address, *start.new, "--only", "hanging")

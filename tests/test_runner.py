@@ -256,7 +256,13 @@ def start(tmp_path, dataset):
 
 
 @two_cores
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
+    ],
+)
 def test_two_jobs_are_both_ended_and_what_was_done_is_kept(start, tmp_path, number):
     process = start("--jobs", "2", "--only", "constant,hanging,stubborn")
     wait_for(lambda: list(tmp_path.glob("results/*/records.jsonl")))
@@ -272,6 +278,7 @@ def test_two_jobs_are_both_ended_and_what_was_done_is_kept(start, tmp_path, numb
     assert [record.trial.model for record in RunFolder(run_folder).records()] == ["constant"]
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
 def test_nohup_outlives_its_terminal(start, tmp_path):
     process = start("--only", "hanging,constant", "--timeout", "4", before="nohup")
