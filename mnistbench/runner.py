@@ -262,8 +262,9 @@ def _outcomes(
                 yield outcome
         finally:
             stop.set()
+            deadline = time.monotonic() + _STOP_SECONDS
             for _ in range(handed_over):
-                under_way.acquire(timeout=_STOP_SECONDS)
+                under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
             with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
                 outcomes.close()
 
