@@ -140,21 +140,39 @@ def test_the_average_of_the_weights_is_what_predicts(digits):
     assert slow.score(X[TRAIN:], y[TRAIN:]) < 0.6
 
 
-@pytest.mark.parametrize("name", ["mlp", "cnn"])
-@pytest.mark.parametrize(("shape", "classes"), [((8, 8), 10), ((5, 9), 2), ((40, 33), 32), ((1, 1), 2)])
-def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, classes):
+def build(name, **arguments):
+    spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module.build(seed=0, threads=None, **arguments)
+
+
+def noisy_images(shape, classes):
+    """Forty images a class, near its mean."""
     draw = np.random.default_rng(0)
     y = np.arange(40 * classes) % classes
     means = draw.random((classes, *shape))
     if shape == (1, 1):
         means = np.linspace(0.2, 0.8, classes).reshape(-1, 1, 1)
     X = np.clip(means[y] + draw.normal(0, 0.05, (len(y), *shape)), 0, 1).astype(np.float32)
-    X = X.reshape(len(y), -1)
-    spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    estimator = module.build(seed=0, threads=None, image_shape=shape, shift=0)
+    return X.reshape(len(y), -1), y
+
+
+@pytest.mark.parametrize("name", ["mlp", "cnn"])
+@pytest.mark.parametrize(("shape", "classes"), [((8, 8), 10), ((5, 9), 2), ((40, 33), 32), ((1, 1), 2)])
+def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, classes):
+    X, y = noisy_images(shape, classes)
+    estimator = build(name, image_shape=shape, shift=0)
     assert estimator.fit(X, y).score(X, y) > 0.9
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["mlp_record", "cnn_record"])
+@pytest.mark.parametrize(("shape", "classes"), [((8, 8), 10), ((5, 9), 2), ((40, 33), 5)])
+def test_the_record_recipes_take_any_size_and_any_number_of_classes(name, shape, classes):
+    X, y = noisy_images(shape, classes)
+    estimator = build(name, image_shape=shape, epochs=1)
+    assert estimator.fit(X, y).score(X, y) > 0.8
 
 
 def test_shifted_copies_are_averaged_into_the_prediction(fitted, digits):
