@@ -12,15 +12,14 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psutil
-
 from mnistbench import environment
+from mnistbench.control_group import ControlGroup
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import quality
@@ -31,15 +30,14 @@ from mnistbench.processes import (
     kernel_kills,
     kill_tree,
     private_folder,
-    proportional_bytes,
 )
 from mnistbench.records import ColdStart, Failure, Measurement, Record, Status, Trial, from_json
 from mnistbench.registry import ModelFile
 from mnistbench.runs import Predictions, decode_predictions, predictions_digest
 from mnistbench.splits import evaluation_labels
+from mnistbench.watch import Activity, Interrupted, Watch
 
-_POLL_SECONDS = 0.1
-_TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
+__all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
 
 @dataclass(frozen=True)
@@ -66,27 +64,6 @@ class Job:
 
 
 @dataclass(frozen=True)
-class Activity:
-    """What a running trial is doing.
-
-    Attributes:
-        phase: "start", "import", "load", "build", "fit", "predict" or "evaluate".
-        elapsed_seconds: Since its process was started.
-        done: Epochs or rounds done, where the model reports them.
-        total: Of how many.
-        unit: What is counted, e.g. "epoch".
-        rss_bytes: Resident memory of the process tree.
-    """
-
-    phase: str
-    elapsed_seconds: float
-    done: int | None = None
-    total: int | None = None
-    unit: str = ""
-    rss_bytes: int = 0
-
-
-@dataclass(frozen=True)
 class Outcome:
     """A finished trial: its record, and the files that belong to it.
 
@@ -99,10 +76,6 @@ class Outcome:
     record: Record
     predictions: bytes | None
     log: bytes
-
-
-class Interrupted(Exception):  # noqa: N818 - being asked to stop is no error
-    """The run was stopped while this trial was running; the trial has no record."""
 
 
 def run_trial(
@@ -209,10 +182,12 @@ def _run_process(
     mark = outbox.name
     work = outbox / "work"  # a model that writes files, or deletes them, does so there
     kills_before = kernel_kills()
+    group = ControlGroup.make(mark, job.memory_limit_bytes)
     try:
         work.mkdir(exist_ok=True)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)],
+            # The clock of `perf_counter` is the same for all processes.
+            [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox), repr(time.perf_counter())],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -221,95 +196,27 @@ def _run_process(
             start_new_session=True,
         )
     except OSError as error:
+        if group is not None:
+            group.end()
         raise MnistbenchError(f"no process can be started for a trial: {error.strerror or error}.") from error
-    watch = _Watch(process, job, outbox)
+    watch = Watch(process, outbox / "progress.json", job.timeout_seconds, job.memory_limit_bytes)
     try:
+        if group is not None and not group.take(process.pid):
+            group.end()
+            group = None
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
         log = CappedLog(process.stdout)
         overrun = watch.until_end(on_activity, stop)
+        if group is not None and group.ran_out_of_memory():
+            overrun = watch.over_memory("was killed by the kernel")
     finally:
         kill_tree(process, mark, watch.descendants)
+        if group is not None:
+            group.end()
     if process.returncode == -getattr(signal, "SIGKILL", 9) and kernel_kills() > kills_before:
         message = "its process was killed by the kernel: the machine, or its container, ran out of memory"
         overrun = overrun or (Status.OUT_OF_MEMORY, Failure("out of memory", message))
     return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
-
-
-class _Watch:
-    """Follows a trial's process until it ends, runs over a limit, or is to be stopped."""
-
-    def __init__(self, process: subprocess.Popen[bytes], job: Job, outbox: Path) -> None:
-        self._process = process
-        self._job = job
-        self._progress = outbox / "progress.json"
-        self._state: Mapping[str, Any] = {}
-        self._tree = psutil.Process(process.pid)
-        self._rss_bytes = 0
-        self._children_bytes = 0
-        self.peak_tree_bytes = 0
-        self.descendants: set[psutil.Process] = set()
-
-    def until_end(
-        self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
-    ) -> tuple[Status, Failure] | None:
-        """Wait for the end; return the limit that was met, or None if the process ended by itself."""
-        start = walked = time.monotonic()
-        while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=_POLL_SECONDS)
-                return None
-            if stop is not None and stop.is_set():
-                raise Interrupted
-            now = time.monotonic()
-            self._read_progress()
-            self._read_memory(walk=now - walked >= _TREE_SECONDS)
-            if now - walked >= _TREE_SECONDS:
-                walked = now
-            if on_activity is not None:
-                on_activity(self._activity(now - start))
-            if now - start > self._job.timeout_seconds:
-                limit = self._job.timeout_seconds
-                message = f"was stopped after {limit:g} s, its time limit, in the phase {self._phase}"
-                return Status.TIMEOUT, Failure("time limit", message)
-            if self._rss_bytes > self._job.memory_limit_bytes:
-                message = (
-                    f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB in the phase {self._phase}; "
-                    f"its memory limit is {self._job.memory_limit_bytes / 2**20:,.0f} MiB"
-                )
-                return Status.OUT_OF_MEMORY, Failure("memory limit", message)
-
-    @property
-    def _phase(self) -> str:
-        return str(self._state.get("phase", "start"))
-
-    def _activity(self, elapsed_seconds: float) -> Activity:
-        return Activity(
-            phase=self._phase,
-            elapsed_seconds=elapsed_seconds,
-            done=self._state.get("done"),
-            total=self._state.get("total"),
-            unit=self._state.get("unit", ""),
-            rss_bytes=self._rss_bytes,
-        )
-
-    def _read_progress(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            state = json.loads(self._progress.read_text(encoding="utf-8"))
-            if isinstance(state, dict):
-                self._state = state
-
-    def _read_memory(self, walk: bool) -> None:
-        with contextlib.suppress(psutil.Error):
-            own = int(self._tree.memory_info().rss)
-            if walk:
-                children = self._tree.children(recursive=True)
-                self.descendants.update(children)
-                # Forked processes share pages with their parent, which must not be counted twice.
-                whole = sum(map(proportional_bytes, (self._tree, *children))) if children else own
-                self._children_bytes = whole - own
-            self._rss_bytes = own + self._children_bytes
-            if self._children_bytes and self._phase in ("fit", "predict"):
-                self.peak_tree_bytes = max(self.peak_tree_bytes, self._rss_bytes)
 
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:

@@ -20,6 +20,7 @@ from typing import IO
 
 import psutil
 
+from mnistbench.control_group import ControlGroup
 from mnistbench.errors import MnistbenchError
 
 MARK = "MNISTBENCH_TRIAL"
@@ -83,6 +84,8 @@ def _sweep(prefix: str) -> None:
         with contextlib.suppress(ValueError, OSError):
             owner = int(folder.name.removeprefix(prefix).partition("-")[0])
             if not _is_alive(owner, since=folder.stat().st_ctime):
+                if (group := ControlGroup.named(folder.name)) is not None:
+                    group.end()
                 kill_marked(folder.name, ())
                 shutil.rmtree(folder, ignore_errors=True)
 
@@ -138,13 +141,20 @@ def kernel_kills() -> int:
     return 0
 
 
+def task_count() -> int:
+    """Return how many threads the whole machine has (Linux, else 0); cheap, unlike a walk of processes."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
+    return 0
+
+
 def kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psutil.Process]) -> None:
     """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
     if process.poll() is None:
-        _signal_group(process, signal.SIGTERM)
+        signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(timeout=_TERM_GRACE_SECONDS)
-    _signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
     kill_marked(mark, descendants)
     process.wait()
 
@@ -169,7 +179,8 @@ def _is_running(process: psutil.Process) -> bool:
         return False
 
 
-def _signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the process and its process group at once, if there are any left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, number)

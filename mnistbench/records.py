@@ -123,7 +123,7 @@ class ColdStart:
     """A fresh process that loads the saved model and predicts one image; the files are in the disk's cache.
 
     Attributes:
-        total_seconds: From the process's start to its first prediction; the system's clock gives 0.01 s.
+        total_seconds: From just before the process is started to its first prediction.
         import_seconds: Importing the model's file, and with it its libraries.
         load_seconds: Loading the saved model.
         predict_seconds: The first prediction.

@@ -18,6 +18,7 @@ LAYERS = (
     {"cluster"},
     {"backend", "errand"},
     {"isolation", "report"},
+    {"watch"},
     {"worker", "checks", "processes"},
     {"configurations"},
     {"plan", "measure", "trust"},
@@ -25,7 +26,7 @@ LAYERS = (
     {"runs"},
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
-    {"environment", "formats", "preprocessing", "neural", "boosting"},
+    {"environment", "control_group", "formats", "preprocessing", "neural", "boosting"},
     {"errors"},
 )
 ARROWS: set[tuple[str, str]] = set()

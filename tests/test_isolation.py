@@ -180,6 +180,16 @@ def test_no_model_leaves_a_process_or_a_file_behind(ran):
         assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == "zombie"
 
 
+@pytest.mark.slow  # and hard on whatever runs beside it
+def test_a_model_that_forks_without_end_is_stopped(make_job):
+    outcome = run_trial(make_job("multiplying"), CORE)
+    assert outcome.record.status is FAILED
+    assert re.search(
+        "with [0-9,]+ processes in the phase fit; a trial may have", outcome.record.failure.message
+    )
+    assert marked_processes() == []
+
+
 @pytest.mark.parametrize("name", ["hanging", "stubborn"])
 def test_a_time_limit_is_kept_whatever_the_model_ignores(name, ran):
     assert 4 <= ran[name].seconds < 12  # the limit, three seconds of grace, and a busy machine
