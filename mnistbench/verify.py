@@ -27,7 +27,7 @@ from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, 
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
 
-_SOURCES = ("run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "predictions", "logs")
+_SOURCES = ("run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "predictions", "logs")
 _GENERATED = ("figures", "tables")
 # numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.
 _SCORE_TOLERANCE = 1e-12

@@ -7,6 +7,7 @@ the page's own policy forbids it to load anything or to run any script but its o
 import base64
 import hashlib
 import math
+import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
 from pathlib import Path
@@ -51,6 +52,7 @@ _SORT_BY = {
     "shown_fit_seconds": "fit_seconds_max",
     "shown_predict_seconds": "predict_seconds_max",
 }
+_UNIT = re.compile(r"(?<=\d) (?=(?:s|min|h)\b|%)")
 _TIMES = ("fit_seconds", "predict_seconds")
 
 
@@ -87,7 +89,7 @@ def page(
     place = {image: where for where, image in enumerate(small.index)} if small else {}
     css, script = _text("report.css"), _text("report.js")
     charts = {"points": _points(values["results"]), "timings": _timed(rows, frames["trials"])}
-    vega = library(cache) if charts["points"] else ""
+    vega = library() if charts["points"] else ""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnistbench.report"),
         autoescape=True,
@@ -111,6 +113,7 @@ def page(
     ).render(
         {
             **values,
+            "headline": _UNIT.sub("\N{NO-BREAK SPACE}", values["headline"]),
             "css": Markup(css),  # noqa: S704 - of this package
             "script": Markup(script),  # noqa: S704 - of this package
             "vega": Markup(vega),  # noqa: S704 - of vl-convert

@@ -1,7 +1,7 @@
 """The library behind the interactive charts, Vega, as one piece of JavaScript that a page can hold.
 
 vl-convert carries Vega, Vega-Lite and Vega-Embed (BSD licence, https://vega.github.io) and packs them without
-any network. That takes seconds and always gives the same, so the result is kept in the cache.
+any network. That takes seconds and always gives the same, so the result is kept.
 """
 
 import contextlib
@@ -10,8 +10,8 @@ import hashlib
 import importlib.metadata
 import re
 import secrets
-from pathlib import Path
 
+import platformdirs
 import vl_convert
 
 # What may not stand in the script element that holds it; in a string of JavaScript \x3c is the same.
@@ -19,13 +19,15 @@ _ENDING = re.compile(r"<(?=/?script|!--)", re.IGNORECASE)
 
 
 @functools.cache
-def library(cache: Path) -> str:
+def library() -> str:
     """Return a JavaScript module that defines `window.vegaEmbed`.
 
-    Args:
-        cache: Where it is kept; a cache that cannot be written only costs time.
+    It is kept in the user's cache folder; one that cannot be written only costs time.
     """
-    path = cache / f"vega-{importlib.metadata.version('vl-convert-python')}.js"
+    path = (
+        platformdirs.user_cache_path("mnistbench")
+        / f"vega-{importlib.metadata.version('vl-convert-python')}.js"
+    )
     with contextlib.suppress(OSError, UnicodeDecodeError):
         digest, _, kept = path.read_text(encoding="utf-8").partition("\n")
         if digest == _digest(kept):

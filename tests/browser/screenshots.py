@@ -1,4 +1,4 @@
-"""Takes pictures of a report in light, dark and phone width: `python tests/browser/screenshots.py RUN FOLDER`."""
+"""Pictures of a report in light, dark, phone width and print: `screenshots.py REPORT FOLDER`."""
 
 import sys
 from pathlib import Path
@@ -22,7 +22,6 @@ def main(report: Path, place: Path) -> None:
                     cell.click()
                 page.evaluate("scrollTo(0, 0)")
                 page.screenshot(path=place / f"{name}.png", full_page=True)
-                print(place / f"{name}.png")
                 if name == "light":
                     page.pdf(path=place / "print.pdf", format="A4")
 

@@ -82,9 +82,11 @@ function showCell(button) {
   for (const other of table.querySelectorAll("[aria-pressed=true]")) other.setAttribute("aria-pressed", "false");
   button.setAttribute("aria-pressed", "true");
   const count = Number(button.textContent);
-  let heading = `True ${actual}, taken for ${predicted}: ${count}`;
-  if (!behind.length) heading += ". No single images are known.";
-  else if (behind.length < count) heading += `, ${behind.length} shown`;
+  const mistakes = behind.reduce((sum, [, , fits]) => sum + fits, 0);
+  let heading = `True ${actual}, taken for ${predicted}: ${count === 1 ? "once" : `${count} times`}`;
+  if (!behind.length) heading += "; which images is not known";
+  else if (mistakes < count) heading += `; ${behind.length} images shown`;
+  else if (mistakes > behind.length) heading += `, on ${behind.length} images`;
   const list = element("ul", { class: "pictures" });
   for (const [image, confidence, fits] of behind) {
     const sure = confidence === null ? "" : `${percent(confidence)} sure`;
@@ -301,7 +303,7 @@ function paretoSpec(width, height) {
             size: { signal: "[width, height]" },
             anchor: ["right", "top-right", "bottom-right", "left", "top-left", "bottom-left", "top", "bottom"],
             offset: [4],
-            avoidMarks: ["intervals"],
+            avoidMarks: ["intervals", "front-line"],
             avoidBaseMark: true,
           },
         ],

@@ -1,0 +1,59 @@
+"""What the report of a large run costs: 10,000 records, synthetic, in seconds and in memory.
+
+`make bench-report` makes the run folder, writes its report in a process of its own and prints what that took;
+it may be 20 s and 500 MB at most.
+"""
+
+import argparse
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+SECONDS, MEGABYTES = 20, 500
+_WRITE = """
+import resource, sys, time
+from pathlib import Path
+start = time.perf_counter()
+from mnistbench.report import write_report
+from mnistbench.runs import RunFolder
+write_report(RunFolder(Path(sys.argv[1])), None)
+# Kilobytes on Linux. A small process started this one, so its own peak is all there is to see.
+print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
+"""
+
+
+def main():
+    """Measure, and leave with status 1 if the report takes more than it may."""
+    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    from synthetic_runs import Model, dataset, make_run
+
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--records", type=int, default=10_000)
+    parser.add_argument("--images", type=int, default=1_000, help="test images of each record")
+    parser.add_argument("--seeds", type=int, default=10, help="records of each row of the report")
+    parser.add_argument("--place", help="where the run folder is made, for example on a memory disk")
+    options = parser.parse_args()
+    console = Console()
+    with tempfile.TemporaryDirectory(dir=options.place) as place:
+        rows = options.records // options.seeds
+        models = {f"model{i}": Model(0.01 + 0.2 * i / rows, 1 + i % 97) for i in range(rows)}
+        data = dataset(test_count=options.images)
+        folder = make_run(Path(place), models, data=data, seeds=range(options.seeds))
+        command = [sys.executable, "-P", "-c", _WRITE, str(folder.path)]
+        answer = subprocess.run(command, check=True, capture_output=True, text=True)
+        seconds, megabytes = map(float, answer.stdout.split())
+        sizes = {name: (folder.path / name).stat().st_size / 1e6 for name in ("report.html", "report.md")}
+    told = ", ".join(f"{name} {size:.2f} MB" for name, size in sizes.items())
+    console.print(
+        f"{rows * options.seeds:,} records: {seconds:.1f} s (at most {SECONDS}), "
+        f"{megabytes:.0f} MB (at most {MEGABYTES}); {told}"
+    )
+    if seconds > SECONDS or megabytes > MEGABYTES:
+        sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()
