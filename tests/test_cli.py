@@ -297,7 +297,7 @@ def test_variants_and_sizes_are_trials_of_their_own(command):
         (["run", "--memory-limit", "many"], 2, "the size 'many' is not understood"),
         (["run", "--threads", "9999"], 2, "--threads 9999"),
         (["run", "--models", "nowhere"], 2, "nowhere is no folder"),
-        (["run", "--dataset", "nowhere", "--offline"], 3, "nowhere"),
+        (["run", "--dataset", "nowhere", "--offline"], 2, "no data set or folder 'nowhere'"),
         (["run", "--dataset", "mnist", "--offline"], 3, "mnistbench fetch"),
         (["run", "svm"], 2, "--only svm"),
         (["report", "nothing"], 2, "no run named 'nothing'"),
