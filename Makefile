@@ -5,11 +5,11 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-jobs list report readme fetch test test-all check wheel lock clean
+.PHONY: help setup bench bench-speed bench-jobs bench-report list report screenshots readme fetch test test-all browser-tests check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-10s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv and install the package with the versions of .requirements.lock (EXTRAS=gpu adds an extra)
 	@.ci/setup
@@ -24,6 +24,9 @@ bench-speed: setup ## Time the suite against a plain script with the libraries' 
 
 bench-jobs: setup ## Time the suite on one thread a trial, one trial at a time and then two side by side
 	@.venv/bin/python -P benchmarks/_jobs.py $(ARGS)
+
+bench-report: setup ## Time the report of 10,000 synthetic records, and what memory it takes
+	@.venv/bin/python -P benchmarks/_report.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)
@@ -42,6 +45,18 @@ test: setup ## Run the tests that take minutes together
 
 test-all: setup ## Run all tests, the slow ones too
 	.venv/bin/pytest -m "" $(ARGS)
+
+# axe-core judges accessibility in the browser's tests alone; without npm or Chromium these are skipped, and say so.
+AXE = axe-core@4.14.1
+
+node_modules/axe-core/axe.min.js:
+	@npm install --no-save --no-package-lock --silent --prefix . $(AXE) || echo 'No npm: accessibility is not tested.' >&2
+
+browser-tests: setup node_modules/axe-core/axe.min.js ## Run the tests of report.html in headless Chromium
+	.venv/bin/pytest -m slow tests/test_report_html.py $(ARGS)
+
+screenshots: setup ## Take pictures of the newest run's report.html into screenshots/: light, dark, phone, print
+	@.venv/bin/python tests/browser/screenshots.py "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
 
 check: setup ## Check format, lint, types and the architecture
 	.venv/bin/ruff format --check .
