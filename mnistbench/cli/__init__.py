@@ -5,7 +5,6 @@ from typing import Annotated
 
 import typer
 
-from mnistbench import __version__
 from mnistbench.cli import run, show, verify
 from mnistbench.cli.terminal import app, complain
 from mnistbench.errors import MnistbenchError
@@ -45,5 +44,7 @@ def root(
     """Benchmark classical machine learning on MNIST, with numbers that can be checked."""
     del debug  # read by `main`, anywhere on the command line
     if version:
+        from mnistbench import __version__
+
         typer.echo(f"mnistbench {__version__}")
         raise typer.Exit
