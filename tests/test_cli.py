@@ -206,7 +206,13 @@ def test_quiet_prints_nothing(command):
     assert (answer.returncode, answer.stdout, answer.stderr) == (0, "", "")
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "sigterm"])
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
+    ],
+)
 def test_an_interrupted_run_keeps_what_is_done_and_resumes(command, models, dataset, tmp_path, number):
     process = command.start(
         *("run", "--models", models, "--dataset", dataset, "--offline", "--timeout", "20"),
