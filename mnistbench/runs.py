@@ -165,14 +165,13 @@ class RunFolder:
         """
         path = self.path / "records.jsonl"
         try:
-            *lines, rest = path.read_bytes().split(b"\n")
+            content = path.read_bytes()
         except FileNotFoundError:
             return []
         except OSError as error:
             raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
-        del rest  # empty after a whole line, else the torn end of a write that never finished
         found: dict[str, Record] = {}
-        for number, line in enumerate(lines, start=1):
+        for number, line in enumerate(content[: _whole_length(content)].split(b"\n")[:-1], start=1):
             try:
                 record = from_json(Record, json.loads(line))
             except (ValueError, TypeError, RecursionError) as error:
@@ -250,11 +249,9 @@ class RunFolder:
             try:
                 file = stack.enter_context((self.path / ".lock").open("w"))
                 _lock(file)
-                for partial in (
-                    *self.path.glob("logs/.*.partial"),
-                    *self.path.glob("predictions/.*.partial"),
-                ):
-                    partial.unlink(missing_ok=True)
+                for partial in self.path.rglob(".*.partial"):
+                    if partial.parent.name in ("logs", "predictions") or not _is_being_written(partial):
+                        partial.unlink(missing_ok=True)
             except BlockingIOError as error:
                 raise MnistbenchError(
                     f"{self.path} is in use by another mnistbench; wait for it to end, or start a new run."
@@ -269,8 +266,8 @@ class RunFolder:
         line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
         with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again when closed
             file.seek(0)
-            end = file.readall().rfind(b"\n") + 1
-            file.truncate(end)  # cuts off the torn end of a write that never finished
+            end = _whole_length(file.readall())
+            file.truncate(end)
             try:
                 rest = line
                 while rest:
@@ -280,6 +277,16 @@ class RunFolder:
                 file.truncate(end)
                 raise
         _sync_folder(self.path)
+
+
+def _whole_length(lines: bytes) -> int:
+    """Return where the torn end begins of a write that a kill, a full disk or a loss of power cut short.
+
+    After a loss of power the last line may be there in length but read as zeros, which JSON never holds.
+    """
+    end = lines.rfind(b"\n") + 1
+    start = lines.rfind(b"\n", 0, max(end - 1, 0)) + 1
+    return start if b"\0" in lines[start:end] else end
 
 
 def _sync_folder(folder: Path) -> None:
@@ -306,11 +313,19 @@ def _renamed(staged: Path, path: Path) -> bool:
 
 
 def _remove_stale(results: Path) -> None:
-    """Remove run folders that were never finished, because their run was killed while it made them."""
+    """Remove what was never finished because the run that made it was killed."""
     for path in results.glob(".*.partial"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
-                shutil.rmtree(path, ignore_errors=True)
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_being_written(partial: Path) -> bool:
+    """Return whether the process lives that a file of `RunFolder.write` is named after."""
+    import psutil
+
+    owner = partial.name.split(".")[-2]
+    return owner.isdigit() and int(owner) != os.getpid() and psutil.pid_exists(int(owner))
 
 
 def _lock(file: IO[str]) -> None:
