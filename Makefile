@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-jobs bench-report list report screenshots readme fetch test test-all browser-tests check wheel lock clean
+.PHONY: help setup bench bench-speed bench-jobs bench-report list report screenshots readme fetch test test-all faults browser-tests check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -45,6 +45,9 @@ test: setup ## Run the tests that take minutes together
 
 test-all: setup ## Run all tests, the slow ones too
 	.venv/bin/pytest -m "" $(ARGS)
+
+faults: setup ## Run the tests of every fault, and print what each must lead to and what it did
+	.venv/bin/python -m pytest -p tests.fault_matrix -m "" -q -r f $(ARGS)
 
 # axe-core judges accessibility in the browser's tests alone; without npm or Chromium these are skipped, and say so.
 AXE = axe-core@4.14.1

@@ -153,9 +153,10 @@ def ran(make_job) -> dict[str, Ran]:
 
 
 @pytest.mark.parametrize("name", FATES)
-def test_every_model_ends_as_a_record_that_says_why(name, ran):
+def test_every_model_ends_as_a_record_that_says_why(name, ran, record_property):
     expected, outcome = FATES[name], ran[name].outcome
     record = outcome.record
+    record_property("did", f"{record.status}: {record.failure.message}" if record.failure else "ok")
     assert record.status is expected.status, record.failure
     if expected.status is OK:
         assert record.failure is None
