@@ -331,6 +331,8 @@ def test_in_a_browser_the_chart_answers_to_mouse_and_keyboard(browser, real_run)
             arg=["#pareto .mark-symbol.models path", before],
         )
         page.locator("#pareto .mark-symbol.models path[tabindex='0']").focus()
+        for _ in rows:  # to the leftmost point, wherever the change of the axis left the focus
+            page.keyboard.press("ArrowLeft")
         first = page.text_content("#pareto-reading")
         page.keyboard.press("ArrowRight")
         second = page.text_content("#pareto-reading")

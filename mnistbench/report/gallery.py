@@ -275,7 +275,7 @@ _KEPT_NAME = "images.npz"
 def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
     """Open the images that a run is judged by, uint8 (n, h, w), if the cache has its data set."""
     data = info.dataset
-    for name in (data.name, f"{data.name}-{data.sha256[:16]}"):  # where `datasets` keeps what it has read
+    for name in (f"{data.name}-{data.sha256[:16]}", data.name):  # where `datasets` keeps what it has read
         try:
             arrays = verified_arrays(cache / name, data.sha256)
         except DataError:

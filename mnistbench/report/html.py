@@ -158,7 +158,7 @@ def _source_hash(text: str) -> str:
 
 def _finalize(value: object) -> object:
     """Show control characters of whatever is printed as escapes; line breaks stay, they only break lines."""
-    if isinstance(value, str) and not isinstance(value, Markup):
+    if isinstance(value, str) and not isinstance(value, Markup) and not value.isprintable():
         return "\n".join(visible(line.replace("\t", "    ")) for line in value.split("\n"))
     return value
 

@@ -94,7 +94,7 @@ function showCell(button) {
     item.append(element("span", {}, `no. ${image}`));
     if (sure) item.append(element("span", {}, sure));
     if (fits > 1) item.append(element("span", {}, `${fits} seeds`));
-    if (labelErrors.has(image)) item.append(element("span", { class: "known" }, "label known to be wrong"));
+    if (labelErrors.has(image)) item.append(element("span", { class: "known" }, "label error"));
     list.append(item);
   }
   place.replaceChildren(element("p", {}, heading), list);
@@ -416,10 +416,10 @@ function readByKeyboard(box, view, reading) {
       `${point.label}: ${point.shown_accuracy} right (${point.shown_errors} wrong), ` +
       `training ${point.shown_fit_seconds}, predicting ${point.shown_predict_seconds}.`;
   };
-  let current = 0;
-  const mark = () =>
+  const mark = (current) =>
     points().forEach((path, index) => path.setAttribute("tabindex", index === current ? "0" : "-1"));
-  mark();
+  mark(0);
+  view.addSignalListener("cost", () => view.runAfter(() => mark(0))); // another time, another order
   box.addEventListener("focusin", (event) => {
     const datum = event.target.__data__?.datum;
     if (datum?.shown_accuracy) tell(datum);
@@ -429,9 +429,9 @@ function readByKeyboard(box, view, reading) {
     if (!step) return;
     event.preventDefault();
     const all = points();
-    current = Math.min(Math.max(current + step, 0), all.length - 1);
-    mark();
-    all[current].focus();
+    const next = Math.min(Math.max(all.indexOf(event.target) + step, 0), all.length - 1);
+    mark(next);
+    all[next].focus();
   });
   view.addEventListener("mouseover", (event, item) => {
     if (item?.datum?.shown_accuracy) tell(item.datum);
