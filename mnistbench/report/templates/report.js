@@ -86,7 +86,7 @@ function showCell(button) {
   let heading = `True ${actual}, taken for ${predicted}: ${count === 1 ? "once" : `${count} times`}`;
   if (!behind.length) heading += "; which images is not known";
   else if (mistakes < count) heading += `; ${behind.length} images shown`;
-  else if (mistakes > behind.length) heading += `, on ${behind.length} images`;
+  else if (mistakes > behind.length) heading += `, on ${behind.length === 1 ? "one image" : `${behind.length} images`}`;
   const list = element("ul", { class: "pictures" });
   for (const [image, confidence, fits] of behind) {
     const sure = confidence === null ? "" : `${percent(confidence)} sure`;
