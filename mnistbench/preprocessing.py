@@ -14,10 +14,13 @@ from sklearn.base import (
     OneToOneFeatureMixin,
     TransformerMixin,
 )
+from sklearn.decomposition import PCA
+from sklearn.pipeline import Pipeline
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 Array = np.ndarray[Any, np.dtype[Any]]
+Distortion = Callable[[Array, np.random.Generator], Array]
 
 _BATCH = 1_000  # images worked on at once, so that the intermediate arrays stay in the processor's cache
 
@@ -187,8 +190,9 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
 
     Args:
         image_shape: (height, width) of the images.
-        strides: Distance between the points of each grid, pixels; there is one grid a stride. A window
-            reaches to the next point, where its weight has fallen to zero.
+        strides: Distance between the points of each grid, pixels; there is one grid a stride, with as many
+            points a side as fit best, from one to one a pixel. A window reaches to the next point, where its
+            weight has fallen to zero.
         bins: Directions, at equal angles around the whole circle; at least 4.
     """
 
@@ -249,8 +253,100 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
 
 def _windows(size: int, stride: float) -> Array:
     """Return triangular windows over `size` pixels, each summing to 1, float64, shape (points, size)."""
-    points = max(1, round(size / stride))
+    points = min(size, max(1, round(size / stride)))
     spacing = size / points
     centres = (np.arange(points) + 0.5) * spacing - 0.5
     weights = np.maximum(0, 1 - np.abs(np.arange(size) - centres[:, None]) / spacing)
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
+
+
+class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """The first principal components, on a scale on which a kernel's width means the same for any data.
+
+    They are divided by one number, so that two rows lie a squared distance of 2 apart on average: an RBF
+    kernel's gamma of 1 is then what scikit-learn's SVC calls "scale".
+
+    Args:
+        count: How many components; fewer where there are fewer rows or columns.
+        seed: For the randomised solver, which scikit-learn's PCA takes for some shapes.
+    """
+
+    def __init__(self, count: int = 64, seed: int | None = None) -> None:
+        self.count = count
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Find the components of X, float, shape (n, d).
+
+        Raises:
+            ValueError: X cannot be used, or `count` is below 1.
+        """
+        X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
+        if self.count < 1:
+            raise ValueError(f"count is {self.count}; expected at least 1")
+        with np.errstate(invalid="ignore"):  # PCA also divides by the variance, of which there may be none
+            self.pca_ = PCA(min(self.count, *X.shape), random_state=self.seed).fit(X)
+        kept = float(self.pca_.explained_variance_.sum())
+        self.scale_ = kept**-0.5 if kept > 0 else 1.0
+        self._n_features_out = self.pca_.n_components_
+        return self
+
+    def transform(self, X: Any) -> Array:
+        """Return the components, in the type of X, shape (n, min(count, rows and columns in `fit`)).
+
+        Raises:
+            ValueError: X has another number of columns than in `fit`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        components = self.pca_.transform(X)
+        components *= components.dtype.type(self.scale_)
+        return np.asarray(components)
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags
+
+
+class AugmentedPipeline(Pipeline):  # type: ignore[misc]
+    """A pipeline whose steps are fitted to the training images and to distorted copies of them.
+
+    Prediction is that of the pipeline, which sees each image once, as it is.
+
+    Args:
+        steps: (name, estimator) of each step, as for scikit-learn's Pipeline; the last is a classifier.
+        image_shape: (height, width) of the images in the rows of X.
+        distort: Called with images, shape (n, height, width), and a NumPy generator, it returns as many.
+        copies: Distorted copies of each training image; 0 for none.
+        seed: Of the distortions. None draws one.
+    """
+
+    def __init__(
+        self,
+        steps: list[tuple[str, Any]],
+        *,
+        image_shape: tuple[int, int],
+        distort: Distortion,
+        copies: int = 1,
+        seed: int | None = None,
+    ) -> None:
+        super().__init__(steps)
+        self.image_shape = image_shape
+        self.distort = distort
+        self.copies = copies
+        self.seed = seed
+
+    def fit(self, X: Any, y: Any, **parameters: Any) -> Self:
+        """Fit the steps to images X, float, shape (n, height * width), labels y, shape (n,), and the copies.
+
+        Raises:
+            ValueError: `copies` is negative, or a step cannot use X or y.
+        """
+        if self.copies < 0:
+            raise ValueError(f"copies is {self.copies}; expected 0 or more")
+        generator = np.random.default_rng(self.seed)
+        images = X.reshape(-1, *self.image_shape)
+        copies = [self.distort(images, generator).reshape(X.shape) for _ in range(self.copies)]
+        super().fit(np.concatenate([X, *copies]), np.tile(y, self.copies + 1), **parameters)
+        return self

@@ -5,15 +5,25 @@ import pickle
 import numpy as np
 import pytest
 from scipy.ndimage import shift
+from sklearn.base import clone
 from sklearn.datasets import load_digits
+from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.preprocessing import MomentNormalizer, OrientationHistograms, QuantizePixels
+from mnistbench.preprocessing import (
+    AugmentedPipeline,
+    MomentNormalizer,
+    OrientationHistograms,
+    PrincipalComponents,
+    QuantizePixels,
+)
 
 SHAPE = (20, 24)
 
 
-@parametrize_with_checks([QuantizePixels(), MomentNormalizer(scaling=0.7), OrientationHistograms()])
+@parametrize_with_checks(
+    [QuantizePixels(), MomentNormalizer(scaling=0.7), OrientationHistograms(), PrincipalComponents(3)]
+)
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_scikit_learns_contract(estimator, check):
     check(estimator)
@@ -158,3 +168,71 @@ def test_normalised_digits_are_more_alike_within_a_class():
         return ((rows - means[y]) ** 2).sum() / ((rows - rows.mean(axis=0)) ** 2).sum()
 
     assert within(MomentNormalizer((8, 8)).fit_transform(X)) < within(X)
+
+
+def test_components_are_scaled_to_a_mean_squared_distance_of_two():
+    X = np.random.default_rng(0).normal(5, (9, 4, 1, 0.1), (400, 4))
+    Z = PrincipalComponents(4).fit_transform(X)
+    distances = ((Z[:, None] - Z[None]) ** 2).sum(axis=2)
+    assert distances.sum() / (400 * 399) == pytest.approx(2)
+    np.testing.assert_allclose(distances / distances.max(), _squared(X) / _squared(X).max(), atol=1e-9)
+
+
+def _squared(X):
+    return ((X[:, None] - X[None]) ** 2).sum(axis=2)
+
+
+def test_few_rows_have_few_components(images):
+    assert PrincipalComponents(64).fit_transform(images).shape == (7, 7)
+
+
+def test_rows_that_are_all_alike_have_components_of_zero():
+    assert not PrincipalComponents(2).fit(np.ones((5, 3))).transform(np.ones((5, 3))).any()
+
+
+def test_grids_are_no_finer_than_the_pixels():
+    X = np.random.default_rng(0).random((3, 6))
+    histograms = OrientationHistograms((1, 6), strides=(0.2,)).fit_transform(X)
+    assert histograms.shape == (3, 6 * 8)
+    assert np.isfinite(histograms).all()
+
+
+def mirror(images, generator):
+    """Turn images left to right, and add a little noise."""
+    return images[:, :, ::-1] + generator.normal(0, 1e-3, images.shape).astype(images.dtype)
+
+
+def augmented(**parameters):
+    steps = [("pixels", QuantizePixels()), ("neighbours", KNeighborsClassifier(1))]
+    return AugmentedPipeline(steps, image_shape=SHAPE, distort=mirror, **{"seed": 0, **parameters})
+
+
+def test_an_augmented_pipeline_knows_the_distorted_images_too(images):
+    y = np.arange(len(images))
+    turned = images.reshape(-1, *SHAPE)[:, :, ::-1].reshape(images.shape)
+    model = augmented().fit(images, y)
+    np.testing.assert_array_equal(model.predict(images), y)
+    np.testing.assert_array_equal(model.predict(turned), y)
+    assert np.mean(augmented(copies=0).fit(images, y).predict(turned) == y) < 0.5
+
+
+def test_every_step_sees_each_image_once_and_each_copy_once(images):
+    model = augmented(copies=3).fit(images, np.arange(len(images)))
+    assert model[-1].n_samples_fit_ == 4 * len(images)
+
+
+def test_the_same_seed_distorts_alike(images):
+    def fitted(seed):
+        return augmented(seed=seed).fit(images, np.arange(len(images)))[-1]._fit_X
+
+    np.testing.assert_array_equal(fitted(1), fitted(1))
+    assert (fitted(1) != fitted(2)).any()
+
+
+def test_an_augmented_pipeline_is_cloned_whole():
+    assert clone(augmented(copies=5)).get_params()["copies"] == 5
+
+
+def test_a_negative_number_of_copies_is_refused(images):
+    with pytest.raises(ValueError, match="copies is -1; expected 0 or more"):
+        augmented(copies=-1).fit(images, np.arange(len(images)))
