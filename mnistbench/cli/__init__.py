@@ -23,6 +23,9 @@ def main() -> None:
             raise
         complain(str(error))
         sys.exit(error.exit_status)
+    except KeyboardInterrupt:  # before a run began, or after it ended: the run itself knows how to stop
+        complain("interrupted; what was done is kept.")
+        sys.exit(130)  # 128 + SIGINT, as shells report it
     except BrokenPipeError:  # the reader, head say, has seen enough
         sys.stderr.close()
         sys.exit(0)
