@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's own path may hold spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-jobs bench-report list report screenshots readme fetch test test-all faults browser-tests check wheel lock clean
+.PHONY: help setup bench bench-speed bench-jobs bench-report list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
