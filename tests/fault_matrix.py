@@ -440,8 +440,10 @@ class FaultTable:
             if row.holds(report.nodeid):
                 row.note(report)
 
-    def pytest_terminal_summary(self) -> None:
-        console = Console(highlight=False)
+    def pytest_terminal_summary(self, config: pytest.Config) -> None:
+        if config.option.collectonly:
+            return
+        console = Console(highlight=False, width=None if Console().is_terminal else 140)
         for group, rows in self.groups.items():
             table = Table(
                 title=f"Faults: {group.lower()}", title_justify="left", show_lines=True, expand=True
