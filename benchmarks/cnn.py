@@ -20,7 +20,7 @@ def build(
     seed,
     threads,
     image_shape,
-    epochs=3,
+    epochs=2,
     shift=1,
     batch_size=128,
     peak_rate=0.01,

@@ -17,7 +17,7 @@ def build(
     seed,
     threads,
     image_shape,
-    epochs=6,
+    epochs=4,
     shift=1,
     batch_size=256,
     peak_rate=0.003,
