@@ -31,7 +31,16 @@ from mnistbench.processes import (
     kill_tree,
     private_folder,
 )
-from mnistbench.records import ColdStart, Failure, Measurement, Record, Status, Trial, from_json
+from mnistbench.records import (
+    ColdStart,
+    Failure,
+    LearningCurve,
+    Measurement,
+    Record,
+    Status,
+    Trial,
+    from_json,
+)
 from mnistbench.registry import ModelFile
 from mnistbench.runs import Predictions, decode_predictions, predictions_digest
 from mnistbench.splits import evaluation_labels
@@ -159,16 +168,48 @@ def _run_processes(
     on_activity: Callable[[Activity], None] | None,
     stop: threading.Event | None,
 ) -> _Ended:
-    """Run the trial's process and, if it saved its model, the one that measures a cold start from it."""
-    fitted = _run_process("fit", job, threads, outbox, on_activity, stop)
-    ended = _collect(fitted, outbox)
-    if ended.measurement is None or not (outbox / "model.pickle").exists():
-        return ended
-    (outbox / "result.json").unlink()
-    served = _run_process("serve", job, threads, outbox, on_activity, stop)
-    cold_start = _cold_start(outbox)
-    log = ended.log if cold_start is not None else ended.log + b"\nNo cold start was measured:\n" + served.log
-    return replace(ended, measurement=replace(ended.measurement, cold_start=cold_start), log=log)
+    """Run the trial's process and, where it asks for them, those of its further measurements.
+
+    What happens to a further one costs that measurement alone: the trial has its result by then.
+    """
+    ended = _collect(_run_process("fit", job, threads, outbox, on_activity, stop), outbox)
+    for further in _FURTHER:
+        if ended.measurement is None or not (outbox / further.wanted).exists():
+            continue
+        (outbox / "result.json").unlink(missing_ok=True)
+        left = _run_process(further.task, job, threads, outbox, on_activity, stop)
+        found: dict[str, Any] = {further.field: _read_further(further, outbox)}
+        measurement = replace(ended.measurement, **found)
+        told = b"" if found[further.field] else f"\nNo {further.title} was measured:\n".encode() + left.log
+        ended = replace(ended, measurement=measurement, log=ended.log + told)
+    return ended
+
+
+@dataclass(frozen=True)
+class _Further:
+    """A measurement that a process of its own takes after the trial's.
+
+    Attributes:
+        task: What `mnistbench.worker` calls it.
+        wanted: The file that the trial's process leaves to ask for it.
+        field: Where `Measurement` keeps it.
+        kind: Its type.
+    """
+
+    task: str
+    wanted: str
+    field: str
+    kind: type[ColdStart | LearningCurve]
+
+    @property
+    def title(self) -> str:
+        return self.field.replace("_", " ")
+
+
+_FURTHER = (
+    _Further("serve", "model.pickle", "cold_start", ColdStart),
+    _Further("learn", "iterative", "learning_curve", LearningCurve),
+)
 
 
 def _run_process(
@@ -258,10 +299,10 @@ def _collect(left: _Exit, outbox: Path) -> _Ended:
     return _Ended(status, measurement=measurement, packed=packed, predictions=predictions, log=left.log)
 
 
-def _cold_start(outbox: Path) -> ColdStart | None:
+def _read_further(further: _Further, outbox: Path) -> ColdStart | LearningCurve | None:
     with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
         result = json.loads((outbox / "result.json").read_bytes())
-        return from_json(ColdStart, result["measurement"])
+        return from_json(further.kind, result["measurement"])
     return None
 
 

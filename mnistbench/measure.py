@@ -18,7 +18,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 import psutil
 
-from mnistbench.records import Batches, MachineLoad
+from mnistbench.records import Batches, LearningCurve, MachineLoad
 
 T = TypeVar("T")
 Array = np.ndarray[Any, np.dtype[Any]]
@@ -130,6 +130,40 @@ def throughput(
             calls += 1
         measured.append(Batches(size, calls, time.perf_counter() - before))
     return tuple(measured)
+
+
+class CurveRecorder:
+    """Takes the points of a learning curve while a model trains; its clock stands still meanwhile."""
+
+    def __init__(self, count_correct: Callable[[], int], holdout_images: int) -> None:
+        """Start the clock.
+
+        Args:
+            count_correct: Predicts the hold-out with the model as it is, and counts what is right.
+            holdout_images: Images in the hold-out.
+        """
+        self._count_correct = count_correct
+        self._holdout_images = holdout_images
+        self._points: list[tuple[int, float, int]] = []
+        self._unit = ""
+        self._next = 1
+        self._began = time.perf_counter()
+
+    def note(self, done: int, total: int, unit: str) -> None:
+        """Take a point, if the training has gone a fifth further since the last one or has ended."""
+        now = time.perf_counter()
+        if done >= self._next or done == total:
+            self._unit = unit
+            self._points.append((int(done), now - self._began, self._count_correct()))
+            self._next = done + max(1, done // 5)
+            self._began += time.perf_counter() - now
+
+    def curve(self) -> LearningCurve | None:
+        """Return the points taken; None where the model told nothing."""
+        if not self._points:
+            return None
+        done, seconds, correct = zip(*self._points, strict=True)
+        return LearningCurve(self._unit, self._holdout_images, done, seconds, correct)
 
 
 def rss_bytes() -> int:

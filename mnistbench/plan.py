@@ -21,6 +21,7 @@ DEFAULT_SUITE = "standard"
 MEASUREMENTS = {
     "inference": "latency of single predictions, and throughput at several batch sizes",
     "cold_start": "a fresh process that loads the saved model and predicts one image",
+    "learning_curve": "accuracy on the hold-out against seconds, in a second training without the hold-out",
     "calibration": "the machine's speed at fixed kernels, before and after the run",
 }
 _LONGEST_LIST = 10_000  # "0-999999999" is a slip of the hand, and would not fit into memory

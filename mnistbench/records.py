@@ -138,6 +138,28 @@ class ColdStart:
 
 
 @dataclass(frozen=True)
+class LearningCurve:
+    """How the accuracy on the hold-out grew in a second training, which never saw the hold-out.
+
+    The hold-out is the images that `--validation` is judged by. A point is a moment at which the model told
+    how far it had come; the first are close together, later ones further apart.
+
+    Attributes:
+        unit: What the model counts: "epoch", "step" or "round".
+        holdout_images: Images in the hold-out.
+        done: Epochs, steps or rounds done at each point, rising.
+        seconds: Wall time of the training up to each point, less the predictions made for the curve.
+        correct: Images of the hold-out that were predicted rightly at each point.
+    """
+
+    unit: str
+    holdout_images: int
+    done: tuple[int, ...]
+    seconds: tuple[float, ...]
+    correct: tuple[int, ...]
+
+
+@dataclass(frozen=True)
 class MachineLoad:
     """What the whole machine did while a trial trained and predicted.
 
@@ -196,6 +218,7 @@ class Measurement:
         load: What else the machine did during `fit` and `predict`.
         inference: Latency and throughput, where the suite asks for them.
         cold_start: A fresh process that serves the saved model, where the suite asks for it.
+        learning_curve: Of a second training, where the suite asks for it and the model tells its progress.
     """
 
     import_seconds: float
@@ -219,6 +242,7 @@ class Measurement:
     load: MachineLoad | None = None
     inference: Inference | None = None
     cold_start: ColdStart | None = None
+    learning_curve: LearningCurve | None = None
 
     @property
     def effective_cores(self) -> float:

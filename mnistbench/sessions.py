@@ -35,9 +35,9 @@ def own_seconds(record: Record) -> float:
     """Return the wall time of a trial's own work: what a plain script with the same model would take.
 
     That is importing the model's libraries, loading the images, `build`, `fit`, and predicting one image
-    and then all, as measured in the trial's process. Starting that process, latency and throughput, the
-    cold start and scoring are the harness's. A trial that failed was not measured inside; all of its time
-    counts as its own.
+    and then all, as measured in the trial's process, and the second training of a learning curve. Starting
+    processes, latency and throughput, the cold start and scoring are the harness's. A trial that failed was
+    not measured inside; all of its time counts as its own.
     """
     measured = record.measurement
     if measured is None:
@@ -49,6 +49,7 @@ def own_seconds(record: Record) -> float:
         + measured.fit_seconds
         + measured.first_predict_seconds
         + measured.predict_seconds
+        + (measured.learning_curve.seconds[-1] if measured.learning_curve is not None else 0.0)
     )
 
 

@@ -18,6 +18,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets.cache import verified_arrays
+from mnistbench.ensemble import FILE as ENSEMBLE_FILE
+from mnistbench.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.metrics import Quality, quality
 from mnistbench.records import Record, RunInfo, Status, from_json, to_json
@@ -27,11 +29,15 @@ from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, 
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
 
-_SOURCES = ("run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "predictions", "logs")
+_SOURCES = (
+    "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",
+    "logs",
+)  # fmt: skip
 _GENERATED = ("figures", "tables")
 # numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.
 _SCORE_TOLERANCE = 1e-12
 _CLOCK_TOLERANCE_SECONDS = 0.05
+_WEIGHT_TOLERANCE = 1e-6
 _SHOWN = 80
 
 Labels = NDArray[np.int64]
@@ -93,6 +99,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
         *_sessions(folder, records),
         *lacking,
         *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
+        *_votes(folder, notes),
         *_strays(folder, info, records),
         *stale,
     ]
@@ -267,6 +274,33 @@ def _strays(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Iter
     for path in sorted((folder.path / "predictions").glob("*.npz")):
         if path.stem not in known:
             yield f"predictions/{path.name} belongs to no successful trial"
+
+
+def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
+    """Choose an ensemble's weights again, if the validation run lies beside this one."""
+    try:
+        ensemble = stored_ensemble(folder)
+        if ensemble is None:
+            return
+        validation = RunFolder(folder.path.resolve().parent / ensemble.validation_run)
+        if not (validation.path / "run.json").is_file():
+            notes.append(
+                f"the validation run {ensemble.validation_run} is not here: "
+                "the ensemble's weights could not be chosen again"
+            )
+            return
+        again = choose_ensemble(folder, validation)
+    except MnistbenchError as error:
+        yield str(error)
+        return
+    for member, found in itertools.zip_longest(ensemble.members, again.members):
+        if (
+            member is None
+            or found is None
+            or member.model != found.model
+            or not math.isclose(member.weight, found.weight, abs_tol=_WEIGHT_TOLERANCE)
+        ):
+            yield f"{ENSEMBLE_FILE}: the votes are {member}, and {found} by the predictions"
 
 
 def _changed_models(info: RunInfo) -> Iterator[str]:

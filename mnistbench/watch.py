@@ -28,7 +28,7 @@ class Activity:
     """What a running trial is doing.
 
     Attributes:
-        phase: "start", "import", "load", "build", "fit", "predict" or "evaluate".
+        phase: "start", "import", "load", "build", "fit", "predict", "evaluate" or "learn".
         elapsed_seconds: Since its process was started.
         done: Epochs or rounds done, where the model reports them.
         total: Of how many.

@@ -1,9 +1,10 @@
 """The child process: one trial in, one measurement out.
 
-`python -m mnistbench.worker fit FOLDER` reads FOLDER/request.json and writes FOLDER/result.json and
-FOLDER/predictions.npz: never stdout, where libraries print. `python -m mnistbench.worker serve FOLDER
-STARTED` then measures a cold start from the model that the first saved. Nothing but the standard library is
-imported before the process has been tied to its cores, so that every thread pool sees only those.
+`python -m mnistbench.worker fit FOLDER STARTED` reads FOLDER/request.json and writes FOLDER/result.json
+and FOLDER/predictions.npz: never stdout, where libraries print. With `serve` in place of `fit` it then
+measures a cold start from the model that the first saved, and with `learn` it trains a second time for a
+learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library is imported
+before the process has been tied to its cores, so that every thread pool sees only those.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnistbench.records import ColdStart, Inference, Measurement, Trial
+    from mnistbench.records import ColdStart, Inference, LearningCurve, Measurement, Trial
 
 _TRAIN_SAMPLE = 2_000
 _INFERENCE_SECONDS = 1.0
@@ -75,7 +76,7 @@ class Progress:
         self._written = 0.0
 
     def phase(self, name: str) -> None:
-        """Begin a phase: "import", "load", "build", "fit", "predict" or "evaluate"."""
+        """Begin a phase: "import", "load", "build", "fit", "predict", "evaluate" or "learn"."""
         self._phase = name
         self._write({"phase": name})
 
@@ -104,7 +105,7 @@ def main() -> None:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, values["cores"])
         request = _request(values)
-        measured = run(request, outbox) if task == "fit" else serve(request, outbox, float(sys.argv[3]))
+        measured = _TASKS[task](request, outbox, float(sys.argv[3]))
         result: dict[str, Any] = {"status": "ok", "measurement": asdict(measured)}
     except BaseException as error:  # whatever a model raises is this trial's result
         result = {"status": _status_of(error), "failure": _failure_of(error)}
@@ -119,7 +120,7 @@ def main() -> None:
     os._exit(0)  # threads that a model left running must not keep the process
 
 
-def run(request: Request, outbox: Path) -> "Measurement":
+def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     """Import, build, fit and predict one trial; write its predictions into the outbox.
 
     Raises:
@@ -142,13 +143,11 @@ def run(request: Request, outbox: Path) -> "Measurement":
 
     trial = request.trial
     progress.phase("load")
-    load = timed(lambda: _load(request))
+    load = timed(lambda: _load(request, trial.split))
     x_train, y_train, x_eval, image_shape = load.value
 
     progress.phase("build")
-    context = {"seed": trial.derived_seed("fit"), "threads": trial.threads, "image_shape": image_shape}
-    supplied = {name: context[name] for name in request.supplied}
-    built = timed(lambda: build(**supplied, **trial.parameters))
+    built = timed(lambda: build(**_supplied(request, image_shape), **trial.parameters))
     estimator = built.value
     _check_estimator(estimator)
     _set_progress(estimator, progress.step)
@@ -177,6 +176,8 @@ def run(request: Request, outbox: Path) -> "Measurement":
     if "cold_start" in request.measurements:
         with contextlib.suppress(Exception):  # a model that cannot be saved has no cold start
             _save(estimator, x_eval[:1], outbox)
+    if "learning_curve" in request.measurements and hasattr(_parts(estimator)[-1], "on_progress"):
+        (outbox / "iterative").touch()
 
     labels = np.asarray(request.classes, dtype=np.int64)[encoded]
     (outbox / "predictions.npz").write_bytes(encode_predictions(labels, probabilities))
@@ -244,6 +245,49 @@ def serve(request: Request, outbox: Path, started: float) -> "ColdStart":
     )
 
 
+def learn(request: Request, outbox: Path, _started: float) -> "LearningCurve":
+    """Train once more, without the hold-out, and note how the accuracy on the hold-out grows.
+
+    Raises:
+        ContractError: The model never told how far it had come.
+        Exception: Whatever the model raised.
+    """
+    progress = Progress(outbox / "progress.json")
+    progress.phase("learn")
+    build = _import_build(Path(request.model_path), request.model_sha256)
+
+    from mnistbench.measure import CurveRecorder
+
+    x_train, y_train, x_holdout, image_shape = _load(request, "validation")
+    y_holdout = _holdout_labels(request)
+    estimator = build(**_supplied(request, image_shape), **request.trial.parameters)
+    *before, last = _parts(estimator)
+    transformed: Any = None
+
+    def count_correct() -> int:
+        nonlocal transformed
+        if transformed is None:  # by now the steps before the last are fitted
+            transformed = x_holdout
+            for step in before[1:]:
+                transformed = step.transform(transformed)
+        return int((last.predict(transformed) == y_holdout).sum())
+
+    def note(done: int, total: int, unit: str) -> None:
+        progress.step(done, total, unit)
+        recorder.note(done, total, unit)
+
+    last.on_progress = note
+    recorder = CurveRecorder(count_correct, len(y_holdout))
+    estimator.fit(x_train, y_train)
+    curve = recorder.curve()
+    if curve is None:
+        raise ContractError("the estimator has an attribute on_progress, and never called it")
+    return curve
+
+
+_TASKS: dict[str, Callable[[Request, Path, float], Any]] = {"fit": run, "serve": serve, "learn": learn}
+
+
 def _request(values: dict[str, Any]) -> Request:
     from mnistbench.records import Trial, from_json
 
@@ -302,26 +346,53 @@ def _import_build(path: Path, sha256: str) -> Callable[..., Any]:
     return build  # type: ignore[no-any-return]
 
 
-def _load(request: Request) -> tuple[Any, Any, Any, tuple[int, int]]:
-    """Return x_train, y_train, x_eval and the image shape: float32 in [0, 1], flat; labels 0..k-1."""
+def _supplied(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
+    """Return the arguments that `build` wants from the suite."""
+    trial = request.trial
+    context = {"seed": trial.derived_seed("fit"), "threads": trial.threads, "image_shape": image_shape}
+    return {name: context[name] for name in request.supplied}
+
+
+def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, int]]:
+    """Return x_train, y_train, x_eval and the image shape: float32 in [0, 1], flat; labels 0..k-1.
+
+    Where the split has fewer training images than the trial, it gives all that it has.
+    """
     import numpy as np
 
     from mnistbench.datasets import open_arrays
-    from mnistbench.splits import split
+    from mnistbench.splits import split, validation_count
 
     trial = request.trial
-    chosen = split(
-        open_arrays(request.arrays_folder), trial.split, trial.train_size, trial.derived_seed("subset")
-    )
+    arrays = open_arrays(request.arrays_folder)
+    available = len(arrays.x_train)
+    if split_name == "validation":
+        available -= validation_count(available)
+    size = trial.train_size if trial.train_size is not None and trial.train_size < available else None
+    chosen = split(arrays, split_name, size, trial.derived_seed("subset"))
 
     def scaled(images: Any) -> Any:
         rows = np.array(images, dtype=np.float32).reshape(len(images), -1)
         rows /= 255
         return rows
 
-    encoded = np.searchsorted(np.asarray(request.classes), chosen.y_train).astype(np.int64)
     height, width = chosen.x_train.shape[1:]
-    return scaled(chosen.x_train), encoded, scaled(chosen.x_eval), (height, width)
+    labels = _encoded(chosen.y_train, request.classes)
+    return scaled(chosen.x_train), labels, scaled(chosen.x_eval), (height, width)
+
+
+def _holdout_labels(request: Request) -> Any:
+    """Return the labels of the images that `--validation` is judged by, 0..k-1."""
+    from mnistbench.datasets import open_arrays
+    from mnistbench.splits import evaluation_labels
+
+    return _encoded(evaluation_labels(open_arrays(request.arrays_folder), "validation"), request.classes)
+
+
+def _encoded(labels: Any, classes: tuple[int, ...]) -> Any:
+    import numpy as np
+
+    return np.searchsorted(np.asarray(classes), labels).astype(np.int64)
 
 
 def _check_estimator(estimator: Any) -> None:

@@ -22,6 +22,7 @@ from mnistbench.records import (
     ColdStart,
     Failure,
     Inference,
+    LearningCurve,
     MachineLoad,
     Measurement,
     ModelInfo,
@@ -116,6 +117,7 @@ def make_run(
     variants: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
     beside: int = 0,
     serving: bool = False,
+    learning: bool = False,
     calibrated: bool = False,
     command: Sequence[str] = ("run", "--suite", "standard"),
     store_labels: bool = True,
@@ -135,6 +137,7 @@ def make_run(
         variants: Parameters, several for a model, in place of those of `Model.parameters`.
         beside: Trials that ran at the same time.
         serving: Whether latency, throughput and a cold start were measured.
+        learning: Whether learning curves were taken; each ends at the model's accuracy.
         calibrated: Whether a session with the machine's speed before and after is noted.
         command: The command line.
         store_labels: Whether the run keeps the true labels.
@@ -177,7 +180,7 @@ def make_run(
         statuses = models[model].statuses
         status = statuses[position] if position < len(statuses) else Status.OK
         if status is not None:
-            _append(folder, trial, models[model], status, truth, data, beside, serving)
+            _append(folder, trial, models[model], status, truth, data, beside, serving, learning)
     if calibrated:
         records = folder.records()
         folder.append_session(
@@ -212,6 +215,14 @@ def _inference(fit_seconds: float) -> Inference:
     return Inference(latencies, tuple(Batches(10**e, 5, 0.001 * fit_seconds * 2**e) for e in range(4)))
 
 
+def _curve(model: Model, fit_seconds: float) -> LearningCurve:
+    shares = (0.5, 0.8, 1.0)
+    correct = tuple(round(1000 * (1 - model.error_rate) * share) for share in shares)
+    return LearningCurve(
+        "epoch", 1000, (1, 2, 4), tuple(fit_seconds * share for share in (0.25, 0.5, 1.0)), correct
+    )
+
+
 def _append(
     folder: RunFolder,
     trial: Trial,
@@ -221,6 +232,7 @@ def _append(
     data: DatasetInfo,
     beside: int,
     serving: bool,
+    learning: bool,
 ) -> None:
     started_at = "2026-03-14T09:27:00+00:00"
     if status is not Status.OK:
@@ -271,6 +283,7 @@ def _append(
         load=MachineLoad(watched_seconds, 2.1 * watched_seconds, 2 * watched_seconds, 0.0, 0, 4),
         inference=_inference(fit_seconds) if serving else None,
         cold_start=ColdStart(1.4, 0.8, 0.05, 0.02, 310_000_000) if serving else None,
+        learning_curve=_curve(model, fit_seconds) if learning else None,
     )
     record = Record(
         trial,

@@ -20,6 +20,7 @@ LAYERS = (
     {"isolation", "report"},
     {"watch"},
     {"worker", "checks", "processes"},
+    {"ensemble"},
     {"configurations"},
     {"plan", "measure", "trust"},
     {"sessions"},

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from mnistbench.measure import (
+    CurveRecorder,
     LoadMeter,
     latencies,
     peak_rss_bytes,
@@ -166,3 +167,27 @@ def test_the_load_meter_sees_what_the_machine_does():
     assert load.own_seconds == 0.5
     assert load.throttled_count >= 0
     assert load.logical_cores == os.cpu_count()
+
+
+def test_a_learning_curve_has_its_first_points_close_together_and_its_end():
+    recorder = CurveRecorder(lambda: 7, 10)
+    for done in range(1, 41):
+        recorder.note(np.int64(done), 40, "epoch")
+    curve = recorder.curve()
+    assert curve.done[:5] == (1, 2, 3, 4, 5)
+    assert curve.done[-1] == 40
+    assert len(curve.done) < 20
+    assert (curve.unit, curve.holdout_images, set(curve.correct)) == ("epoch", 10, {7})
+    assert list(curve.seconds) == sorted(curve.seconds)
+
+
+def test_a_learning_curves_clock_stands_still_while_it_predicts():
+    recorder = CurveRecorder(lambda: time.sleep(0.3) or 1, 10)
+    for done in (1, 2, 3):
+        time.sleep(0.05)
+        recorder.note(done, 3, "round")
+    assert 0.15 <= recorder.curve().seconds[-1] < 0.6
+
+
+def test_a_model_that_tells_nothing_has_no_learning_curve():
+    assert CurveRecorder(lambda: 1, 10).curve() is None

@@ -49,6 +49,16 @@ def fitted(digits):
     return estimator, seen
 
 
+def test_while_it_trains_it_predicts_with_the_averaged_weights(digits):
+    X, y = digits
+    estimator, seen = classifier(average=0.9, epochs=3), []
+    estimator.on_progress = lambda *report: seen.append(estimator.predict_proba(X[TRAIN:]))
+    estimator.fit(X[:TRAIN], y[:TRAIN])
+    assert np.array_equal(seen[-1], estimator.predict_proba(X[TRAIN:]))
+    undisturbed = classifier(average=0.9, epochs=3).fit(X[:TRAIN], y[:TRAIN])
+    assert np.array_equal(undisturbed.predict_proba(X[TRAIN:]), seen[-1])
+
+
 def test_it_learns(fitted, digits):
     X, y = digits
     assert fitted[0].score(X[TRAIN:], y[TRAIN:]) > 0.88

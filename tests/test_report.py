@@ -14,6 +14,7 @@ from synthetic_runs import Model, dataset, make_run, true_labels
 from mnistbench.configurations import configurations
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import MnistbenchError
+from mnistbench.formats import three_digits
 from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
 from mnistbench.records import Status
 from mnistbench.report import evidence, write_report
@@ -409,6 +410,25 @@ def test_prediction_as_users_meet_it(tmp_path):
         assert shown == pytest.approx(batch.images_per_second)
     assert serving.loc["cnn", "cold_start_seconds"] == 1.4
     assert len(rows_of(page, "**One image at a time")) == 3
+
+
+def test_learning_curves_tell_the_time_to_an_accuracy(tmp_path):
+    models = {"fast": Model(0.02, 4), "slow": Model(0.3, 100)}
+    folder = make_run(tmp_path, models, seeds=(0, 1, 2), learning=True)
+    page = write_report(folder, None)
+    table = pd.read_csv(folder.path / "tables" / "time_to_accuracy.csv").set_index("row")
+    fits = [r.measurement.fit_seconds for r in folder.records() if r.trial.model == "fast"]
+    assert table.loc["fast", "seconds_to_980"] == pytest.approx(np.median(fits))
+    assert table.loc["fast", "seconds_to_800"] == pytest.approx(np.median(fits))
+    assert pd.isna(table.loc["slow", "seconds_to_800"])
+    assert table.loc["slow", "final_accuracy"] == pytest.approx(0.7)
+    shown = rows_of(page, "**Seconds of training")
+    assert [row[-1] for row in shown] == [three_digits(np.median(fits)), "—"]
+    assert "not on test images" in page.read_text(encoding="utf-8")
+    assert (folder.path / "figures" / "learning-curves.svg").is_file()
+    assert "learning-curves" not in write_report(make_run(tmp_path, models, name="none"), None).read_text(
+        "utf-8"
+    )
 
 
 def test_findings_of_the_checks_are_told_with_their_code(tmp_path):

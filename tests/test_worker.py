@@ -45,7 +45,7 @@ def request_folder(make_job, tmp_path):
 
 
 def run_worker(outbox: Path, task: str = "fit") -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox)]
+    command = [sys.executable, "-P", "-m", "mnistbench.worker", task, str(outbox), "0.0"]
     return subprocess.run(command, capture_output=True, text=True, timeout=60, cwd=outbox)
 
 
@@ -107,6 +107,27 @@ def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, nam
     record = isolation.run_trial(job, CORE).record
     assert record.failure is None
     assert (record.measurement.cold_start is None) == (name == "unpicklable")
+
+
+def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job):
+    job = replace(make_job("learning"), measurements=("learning_curve",))
+    record = isolation.run_trial(job, CORE).record
+    curve = record.measurement.learning_curve
+    assert record.measurement.train_images == 240
+    assert (curve.unit, curve.holdout_images) == ("class", 40)
+    assert curve.done == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
+    assert curve.correct == tuple(4 * done for done in curve.done)
+    assert all(a < b for a, b in zip(curve.seconds, curve.seconds[1:], strict=False))
+
+
+@pytest.mark.parametrize(("name", "told"), [("nearest", ""), ("predicting_late", "not fitted yet")])
+def test_without_a_learning_curve_the_trial_is_as_good(make_job, name, told):
+    job = replace(make_job(name), measurements=("learning_curve",))
+    outcome = isolation.run_trial(job, CORE)
+    assert outcome.record.failure is None
+    assert outcome.record.measurement.learning_curve is None
+    assert told in outcome.log.decode()
+    assert bool(told) == ("No learning curve was measured" in outcome.log.decode())
 
 
 # The contract

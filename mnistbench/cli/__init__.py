@@ -5,11 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mnistbench.cli import run, show, verify
+from mnistbench.cli import ensemble, run, show, verify
 from mnistbench.cli.terminal import app, complain
 from mnistbench.errors import MnistbenchError
 
-__all__ = ["app", "main", "run", "show", "verify"]
+__all__ = ["app", "ensemble", "main", "run", "show", "verify"]
 
 
 def main() -> None:

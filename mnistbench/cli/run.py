@@ -23,6 +23,7 @@ from mnistbench.cli.terminal import (
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.plan import (
     DEFAULT_SUITE,
+    MEASUREMENTS,
     Options,
     choose_models,
     choose_suite,
@@ -90,7 +91,7 @@ def run(
     ] = 1,
     measure: Annotated[
         str | None,
-        typer.Option(help="Beside quality, fit and predict: inference, cold_start, calibration; or none."),
+        typer.Option(help=f"Beside quality, fit and predict: {', '.join(MEASUREMENTS)}; or none."),
     ] = None,
     jobs: Annotated[int, typer.Option(help="Trials side by side, on disjoint cores.", min=1)] = 1,
     backend: Annotated[

@@ -114,7 +114,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device_: "cpu", or the GPU's name.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "epoch"), and in a
             training of one or two epochs as on_progress(done, total, "step") ten times an epoch. It may call
-            `predict`, which then uses the weights so far.
+            `predict`, which then uses the weights so far, averaged where the last ones will be.
     """
 
     on_progress: Progress | None = None

@@ -7,8 +7,9 @@ cosine from a 25th of its peak to the peak, and falls along a cosine to zero: L.
 arXiv:1711.05101).
 """
 
+import contextlib
 import importlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -138,7 +139,8 @@ def _train_compiled(
             step(*in_memory, tensorflow.constant(start))
             done += 1
             if on_progress is not None and (progress := epochs.progress(done)):
-                on_progress(*progress)
+                with _averaged(optimizer, variables):
+                    on_progress(*progress)
     optimizer.finalize_variable_values(variables)
 
 
@@ -179,13 +181,30 @@ def _train_with_keras(
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
             self.done += 1
             if on_progress is not None and (progress := epochs.progress(self.done)):
-                _ = self.model  # on JAX, reading it gives the layers the weights that were trained so far
-                on_progress(*progress)
+                # On JAX, reading `self.model` gives the layers the weights that were trained so far.
+                with _averaged(optimizer, self.model.trainable_variables):
+                    on_progress(*progress)
 
     # A second model of the same layers, so that the first stays free of the optimiser and its state.
     trained = keras.Model(model.inputs, model.outputs)
     trained.compile(optimizer=optimizer, loss=loss)
     trained.fit(Batches(), epochs=epochs.count, shuffle=False, verbose=0, callbacks=[Report()])
+
+
+@contextlib.contextmanager
+def _averaged(optimizer: Any, variables: Sequence[Any]) -> Iterator[None]:
+    """Let variables have their running averages for a while, where the optimiser keeps some."""
+    if not optimizer.use_ema:
+        yield
+        return
+    copy = importlib.import_module("keras").ops.copy
+    trained = [copy(variable) for variable in variables]
+    optimizer.finalize_variable_values(variables)
+    try:
+        yield
+    finally:
+        for variable, values in zip(variables, trained, strict=True):
+            variable.assign(values)
 
 
 def _loss(keras: Any, class_count: int, label_smoothing: float) -> Loss:

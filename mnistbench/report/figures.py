@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,6 +129,45 @@ def _duration_tick(seconds: float) -> str:
 
 def _accuracy_tick(error: float) -> str:
     return f"{100 * (1 - error):.6g}"
+
+
+def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int) -> bytes:
+    """Draw accuracy on the hold-out against seconds of training, one line a training.
+
+    Args:
+        curves: For each configuration its trainings, best first, each as points of (seconds, accuracy).
+        images: Images in the hold-out.
+    """
+    floor = 0.5 / images
+
+    def draw(figure: Figure) -> None:
+        axes = add_axes(figure, 0.55, 0.55, 7.3, 3.0)
+        lines = {
+            label: [[(seconds, max(1 - accuracy, floor)) for seconds, accuracy in line] for line in each]
+            for label, each in curves.items()
+        }
+        points = [point for each in lines.values() for line in each for point in line]
+        seconds, errors = zip(*points, strict=True)
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xlim(max(min(seconds), 1e-3) / 1.3, max(seconds) * 2.2)
+        axes.set_ylim(max(errors) * 1.15, min(errors) / 1.15)
+        set_ticks(axes.xaxis, _SECOND_TICKS, axes.get_xlim(), _duration_tick)
+        set_ticks(axes.yaxis, _ERROR_TICKS, axes.get_ylim(), _accuracy_tick)
+        axes.grid()
+        hide_spines(axes)
+        axes.set_xlabel("training time (logarithmic)")
+        axes.set_title("accuracy on the hold-out, % (logarithmic in errors)")
+        colours = itertools.cycle((BLUE, ORANGE, MUTED))
+        for each, colour in zip(lines.values(), colours, strict=False):
+            for line in each:
+                axes.plot(*zip(*line, strict=True), color=colour, linewidth=1.2)
+                axes.plot(*line[-1], "o", color=colour, markersize=4)
+        strokes = [pair for each in lines.values() for line in each for pair in itertools.pairwise(line)]
+        label_directly(axes, list(lines), [each[0][-1] for each in lines.values()], strokes)
+
+    names = ", ".join(curves)
+    return svg((8.0, 3.9), f"Accuracy on the hold-out against training time: {names}", draw)
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[int], label: str) -> bytes:

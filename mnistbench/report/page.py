@@ -24,7 +24,7 @@ from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
 from mnistbench.formats import duration, plural
 from mnistbench.records import Failure, Record, RunInfo, Status
-from mnistbench.report import costs, figures, html, quality, tables
+from mnistbench.report import costs, curves, figures, html, quality, tables
 from mnistbench.report.evidence import (
     Evidence,
     classes_frame,
@@ -38,6 +38,7 @@ from mnistbench.report.evidence import (
 from mnistbench.report.headline import headline, images_of, is_validation
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
+from mnistbench.report.soft_vote import soft_vote
 from mnistbench.runs import RunFolder, find_runs
 from mnistbench.sessions import machine_drift, overhead
 from mnistbench.stats import tie_groups
@@ -124,6 +125,9 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
     drawn, sections = _drawn(info, rows, found, confused)
     if tests:
         drawn["significance"] = figures.significance(list(compared), tests, images)
+    learned = curves.curves(rows)
+    if learned:
+        drawn["learning-curves"] = curves.figure(learned)
     findings = run_checks(
         {row.label: row.records for row in rows},
         models=info.models,
@@ -132,13 +136,16 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
     timings = costs.timings(rows, sessions)
+    voted = soft_vote(folder, rows, truth, classes)
     shown = {
         "results": tables.results(rows, ties, trust),
         "quality": quality.predictions(rows, found),
         "timings": timings,
         "serving": costs.serving(rows),
+        "time_to_accuracy": curves.time_to_level(learned),
         "doubts": costs.doubts(trust),
         "models": tables.models(rows, info),
+        **({"ensemble": voted.result, "ensemble_members": voted.members} if voted is not None else {}),
     }
     values = {
         **_values(folder, info, records, rows, sections),
@@ -146,6 +153,7 @@ def _content(folder: RunFolder, info: RunInfo) -> Content:
         "headline": headline(info, rows, ties),
         "ties": ties,
         "compared": len(compared),
+        "voted": voted,
         "training_covered": all(test.training_covered for test in tests),
         "findings": [
             (CHECKS[code], list(told)) for code, told in itertools.groupby(findings, lambda f: f.code)

@@ -1,0 +1,40 @@
+"""The command that lets a run's models vote."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from mnistbench.cli.terminal import ResultsOption, app
+
+
+@app.command(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
+def ensemble(
+    run_name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
+    weights_from: Annotated[
+        str,
+        typer.Option(metavar="RUN", help="A validation run of the same models, on which weights are chosen."),
+    ],
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Let a run's models vote with their stored probabilities, and write its report anew; nothing is trained.
+
+    The weights have the least log loss on the validation run's images, and never see a test image.
+    """
+    from mnistbench.ensemble import choose_ensemble, store_ensemble
+    from mnistbench.formats import visible
+    from mnistbench.report import write_report
+    from mnistbench.runs import find_run
+
+    folder = find_run(results, run_name)
+    chosen = choose_ensemble(folder, find_run(results, weights_from))
+    store_ensemble(folder, chosen)
+    for member in chosen.members:
+        typer.echo(visible(f"{member.weight:.3f}  {member.model}"))
+    if chosen.left_out:
+        typer.echo(visible(f"No part in it: {', '.join(chosen.left_out)}"))
+    typer.echo(
+        f"On the hold-out: {100 * chosen.holdout_accuracy:.2f} % right, "
+        f"log loss {chosen.holdout_log_loss:.4f}"
+    )
+    typer.echo(str(write_report(folder, folder.path.parent)))

@@ -1,0 +1,269 @@
+"""A soft vote of a run's models, from their stored predictions: nothing is trained for it.
+
+The weights are chosen on the hold-out of the training images, from a validation run of the same models, and
+then applied to the test predictions, once.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.configurations import Configuration, configurations
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.metrics import Quality, quality
+from mnistbench.records import RunInfo, from_json, to_json
+from mnistbench.runs import Predictions, RunFolder, decode_predictions
+
+FILE = "ensemble.json"
+_STEPS = 10_000
+_SUM_TOLERANCE = 1e-6
+_CONVERGED = 1e-9  # nats of log loss gained in a step
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model with its vote.
+
+    Attributes:
+        model: Its row in the run's report.
+        weight: Its share of the vote, 0 to 1; all of them sum to 1.
+    """
+
+    model: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What is kept of an ensemble: the votes, and where they come from.
+
+    Attributes:
+        members: The models, heaviest first.
+        validation_run: The name of the run on whose predictions the weights were chosen.
+        holdout_images: Images of the hold-out.
+        holdout_accuracy: The ensemble's accuracy on it, mean over the seeds.
+        holdout_log_loss: Its log loss there, which the weights minimise, in nats.
+        left_out: Models of the run that take no part: without probabilities, or not in the validation run.
+    """
+
+    members: tuple[Member, ...]
+    validation_run: str
+    holdout_images: int
+    holdout_accuracy: float
+    holdout_log_loss: float
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What an ensemble says of the images that its run is judged by.
+
+    Attributes:
+        by_seed: Its scores for each seed, by seed.
+        fit_seconds: What training all members takes, one after the other: the sum of their medians.
+    """
+
+    by_seed: Mapping[int, Quality]
+    fit_seconds: float
+
+
+def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
+    """Choose the weights of a run's models on a validation run of the same models.
+
+    Raises:
+        UsageError: The first is a validation run or the second is not, they are of different data sets, or
+            they have fewer than two models with probabilities in common.
+        MnistbenchError: Stored predictions are missing or damaged.
+    """
+    info, judged = folder.info(), validation.info()
+    if _split(info) != "test":
+        raise UsageError(f"{info.name} is a validation run; an ensemble is of a run on test images.")
+    if _split(judged) != "validation":
+        raise UsageError(
+            f"{judged.name} is no validation run: weights chosen on test images would be tuned on test. "
+            "Make one with `mnistbench run --validation` and the same models."
+        )
+    if info.dataset.sha256 != judged.dataset.sha256:
+        raise UsageError(f"{info.name} and {judged.name} are of different data sets.")
+    rows = configurations(info, folder.records())
+    known = {_identity(row): row for row in configurations(judged, validation.records())}
+    stacks: dict[str, dict[int, Probabilities]] = {}
+    for row in rows:
+        chosen = known.get(_identity(row))
+        given = _probabilities(validation, chosen) if chosen is not None else {}
+        if given and _probabilities(folder, row):
+            stacks[row.label] = given
+    if len(stacks) < 2:
+        raise UsageError(
+            f"{info.name} and {judged.name} have {len(stacks)} models with probabilities in common; "
+            "an ensemble takes at least two, with the same parameters."
+        )
+    seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
+    if not seeds:
+        raise UsageError(f"no seed of {judged.name} has predictions of every model.")
+    truth = _labels(validation)
+    stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
+    weights = mixture_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
+    votes = [sum_of_votes(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
+    scores = [_scored(truth, vote, judged.dataset.classes) for vote in votes]
+    members = [Member(label, float(weight)) for label, weight in zip(stacks, weights.tolist(), strict=True)]
+    return Ensemble(
+        members=tuple(sorted(members, key=lambda member: -member.weight)),
+        validation_run=judged.name,
+        holdout_images=len(truth),
+        holdout_accuracy=float(np.mean([score.accuracy for score in scores])),
+        holdout_log_loss=float(np.mean([score.log_loss for score in scores])),
+        left_out=tuple(row.label for row in rows if row.label not in stacks),
+    )
+
+
+def mixture_weights(
+    probabilities: Probabilities, truth: NDArray[np.int64], classes: Sequence[int]
+) -> Probabilities:
+    """Return the weights with which a mean of probabilities has the least log loss.
+
+    The log loss of such a mixture is convex in its weights. Expectation maximisation never makes it worse
+    (A. P. Dempster, N. M. Laird and D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
+
+    Args:
+        probabilities: Of each model, shape (models, n, k), columns in the order of the classes.
+        truth: The true labels, shape (n,).
+        classes: The k labels.
+
+    Returns:
+        float64, shape (models,), each at least 0, summing to 1.
+    """
+    columns = np.searchsorted(np.asarray(classes), truth)
+    of_truth = np.maximum(probabilities[:, np.arange(len(truth)), columns], np.finfo(np.float32).tiny)
+    weights = np.full(len(of_truth), 1 / len(of_truth))
+    loss = np.inf
+    for _ in range(_STEPS):
+        mixed = weights @ of_truth
+        before, loss = loss, float(-np.log(mixed).mean())
+        if before - loss < _CONVERGED:
+            break
+        weights = weights * (of_truth / mixed).mean(axis=1)
+        weights /= weights.sum()
+    return weights
+
+
+def sum_of_votes(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:
+    """Return the weighted mean of probabilities, shape (n, k)."""
+    mixed = np.zeros_like(votes[0])
+    for weight, vote in zip(weights, votes, strict=True):
+        mixed += weight * vote
+    return mixed
+
+
+def store_ensemble(folder: RunFolder, ensemble: Ensemble) -> None:
+    """Keep an ensemble in its run's folder, where the report finds it.
+
+    Raises:
+        MnistbenchError: It cannot be written.
+    """
+    try:
+        folder.write(FILE, json.dumps(to_json(ensemble), indent=1).encode() + b"\n")
+    except OSError as error:
+        raise MnistbenchError(
+            f"{folder.path / FILE} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def stored_ensemble(folder: RunFolder) -> Ensemble | None:
+    """Return the ensemble that is kept in a run's folder; None where there is none.
+
+    Raises:
+        MnistbenchError: The file is damaged.
+    """
+    path = folder.path / FILE
+    try:
+        ensemble = from_json(Ensemble, json.loads(path.read_bytes()))
+        weights = [member.weight for member in ensemble.members]
+        if not weights or min(weights) < 0 or abs(sum(weights) - 1) > _SUM_TOLERANCE:
+            raise ValueError("its weights are no shares that sum to 1")
+        return ensemble
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise MnistbenchError(
+            f"{path} cannot be read: {error}. Remove it, or make it again with `mnistbench ensemble`."
+        ) from error
+
+
+def vote(
+    folder: RunFolder,
+    ensemble: Ensemble,
+    rows: Sequence[Configuration],
+    truth: NDArray[np.int64],
+    classes: Sequence[int],
+) -> Vote | None:
+    """Apply an ensemble to the stored predictions of its run, seed by seed.
+
+    Args:
+        folder: The run.
+        ensemble: Its ensemble.
+        rows: The run's configurations.
+        truth: The true labels of the images that it is judged by.
+        classes: The data set's labels.
+
+    Returns:
+        None where no seed has predictions of every member.
+    """
+    by_label = {row.label: row for row in rows}
+    members = [(by_label.get(member.model), member.weight) for member in ensemble.members]
+    found = [(row, weight, _probabilities(folder, row)) for row, weight in members if row is not None]
+    seeds = sorted(set.intersection(*(set(each) for _, _, each in found))) if found else []
+    if len(found) < len(members) or not seeds:
+        return None
+    weights = [weight for _, weight, _ in found]
+    return Vote(
+        by_seed={
+            seed: _scored(truth, sum_of_votes(weights, [each[seed] for _, _, each in found]), classes)
+            for seed in seeds
+        },
+        fit_seconds=sum(row.fit_seconds or 0.0 for row, _, _ in found),
+    )
+
+
+def _split(info: RunInfo) -> str:
+    return info.trials[0].split if info.trials else "test"
+
+
+def _identity(row: Configuration) -> tuple[str, str]:
+    return row.model, json.dumps(dict(row.trials[0].parameters), sort_keys=True)
+
+
+def _probabilities(folder: RunFolder, row: Configuration) -> dict[int, Probabilities]:
+    """Return the probabilities of each seed, float64, shape (n, k); nothing unless every seed has some."""
+    found = {}
+    for record in row.by_seed:
+        given = _stored(folder, record.trial.id).probabilities
+        if given is None:
+            return {}
+        found[record.trial.seed] = given.astype(np.float64)
+    return found
+
+
+def _stored(folder: RunFolder, trial_id: str) -> Predictions:
+    try:
+        return folder.predictions(trial_id)
+    except (OSError, ValueError) as error:
+        raise MnistbenchError(
+            f"{folder.path / 'predictions' / f'{trial_id}.npz'} cannot be read: {error}"
+        ) from error
+
+
+def _labels(folder: RunFolder) -> NDArray[np.int64]:
+    try:
+        return decode_predictions((folder.path / "labels.npz").read_bytes()).labels
+    except (OSError, ValueError) as error:
+        raise MnistbenchError(f"{folder.path / 'labels.npz'} cannot be read: {error}") from error
+
+
+def _scored(truth: NDArray[np.int64], mixed: Probabilities, classes: Sequence[int]) -> Quality:
+    return quality(truth, np.asarray(classes)[mixed.argmax(axis=1)], mixed, classes)
