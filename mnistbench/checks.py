@@ -7,12 +7,12 @@ are pure functions of the records and of what the stored predictions give.
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from math import sqrt
+from math import inf, log, sqrt
 
 from mnistbench.metrics import CALIBRATION_BINS
 from mnistbench.records import Measurement, ModelInfo, Record, Session
 from mnistbench.stats import SIGNIFICANCE, PairedTest, wilson_interval
-from mnistbench.timings import compare_times
+from mnistbench.timings import FASTER_FACTOR, compare_times
 from mnistbench.trust import OTHERS_BOUNDS, Timing, grade
 
 GENERALISATION_GAP = 0.05
@@ -149,8 +149,9 @@ def run_checks(
         for label, records in rows.items()
         if (kept := [r for r in records if r.measurement is not None and r.quality is not None])
     }
+    rivals = _Rivals(good, tests)
     rule: dict[str, Callable[[str, Sequence[Record]], str | None]] = {
-        "MB101": lambda label, _: _dominated(label, good, tests),
+        "MB101": lambda label, _: rivals.better_than(label),
         "MB102": lambda _, records: _overfitted(records),
         "MB103": lambda _, records: _no_better_than(most_frequent_share, records),
         "MB104": lambda _, records: _not_converged(records),
@@ -167,50 +168,76 @@ def run_checks(
     ]
 
 
-def _dominated(label: str, rows: Mapping[str, Sequence[Record]], tests: Sequence[PairedTest]) -> str | None:
-    own = rows[label]
-    better = [
-        other
-        for other, records in rows.items()
-        if other != label
-        and _setting(records) == _setting(own)
-        and _trains_faster(records, own)
-        and _median(records, "predict_seconds") <= _median(own, "predict_seconds")
-        and not _more_accurate(label, other, rows, tests)
-    ]
-    if not better:
+@dataclass(frozen=True)
+class _Rival:
+    """What a row is compared by, worked out once: a thousand rows make a million pairs."""
+
+    label: str
+    setting: tuple[object, ...]
+    accuracy: float
+    fit_times: tuple[float, ...]
+    fit_seconds: float
+    predict_seconds: float
+    log_fit: float
+
+
+class _Rivals:
+    """Finds for a row the best of those that cost less and are as good."""
+
+    def __init__(self, rows: Mapping[str, Sequence[Record]], tests: Sequence[PairedTest]) -> None:
+        rivals = [_rival(label, records) for label, records in rows.items()]
+        self._by_label = {rival.label: rival for rival in rivals}
+        # In the order in which they are preferred: the first that passes all tests is the answer.
+        self._by_merit = sorted(rivals, key=lambda rival: (-rival.accuracy, rival.fit_seconds))
+        self._tests = {frozenset((test.model_a, test.model_b)): test for test in tests}
+
+    def better_than(self, label: str) -> str | None:
+        """Say which row makes this one superfluous; None where no row does."""
+        own = self._by_label[label]
+        bound = own.log_fit - log(FASTER_FACTOR)
+        for rival in self._by_merit:
+            if (
+                rival.log_fit <= bound
+                and rival.predict_seconds <= own.predict_seconds
+                and rival.setting == own.setting
+                and _trains_faster(rival, own)
+                and not self._more_accurate(own, rival)
+            ):
+                times = own.fit_seconds / rival.fit_seconds
+                return (
+                    f"{rival.label} trains {times:.1f} times as fast, predicts no slower, and is not "
+                    f"measurably less accurate: {_percent(rival.accuracy)} against {_percent(own.accuracy)}"
+                )
         return None
-    best = max(better, key=lambda other: (_accuracy(rows[other]), -_median(rows[other], "fit_seconds")))
-    times = _median(own, "fit_seconds") / _median(rows[best], "fit_seconds")
-    return (
-        f"{best} trains {times:.1f} times as fast, predicts no slower, and is not measurably less accurate: "
-        f"{_percent(_accuracy(rows[best]))} against {_percent(_accuracy(own))}"
+
+    def _more_accurate(self, own: _Rival, rival: _Rival) -> bool:
+        test = self._tests.get(frozenset((own.label, rival.label)))
+        if test is None:
+            return own.accuracy > rival.accuracy
+        ahead = test.difference if test.model_a == own.label else -test.difference
+        return ahead > 0 and test.adjusted_p_value < SIGNIFICANCE
+
+
+def _rival(label: str, records: Sequence[Record]) -> _Rival:
+    trial, times = records[0].trial, _times(records, "fit_seconds")
+    return _Rival(
+        label=label,
+        setting=(trial.dataset_sha256, trial.split, trial.train_size, trial.threads),
+        accuracy=_accuracy(records),
+        fit_times=tuple(times),
+        fit_seconds=_median(records, "fit_seconds"),
+        predict_seconds=_median(records, "predict_seconds"),
+        log_fit=statistics.fmean(map(log, times)) if min(times) > 0 else inf,  # too fast for the clock
     )
 
 
-def _setting(records: Sequence[Record]) -> tuple[object, ...]:
-    trial = records[0].trial
-    return trial.dataset_sha256, trial.split, trial.train_size, trial.threads
-
-
-def _trains_faster(other: Sequence[Record], own: Sequence[Record]) -> bool:
-    before, after = _times(own, "fit_seconds"), _times(other, "fit_seconds")
-    if min(*before, *after) <= 0:  # too fast for the clock
+def _trains_faster(rival: _Rival, own: _Rival) -> bool:
+    if own.log_fit == inf:
         return False
-    comparison = compare_times(before, after)
+    comparison = compare_times(own.fit_times, rival.fit_times)
     if comparison.interval is not None:
         return comparison.verdict == "faster"
     return comparison.ratio * SINGLE_TIMING_FACTOR <= 1
-
-
-def _more_accurate(
-    label: str, other: str, rows: Mapping[str, Sequence[Record]], tests: Sequence[PairedTest]
-) -> bool:
-    for test in tests:
-        if {test.model_a, test.model_b} == {label, other}:
-            ahead = test.difference if test.model_a == label else -test.difference
-            return ahead > 0 and test.adjusted_p_value < SIGNIFICANCE
-    return _accuracy(rows[label]) > _accuracy(rows[other])
 
 
 def _overfitted(records: Sequence[Record]) -> str | None:

@@ -38,6 +38,26 @@ def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequen
     return sentence + "."
 
 
+def title(info: RunInfo) -> str:
+    """Name the images of a run as a report's title does, unmissably where they are not what they seem."""
+    said = info.dataset.title
+    if info.dataset.fallback_reason:
+        said += ", IN PLACE OF MNIST"
+    if is_validation(info):
+        said += ", VALIDATION IMAGES"
+    return said
+
+
+def notice(info: RunInfo) -> str:
+    """Say what every table has to say about its images, in a few words; nothing for a plain test."""
+    notices = []
+    if info.dataset.fallback_reason:
+        notices.append(f"{info.dataset.name} in place of MNIST")
+    if is_validation(info):
+        notices.append("validation images, not test images")
+    return "; ".join(notices)
+
+
 def images_of(info: RunInfo) -> str:
     """Name the images that a run is judged by: "test images" or "validation images"."""
     return "validation images" if is_validation(info) else "test images"

@@ -9,45 +9,24 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import pandas as pd
-
-from mnistbench.checks import CHECKS, run_checks
-from mnistbench.configurations import (
-    NOT_RUN,
-    STATUS_NAMES,
-    Configuration,
-    configurations,
-    status_counts,
-)
+from mnistbench.checks import CHECKS
+from mnistbench.configurations import NOT_RUN, STATUS_NAMES, Configuration, status_counts
 from mnistbench.datasets import cache_folder
 from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
 from mnistbench.formats import duration, plural
 from mnistbench.records import Failure, Record, RunInfo, Status
-from mnistbench.report import costs, curves, figures, html, quality, tables
-from mnistbench.report.evidence import (
-    Evidence,
-    classes_frame,
-    compare_pairs,
-    confused_frame,
-    evidences,
-    most_frequent_share,
-    pairs_frame,
-    true_labels,
-)
-from mnistbench.report.headline import headline, images_of, is_validation
+from mnistbench.report import curves, figures, html, quality, tables
+from mnistbench.report.contents import DETAILED_ROWS, Contents, contents
+from mnistbench.report.headline import images_of, is_validation, notice, title
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
-from mnistbench.report.soft_vote import soft_vote
 from mnistbench.runs import RunFolder, find_runs
-from mnistbench.sessions import machine_drift, overhead
-from mnistbench.stats import tie_groups
-
-DETAILED_ROWS = 24
-"""Configurations, from the best, that get figures of their own."""
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12
+# Tables that a run may lack; the templates ask for each of them.
+_TABLES = ("failures", "by_class", "time_to_accuracy", "spreads", "serving", "doubts")
 _LOG_LINES = 15
 _LINE_LENGTH = 300
 
@@ -71,37 +50,23 @@ class Section:
     pairs: tables.Table | None
 
 
-@dataclass(frozen=True)
-class Content:
-    """Everything that a report says.
-
-    Attributes:
-        values: What the page's template shows.
-        drawn: The figures, SVG by name.
-        frames: The tables as raw values, by name.
-    """
-
-    values: Mapping[str, Any]
-    drawn: Mapping[str, bytes]
-    frames: Mapping[str, pd.DataFrame]
-
-
 def write(folder: RunFolder, results: Path | None) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
-    info = folder.info()
-    content = _content(folder, info)
-    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
-    split = "validation" if is_validation(info) else "test"
-    csv = {f"{stem}.csv": tables.csv(frame, name, split) for stem, frame in content.frames.items()}
+    said = contents(folder)
+    info, sections = said.info, _sections(said)
+    drawn = _drawn(said, sections)
+    values = _values(folder, said, sections, drawn)
+    csv = {
+        f"{stem}.csv": tables.csv(frame, info, exact=stem == "trials") for stem, frame in said.frames.items()
+    }
     try:
-        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in content.drawn.items()})
+        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in drawn.items()})
         _write_all(folder, "tables", csv)
-        folder.write("report.md", _page(content.values, "").encode())
-        page = html.page(folder, info, content.values, content.drawn, content.frames, cache_folder())
-        folder.write("report.html", page)
+        folder.write("report.md", _page(values, "").encode())
+        folder.write("report.html", html.page(folder, info, values, drawn, said.frames, cache_folder()))
         if results is not None and _is_newest(folder, results):
             prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
-            RunFolder(results).write("report.md", _page(content.values, prefix).encode())
+            RunFolder(results).write("report.md", _page(values, prefix).encode())
     except OSError as error:
         raise MnistbenchError(
             f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
@@ -110,71 +75,53 @@ def write(folder: RunFolder, results: Path | None) -> Path:
     return folder.path / "report.md"
 
 
-def _content(folder: RunFolder, info: RunInfo) -> Content:
-    """Work out everything that the report says."""
-    records, sessions = folder.records(), folder.sessions()
-    rows = configurations(info, records)
-    truth, classes = true_labels(folder), info.dataset.classes
-    found = {} if truth is None else evidences(folder, rows, truth, classes)
-    compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
-    tests = compare_pairs(compared) if len(compared) > 1 else []
-    ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]
-    trust = costs.time_trust(rows, sessions)
-    images = max((row.test_count for row in rows), default=0)
-    confused, by_class = confused_frame(found, classes), classes_frame(found, classes)
-    drawn, sections = _drawn(info, rows, found, confused)
-    if tests:
-        drawn["significance"] = figures.significance(list(compared), tests, images)
-    learned = curves.curves(rows)
-    if learned:
-        drawn["learning-curves"] = curves.figure(learned)
-    findings = run_checks(
-        {row.label: row.records for row in rows},
-        models=info.models,
-        sessions=sessions,
-        tests=tests,
-        most_frequent_share=None if truth is None else most_frequent_share(truth),
-    )
-    timings = costs.timings(rows, sessions)
-    voted = soft_vote(folder, rows, truth, classes)
-    shown = {
-        "results": tables.results(rows, ties, trust),
-        "quality": quality.predictions(rows, found),
-        "timings": timings,
-        "serving": costs.serving(rows),
-        "time_to_accuracy": curves.time_to_level(learned),
-        "doubts": costs.doubts(trust),
-        "models": tables.models(rows, info),
-        **({"ensemble": voted.result, "ensemble_members": voted.members} if voted is not None else {}),
-    }
-    values = {
-        **_values(folder, info, records, rows, sections),
-        **shown,
-        "headline": headline(info, rows, ties),
-        "ties": ties,
-        "compared": len(compared),
-        "voted": voted,
-        "training_covered": all(test.training_covered for test in tests),
+def _values(
+    folder: RunFolder, said: Contents, sections: Sequence[Section], drawn: Mapping[str, bytes]
+) -> dict[str, Any]:
+    """Return what the templates show."""
+    info, rows = said.info, said.rows
+    failed = _failed(folder, info, rows)
+    good = [row for row in rows if row.accuracy is not None]
+    trial_count = sum(len(row.trials) for row in rows)
+    return {
+        **dict.fromkeys(_TABLES),
+        **said.tables,
+        "info": info,
+        "title": title(info),
+        "date": info.created_at[:10],
+        "notice": notice(info),
+        "images": images_of(info),
+        "is_validation": is_validation(info),
+        "evaluated": said.evaluated,
+        "trials_planned": trial_count,
+        "trial_count": plural(trial_count, "trial"),
+        "status_counts": status_counts(rows),
+        "waiting": trial_count - len(said.records),
+        "several_seeds": any(len(row.by_seed) > 1 for row in rows),
+        "several_timings": any(len(row.measurements) > 1 for row in rows),
+        "beside": any(r.beside for r in said.records),
+        "headline": said.headline,
+        "ties": said.ties,
+        "compared": min(len(said.found), DETAILED_ROWS),
+        "voted": said.voted,
+        "training_covered": all(test.training_covered for test in said.tests),
         "findings": [
-            (CHECKS[code], list(told)) for code, told in itertools.groupby(findings, lambda f: f.code)
+            (CHECKS[code], list(told)) for code, told in itertools.groupby(said.findings, lambda f: f.code)
         ],
         "findings_shown": FINDINGS_SHOWN,
-        "failures": tables.failures(rows),
-        "by_class": quality.by_class(by_class, images),
-        "spreads": costs.spreads(timings.frame),
-        "overhead": overhead(sessions, records),
-        "drift": machine_drift(sessions, [record.trial.id for record in records]),
+        "overhead": said.overhead,
+        "drift": said.drift,
         "drawn": set(drawn),
+        "sections": sections,
+        "undetailed": len(good) - len(sections),
+        "unexplained": [s.row.label for s in sections if s.confusion is None],
+        "failed": failed[:DETAILED_FAILURES],
+        "unlisted_failures": max(len(failed) - DETAILED_FAILURES, 0),
+        "warned": [(row.label, w) for row in rows for w in _warnings(row)],
+        "environments": _environments(info, said.records),
+        "repeat": shlex.join(["mnistbench", *info.command]),
+        "not_run": NOT_RUN,
     }
-    frames = {
-        **{name: table.frame for name, table in shown.items() if table is not None},
-        "trials": tables.trials(rows),
-        "findings": tables.findings(findings),
-        "pairs": pairs_frame(tests),
-        "confused_pairs": confused,
-        "classes": by_class,
-    }
-    return Content(values, drawn, frames)
 
 
 def _is_newest(folder: RunFolder, results: Path) -> bool:
@@ -193,35 +140,52 @@ def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None
             old.unlink()
 
 
-def _drawn(
-    info: RunInfo, rows: Sequence[Configuration], found: Mapping[str, Evidence], confused: pd.DataFrame
-) -> tuple[dict[str, bytes], list[Section]]:
-    """Draw the figures, by name, and say which of them belong to which configuration."""
-    drawn = {}
-    points = [point for row in rows if (point := _point(row)) is not None]
-    if points:
-        drawn["accuracy-fit"] = figures.accuracy_against_time(points, max(row.test_count for row in rows))
-    summaries = {model.name: model.summary for model in info.models}
+def _sections(said: Contents) -> list[Section]:
+    """Say which figures belong to which configuration."""
+    summaries = {model.name: model.summary for model in said.info.models}
     sections = []
     names: set[str] = set()
-    for row in [row for row in rows if row.by_seed][:DETAILED_ROWS]:
+    for row in [row for row in said.rows if row.by_seed][:DETAILED_ROWS]:
         stem = _file_stem(row.label, names)
-        each = found.get(row.label)
-        error = tables.scores(row)["calibration_error"]
-        if each is not None:
-            drawn[f"confusion-{stem}"] = figures.confusion(each.confusion, info.dataset.classes, row.label)
-        if each is not None and each.reliability is not None and error is not None:
-            drawn[f"reliability-{stem}"] = figures.reliability(each.reliability, error, row.label)
+        each = said.found.get(row.label)
+        calibrated = each is not None and each.reliability is not None and _calibration_error(row) is not None
         sections.append(
             Section(
                 row=row,
                 summary=summaries.get(row.model, ""),
-                confusion=f"confusion-{stem}" if f"confusion-{stem}" in drawn else None,
-                reliability=f"reliability-{stem}" if f"reliability-{stem}" in drawn else None,
-                pairs=quality.most_confused(row.label, len(row.by_seed), confused),
+                confusion=f"confusion-{stem}" if each is not None else None,
+                reliability=f"reliability-{stem}" if calibrated else None,
+                pairs=quality.most_confused(row.label, len(row.by_seed), said.frames["confused_pairs"]),
             )
         )
-    return drawn, sections
+    return sections
+
+
+def _drawn(said: Contents, sections: Sequence[Section]) -> dict[str, bytes]:
+    """Draw the figures, SVG by name."""
+    drawn = {}
+    points = [point for row in said.rows if (point := _point(row)) is not None]
+    if points:
+        drawn["accuracy-fit"] = figures.accuracy_against_time(points, said.evaluated)
+    if said.tests:
+        compared = list(said.found)[:DETAILED_ROWS]
+        drawn["significance"] = figures.significance(compared, said.tests, said.evaluated)
+    if said.learned:
+        drawn["learning-curves"] = curves.figure(said.learned)
+    for section in sections:
+        label = section.row.label
+        if section.confusion is not None:
+            drawn[section.confusion] = figures.confusion(
+                said.found[label].confusion, said.info.dataset.classes, label
+            )
+        if section.reliability is not None:
+            bins, error = said.found[label].reliability or [], _calibration_error(section.row) or 0.0
+            drawn[section.reliability] = figures.reliability(bins, error, label)
+    return drawn
+
+
+def _calibration_error(row: Configuration) -> float | None:
+    return tables.scores(row)["calibration_error"]
 
 
 def _point(row: Configuration) -> figures.Point | None:
@@ -240,42 +204,6 @@ def _file_stem(label: str, taken: set[str]) -> str:
         stem = f"{plain}-{number}"
     taken.add(stem)
     return stem
-
-
-def _values(
-    folder: RunFolder,
-    info: RunInfo,
-    records: Sequence[Record],
-    rows: Sequence[Configuration],
-    sections: Sequence[Section],
-) -> dict[str, Any]:
-    failed = _failed(folder, info, rows)
-    good = [row for row in rows if row.accuracy is not None]
-    return {
-        "info": info,
-        "title": _title(info),
-        "date": info.created_at[:10],
-        "notice": _notice(info),
-        "images": images_of(info),
-        "is_validation": is_validation(info),
-        "evaluated": max((row.test_count for row in rows), default=0),
-        "trials_planned": sum(len(row.trials) for row in rows),
-        "trial_count": plural(sum(len(row.trials) for row in rows), "trial"),
-        "status_counts": status_counts(rows),
-        "waiting": sum(len(row.trials) for row in rows) - len(records),
-        "several_seeds": any(len(row.by_seed) > 1 for row in rows),
-        "several_timings": any(len(row.measurements) > 1 for row in rows),
-        "beside": any(r.beside for r in records),
-        "sections": sections,
-        "undetailed": len(good) - len(sections),
-        "unexplained": [s.row.label for s in sections if s.confusion is None],
-        "failed": failed[:DETAILED_FAILURES],
-        "unlisted_failures": max(len(failed) - DETAILED_FAILURES, 0),
-        "warned": [(row.label, w) for row in rows for w in _warnings(row)],
-        "environments": _environments(info, records),
-        "repeat": shlex.join(["mnistbench", *info.command]),
-        "not_run": NOT_RUN,
-    }
 
 
 def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> list[dict[str, str]]:
@@ -305,25 +233,6 @@ def _told(failure: Failure | None, log: str) -> dict[str, str]:
     """Choose what to show of a failure: the end of its log, and its traceback unless the log has it."""
     traceback = failure.traceback.strip() if failure else ""
     return {"log": _tail(log), "traceback": "" if traceback in log else _tail(traceback)}
-
-
-def _title(info: RunInfo) -> str:
-    title = info.dataset.title
-    if info.dataset.fallback_reason:
-        title += ", IN PLACE OF MNIST"
-    if is_validation(info):
-        title += ", VALIDATION IMAGES"
-    return title
-
-
-def _notice(info: RunInfo) -> str:
-    """What every table has to say about its images, in a few words; nothing for a plain test."""
-    notices = []
-    if info.dataset.fallback_reason:
-        notices.append(f"{info.dataset.name} in place of MNIST")
-    if is_validation(info):
-        notices.append("validation images, not test images")
-    return "; ".join(notices)
 
 
 def _warnings(row: Configuration) -> list[str]:

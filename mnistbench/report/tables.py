@@ -4,7 +4,6 @@ Frames hold plain values (shares from 0 to 1, seconds, bytes) under documented n
 are. The report shows some of their columns, rounded, under headings that carry the unit.
 """
 
-import dataclasses
 import statistics
 import string
 from collections.abc import Callable, Mapping, Sequence
@@ -25,6 +24,7 @@ from mnistbench.formats import (
     visible,
 )
 from mnistbench.records import Measurement, RunInfo, Status
+from mnistbench.report.headline import is_validation
 from mnistbench.stats import AccuracyEstimate, accuracy_estimate
 from mnistbench.trust import Grade
 
@@ -285,8 +285,11 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
 
 
 def _flat(measurement: Measurement) -> dict[str, Any]:
-    values = {k: v for k, v in vars(measurement).items() if not dataclasses.is_dataclass(v)}
+    values = {name: value for name, value in vars(measurement).items() if name not in _PARTS}
     return {**values, "warnings": "; ".join(measurement.warnings)}
+
+
+_PARTS = ("load", "inference", "cold_start", "learning_curve")  # no plain values
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:
@@ -337,21 +340,31 @@ def findings(told: Sequence[Finding]) -> pd.DataFrame:
     )
 
 
-def csv(frame: pd.DataFrame, dataset: str, split: str) -> bytes:
+def csv(frame: pd.DataFrame, info: RunInfo, *, exact: bool) -> bytes:
     """Write a frame as CSV, every row of which says which images it is about.
 
     Args:
         frame: Raw values.
-        dataset: What the column `dataset` says.
-        split: What the column `split` says: "test" or "validation".
+        info: The plan of the run that they are of.
+        exact: Whether numbers are written to their last bit, as those of records are. Otherwise they have
+            ten digits: the last bits of a test's p-value depend on the processor that computes it.
     """
-    described = frame[
-        [name for name in map(str, frame) if name != "split" and not name.startswith("shown_")]
-    ].copy()
-    described.insert(0, "dataset", dataset)
-    described.insert(1, "split", split)
+    described = labelled(frame, info)
     for name in described.columns:
         if not pd.api.types.is_numeric_dtype(described[name]):
             described[name] = described[name].map(lambda v: visible(v) if isinstance(v, str) else v)
-    written: str = described.to_csv(index=False, lineterminator="\n")
+    written: str = described.to_csv(index=False, lineterminator="\n", float_format=None if exact else "%.10g")
     return written.encode()
+
+
+def labelled(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
+    """Return a frame's raw values, behind two columns that say which images they are about.
+
+    These are dataset and split ("test" or "validation").
+    """
+    raw = [name for name in map(str, frame) if name != "split" and not name.startswith("shown_")]
+    described = frame[raw].copy()
+    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
+    described.insert(0, "dataset", name)
+    described.insert(1, "split", "validation" if is_validation(info) else "test")
+    return described
