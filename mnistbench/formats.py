@@ -13,6 +13,8 @@ def visible(text: str) -> str:
     Covers Unicode's "other" and line-separator categories: terminal codes, bidirectional overrides,
     zero-width characters, lone surrogates.
     """
+    if text.isprintable():
+        return text
     return "".join(_visible_character(c) for c in text)
 
 

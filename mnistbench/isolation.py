@@ -15,6 +15,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -247,7 +248,8 @@ def _run_process(
             group = None
         assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
         log = CappedLog(process.stdout)
-        overrun = watch.until_end(on_activity, stop)
+        tell = None if on_activity is None else partial(_tell, on_activity, log)
+        overrun = watch.until_end(tell, stop)
         if group is not None and group.ran_out_of_memory():
             overrun = watch.over_memory("was killed by the kernel")
     finally:
@@ -258,6 +260,10 @@ def _run_process(
         message = "its process was killed by the kernel: the machine, or its container, ran out of memory"
         overrun = overrun or (Status.OUT_OF_MEMORY, Failure("out of memory", message))
     return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
+
+
+def _tell(on_activity: Callable[[Activity], None], log: CappedLog, activity: Activity) -> None:
+    on_activity(replace(activity, last_line=log.last_line()))
 
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:

@@ -15,10 +15,14 @@ from rich.text import Text
 from mnistbench.configurations import STATUS_NAMES, value_text
 from mnistbench.formats import duration, visible
 from mnistbench.isolation import Activity
+from mnistbench.keys import keys
+from mnistbench.pace import Pace
 from mnistbench.records import Record, Status, Trial
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
-_RESERVED_LINES = 6  # the table's own frame, its summary, and the prompt
+_RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
+_WIDE = 110  # columns from which on the best models stand beside the table
+_BAR = 8
 
 
 def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
@@ -145,15 +149,40 @@ class PlainLines(Silent):
 
 
 class LiveTable(Silent):
-    """A table that follows every trial while it runs; it never grows beyond the terminal."""
+    """A table that follows every trial while it runs; it never grows beyond the terminal.
 
-    def __init__(self, console: Console, trials: Sequence[Trial], finished: Sequence[Record]) -> None:
+    Where there is room, the best models so far stand beside it, else below in one line. The key `l` shows
+    and hides the last line of the running trials' logs.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        trials: Sequence[Trial],
+        finished: Sequence[Record],
+        earlier: Sequence[Record] = (),
+        side_by_side: int = 1,
+    ) -> None:
+        """Show a run's trials.
+
+        Args:
+            console: Where.
+            trials: All of them, in the order of the plan.
+            finished: Those that have ended.
+            earlier: Trials of earlier runs on this machine, to tell how long this run's take.
+            side_by_side: How many run at a time.
+        """
         self._trials = list(trials)
         self._labels = trial_labels(trials)
         self._records = {record.trial.id: record for record in finished}
         self._running: dict[str, Activity] = {}
+        self._pace = Pace([*earlier, *finished])
+        self._side_by_side = side_by_side
         self._lock = threading.Lock()
         self._began = time.monotonic()
+        self._log_shown = False
+        self._keys = keys({"l": self._toggle_log})
+        self._has_keys = False
         self._live = Live(self, console=console, refresh_per_second=5, transient=False)
 
     def started(self, trial: Trial) -> None:
@@ -171,35 +200,55 @@ class LiveTable(Silent):
         with self._lock:
             self._running.pop(record.trial.id, None)
             self._records[record.trial.id] = record
+            self._pace.learn(record)
 
     def __enter__(self) -> "LiveTable":
+        self._has_keys = self._keys.__enter__()
         self._live.__enter__()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._live.__exit__(None, None, None)
+        try:
+            self._live.__exit__(None, None, None)
+        finally:
+            self._keys.__exit__(None, None, None)
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table as it is now, at the terminal's present size."""
         with self._lock:
             room = max(3, (options.height or console.height) - _RESERVED_LINES)
-            yield self._drawn(room)
+            yield self._drawn(room, options.max_width)
 
-    def _drawn(self, room: int) -> RenderableType:
+    def _toggle_log(self) -> None:
+        self._log_shown = not self._log_shown
+
+    def _drawn(self, room: int, width: int) -> RenderableType:
+        wide = width >= _WIDE
+        logs = self._logs()
         table = Table(box=None, pad_edge=False, expand=False, header_style="bold")
-        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=30)
-        table.add_column("state", no_wrap=True, min_width=9)
-        table.add_column("time", justify="right", no_wrap=True, min_width=8)
-        table.add_column("progress", no_wrap=True, min_width=15)
+        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 22)
+        table.add_column("state", no_wrap=True, min_width=8)
+        table.add_column("time", justify="right", no_wrap=True, min_width=6)
+        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=23)
         table.add_column("accuracy", justify="right", no_wrap=True)
         table.add_column("fit", justify="right", no_wrap=True, min_width=6)
-        for trial in self._visible_trials(room):
+        for trial in self._visible_trials(room - len(logs)):
             table.add_row(*self._row(trial))
-        return Group(table, Text(""), self._summary())
+        best = self._best()
+        body: RenderableType = table
+        if wide and best:
+            body = Table.grid(padding=(0, 4))
+            body.add_row(table, _leaderboard(best[:room]))
+        footer = [self._summary()]
+        if best and not wide:
+            text = ", ".join(f"{label} {accuracy}" for label, accuracy, _ in best)
+            footer.insert(0, Text(f"best so far: {text}", style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(body, Text(""), *logs, *footer)
 
     def _visible_trials(self, room: int) -> list[Trial]:
         if len(self._trials) <= room:
             return self._trials
+        room = max(room, 1)
         first_open = next(
             (n for n, trial in enumerate(self._trials) if trial.id not in self._records), len(self._trials)
         )
@@ -211,15 +260,13 @@ class LiveTable(Silent):
         if trial.id in self._records:
             record = self._records[trial.id]
             style = _STYLES.get(record.status, "red")
-            accuracy = f"{100 * record.quality.accuracy:.2f} %" if record.quality else ""
-            fit = duration(record.measurement.fit_seconds) if record.measurement else ""
             return (
                 label,
                 Text(STATUS_NAMES[record.status], style=style),
                 Text(duration(record.trial_seconds)),
                 Text(""),
-                Text(accuracy, style="bold"),
-                Text(fit),
+                Text(_accuracy(record), style="bold"),
+                Text(duration(record.measurement.fit_seconds) if record.measurement else ""),
             )
         if trial.id in self._running:
             activity = self._running[trial.id]
@@ -227,27 +274,86 @@ class LiveTable(Silent):
                 label,
                 Text(activity.phase, style="cyan"),
                 Text(duration(activity.elapsed_seconds)),
-                _progress(activity),
+                _progress(activity, self._pace.seconds_left(trial, activity)),
                 Text(""),
                 Text(""),
             )
-        return (label, Text("waiting", style="dim"), Text(""), Text(""), Text(""), Text(""))
+        expected = self._pace.expected_seconds(trial)
+        about = Text("" if expected is None else f"about {duration(round(expected))}", style="dim")
+        return (label, Text("waiting", style="dim"), Text(""), about, Text(""), Text(""))
+
+    def _best(self) -> list[tuple[str, str, str]]:
+        """Name the trials that ended well, most accurate first: label, accuracy, training time."""
+        scored = [
+            (record.quality.accuracy, self._labels.get(record.trial.id, record.trial.model), record)
+            for record in self._records.values()
+            if record.quality is not None and record.measurement is not None
+        ]
+        return [
+            (label, _accuracy(record), duration(record.measurement.fit_seconds) if record.measurement else "")
+            for _, label, record in sorted(scored, key=lambda each: (-each[0], each[1]))
+        ]
+
+    def _logs(self) -> list[Text]:
+        if not self._log_shown:
+            return []
+        return [
+            Text(
+                visible(f"{self._labels[trial_id]}: {activity.last_line or 'nothing printed yet'}"),
+                style="yellow",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for trial_id, activity in self._running.items()
+        ]
 
     def _summary(self) -> Text:
         ended = len(self._records)
         text = f"{ended} of {len(self._trials)} trials done, {duration(time.monotonic() - self._began)}"
-        memory = sum(activity.rss_bytes for activity in self._running.values())
+        by_id = {trial.id: trial for trial in self._trials}
+        running = [(by_id[trial_id], activity) for trial_id, activity in self._running.items()]
+        waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
+        left = self._pace.run_seconds_left(waiting, running, self._side_by_side)
+        if left is not None and (waiting or running):
+            text += f", about {duration(round(left))} left"
+        memory = sum(activity.rss_bytes for _, activity in running)
         if memory:
-            text += f", {memory / 1e6:,.0f} MB in use"
-        return Text(text, style="dim")
+            cores = sum(activity.busy_cores for _, activity in running)
+            text += f"; {memory / 1e6:,.0f} MB and {cores:.1f} cores in use"
+        if self._has_keys and running:
+            text += "; l: log"
+        return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def _progress(activity: Activity) -> Text:
-    if activity.done is None or not activity.total:
+def _leaderboard(best: Sequence[tuple[str, str, str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=40)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("fit", justify="right", no_wrap=True)
+    for label, accuracy, fit in best:
+        table.add_row(Text(label), Text(accuracy, style="bold"), Text(fit))
+    return table
+
+
+def _accuracy(record: Record) -> str:
+    return f"{100 * record.quality.accuracy:.2f} %" if record.quality else ""
+
+
+def _progress(activity: Activity, seconds_left: float | None) -> Text:
+    """Draw how far a trial has come: by the model's own count, else by the time it is expected to take."""
+    left = "" if seconds_left is None else f" {duration(round(seconds_left))} left"
+    if activity.done is not None and activity.total:
+        share = activity.done / activity.total
+        told = f" {visible(activity.unit)} {activity.done}/{activity.total}"
+    elif seconds_left is not None:
+        share = activity.elapsed_seconds / max(activity.elapsed_seconds + seconds_left, 1e-9)
+        told = ""
+    else:
         return Text("")
-    filled = round(8 * activity.done / activity.total)
-    bar = Text("━" * filled, style="cyan") + Text("─" * (8 - filled), style="dim")
-    return bar + Text(f" {visible(activity.unit)} {activity.done}/{activity.total}")
+    filled = round(_BAR * min(share, 1.0))
+    bar = Text("━" * filled, style="cyan")
+    bar += Text("─" * (_BAR - filled), style="dim")
+    return bar + Text(told + left)
 
 
 def _ending(record: Record) -> str:

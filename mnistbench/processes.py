@@ -100,6 +100,9 @@ def _is_alive(pid: int, since: float) -> bool:
         return True
 
 
+_LAST_LINE_BYTES = 500
+
+
 class CappedLog:
     """Drains what a process prints, however much, and keeps the beginning and the end."""
 
@@ -119,6 +122,11 @@ class CappedLog:
         self._thread.join(timeout=2)
         gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
         return bytes(self._head) + gap + bytes(self._tail)
+
+    def last_line(self) -> str:
+        """Return the last line so far that is not empty, or its end where it is long."""
+        said = bytes((self._tail or self._head)[-_LAST_LINE_BYTES:]).decode(errors="replace")
+        return next((line for line in reversed(said.splitlines()) if line.strip()), "")
 
     def _drain(self) -> None:
         with self._pipe:

@@ -6,7 +6,7 @@ import hashlib
 import json
 import types
 import typing
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -397,36 +397,52 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a {kind.__name__}, got {values!r:.50}")
-    hints = _field_types(typing.cast(Any, kind))
-    known = {
-        f.name: _decoded(hints[f.name], values[f.name])
-        for f in dataclasses.fields(typing.cast(Any, kind))
-        if f.init and f.name in values
-    }
+    decoders = _decoders(typing.cast(Any, kind))
+    known = {name: decode(values[name]) for name, decode in decoders if name in values}
     return kind(**known)
 
 
 @functools.cache
-def _field_types(kind: type) -> dict[str, Any]:
-    return typing.get_type_hints(kind)
+def _decoders(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return how each field of a dataclass is read, worked out once: a run may have 10,000 records."""
+    hints = typing.get_type_hints(kind)
+    return tuple((f.name, _decoder(hints[f.name])) for f in dataclasses.fields(kind) if f.init)
 
 
-def _decoded(hint: Any, value: Any) -> Any:
+def _decoder(hint: Any) -> Callable[[Any], Any]:
+    """Return the function that turns a plain JSON value into one of this type, or raises."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint == Mapping[str, ParameterValue] and isinstance(value, dict):
-        return {name: plain_value(item) for name, item in value.items()}
+    if hint == Mapping[str, ParameterValue]:
+        return functools.partial(_decode_items, hint, plain_value)
     if origin in (types.UnionType, typing.Union):  # of one type and None
-        return None if value is None else _decoded(arguments[0], value)
+        decode = _decoder(arguments[0])
+        return lambda value: None if value is None else decode(value)
     if dataclasses.is_dataclass(hint):
-        return from_json(typing.cast(Any, hint), value)
-    if origin is tuple and isinstance(value, list | tuple):
-        return tuple(_decoded(arguments[0], item) for item in value)
-    if origin is dict and isinstance(value, dict):
-        return {name: _decoded(arguments[1], item) for name, item in value.items()}
+        return functools.partial(from_json, typing.cast(Any, hint))
+    if origin is tuple:
+        return functools.partial(_decode_sequence, hint, _decoder(arguments[0]))
+    if origin is dict:
+        return functools.partial(_decode_items, hint, _decoder(arguments[1]))
     if isinstance(hint, type) and issubclass(hint, StrEnum):
-        return hint(value)
+        return hint
+    return functools.partial(_decode_plain, hint)
+
+
+def _decode_plain(hint: Any, value: Any) -> Any:
+    if type(value) is hint:
+        return value
     if hint is float and type(value) is int:
         return float(value)
-    if type(value) is not hint:
+    raise TypeError(f"expected {hint}, got {value!r:.50}")
+
+
+def _decode_sequence(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
+    if not isinstance(value, list | tuple):
         raise TypeError(f"expected {hint}, got {value!r:.50}")
-    return value
+    return tuple(decode(each) for each in value)
+
+
+def _decode_items(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected {hint}, got {value!r:.50}")
+    return {name: decode(item) for name, item in value.items()}

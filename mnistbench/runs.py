@@ -53,8 +53,12 @@ def encode_predictions(labels: "np.ndarray[Any, Any]", probabilities: "np.ndarra
     return buffer.getvalue()
 
 
-def decode_predictions(packed: bytes) -> Predictions:
+def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictions:
     """Unpack what `encode_predictions` packed; never unpickles.
+
+    Args:
+        packed: The bytes of the npz file.
+        labels_only: Leave the probabilities out, which take longer to unpack than the labels.
 
     Raises:
         ValueError: The bytes are no such file.
@@ -63,7 +67,8 @@ def decode_predictions(packed: bytes) -> Predictions:
 
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
-            labels, probabilities = arrays["labels"], arrays.get("probabilities")
+            labels = arrays["labels"]
+            probabilities = None if labels_only else arrays.get("probabilities")
     except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
         raise ValueError(f"not a file of predictions: {error}") from error
     if labels.ndim != 1 or labels.dtype != np.int64:
@@ -209,14 +214,15 @@ class RunFolder:
                 found.append(from_json(Session, json.loads(line)))
         return found
 
-    def predictions(self, trial_id: str) -> Predictions:
-        """Read the stored predictions of one trial.
+    def predictions(self, trial_id: str, *, labels_only: bool = False) -> Predictions:
+        """Read the stored predictions of one trial, as `decode_predictions` unpacks them.
 
         Raises:
             FileNotFoundError: The trial stored none.
             ValueError: The file is damaged.
         """
-        return decode_predictions((self.path / "predictions" / f"{trial_id}.npz").read_bytes())
+        packed = (self.path / "predictions" / f"{trial_id}.npz").read_bytes()
+        return decode_predictions(packed, labels_only=labels_only)
 
     def log(self, trial_id: str) -> str:
         """Return what the trial's process printed, or nothing if there is no log."""

@@ -17,6 +17,7 @@ from mnistbench.processes import proportional_bytes, signal_group, task_count
 from mnistbench.records import Failure, Status
 
 _POLL_SECONDS = 0.1
+_CPU_SECONDS = 1.0
 _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
 _TREE_SHARE = 0.05  # of the time at the most, as it takes longer the more processes there are
 _MOST_PROCESSES = 512  # some libraries start one for each core; what starts more than this forks without end
@@ -34,6 +35,8 @@ class Activity:
         total: Of how many.
         unit: What is counted, e.g. "epoch".
         rss_bytes: Resident memory of the process tree.
+        busy_cores: Cores that its process kept busy in the last second or so, children left out.
+        last_line: The last line of its log.
     """
 
     phase: str
@@ -42,6 +45,8 @@ class Activity:
     total: int | None = None
     unit: str = ""
     rss_bytes: int = 0
+    busy_cores: float = 0.0
+    last_line: str = ""
 
 
 class Interrupted(Exception):  # noqa: N818 - being asked to stop is no error
@@ -66,6 +71,8 @@ class Watch:
         self._state: Mapping[str, Any] = {}
         self._tree = psutil.Process(process.pid)
         self._rss_bytes = 0
+        self._busy_cores = 0.0
+        self._cpu_read = (time.monotonic(), 0.0)
         self._children_bytes = 0
         self._next_walk = time.monotonic() + _TREE_SECONDS
         self._process_count = 1
@@ -91,6 +98,7 @@ class Watch:
             elapsed_seconds = time.monotonic() - start
             self._read_progress()
             with contextlib.suppress(psutil.Error):
+                self._read_cpu()
                 self._read_memory()
                 if self._is_crowded():
                     self._count_held_still()
@@ -127,6 +135,7 @@ class Watch:
             total=self._state.get("total"),
             unit=self._state.get("unit", ""),
             rss_bytes=self._rss_bytes,
+            busy_cores=self._busy_cores,
         )
 
     def _read_progress(self) -> None:
@@ -134,6 +143,13 @@ class Watch:
             state = json.loads(self._progress.read_text(encoding="utf-8"))
             if isinstance(state, dict):
                 self._state = state
+
+    def _read_cpu(self) -> None:
+        now, (before, spent) = time.monotonic(), self._cpu_read
+        if now - before >= _CPU_SECONDS:
+            times = self._tree.cpu_times()
+            self._cpu_read = (now, times.user + times.system)
+            self._busy_cores = (self._cpu_read[1] - spent) / (now - before)
 
     def _read_memory(self) -> None:
         own = int(self._tree.memory_info().rss)

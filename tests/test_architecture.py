@@ -14,6 +14,7 @@ LAYERS = (
     {"__main__"},
     {"cli"},
     {"live", "verify", "compare", "audit"},
+    {"pace"},
     {"runner"},
     {"cluster"},
     {"backend", "errand"},
@@ -27,7 +28,7 @@ LAYERS = (
     {"runs"},
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
-    {"environment", "control_group", "formats", "preprocessing", "neural", "boosting"},
+    {"environment", "control_group", "formats", "keys", "preprocessing", "neural", "boosting"},
     {"errors"},
 )
 ARROWS: set[tuple[str, str]] = set()

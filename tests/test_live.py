@@ -39,23 +39,45 @@ def test_labels_tell_trials_apart_by_what_differs_and_no_more(run, tmp_path):
     assert trial_labels([single]) == {single.id: "cnn"}
 
 
-@pytest.mark.parametrize("width", [80, 120])
-def test_the_table_fits_its_terminal_and_shows_every_state(run, width):
+@pytest.mark.parametrize(("width", "footer"), [(80, 3), (109, 3), (120, 2), (160, 2)])
+def test_the_table_fits_its_terminal_and_shows_every_state(run, width, footer):
     trials, records = run.info().trials, run.records()
     view = LiveTable(terminal(width), trials, records[:4])
     running, waiting = (t for t in trials if t.id not in {r.trial.id for r in records[:4]})
     view.started(running)
-    view.activity(running, Activity("fit", 12.3, done=3, total=10, unit="epoch", rss_bytes=10**9))
+    view.activity(running, Activity("fit", 12.3, 3, 10, "epoch", rss_bytes=10**9, busy_cores=1.9))
     lines = drawn(view, width)
     assert all(len(line) <= width for line in lines)
-    assert len(lines) == 1 + len(trials) + 2
+    assert len(lines) == 1 + len(trials) + footer
     text = "\n".join(lines)
     assert "epoch 3/10" in text
     assert "12.3 s" in text
     assert "waiting" in text
     assert "4 of 6 trials done" in text
-    assert "1,000 MB in use" in text
+    assert "1,000 MB and 1.9 cores in use" in text
+    assert "best so far" in text
     del waiting
+
+
+def test_the_log_is_shown_on_request_and_cannot_act(run):
+    trials = run.info().trials
+    view = LiveTable(terminal(), trials, [])
+    view.started(trials[0])
+    view.activity(trials[0], Activity("fit", 1.0, last_line="loss \x1b[2J0.5 [bold]"))
+    assert "loss" not in "\n".join(drawn(view, 80))
+    view._toggle_log()
+    assert "cnn seed 0: loss \\x1b[2J0.5 [bold]" in "\n".join(drawn(view, 80))
+    view._toggle_log()
+    assert "loss" not in "\n".join(drawn(view, 80))
+
+
+def test_the_best_models_come_first(run):
+    view = LiveTable(terminal(160), run.info().trials, run.records())
+    best = sorted((r for r in run.records() if r.quality), key=lambda r: -r.quality.accuracy)
+    first = drawn(view, 160)[1]
+    assert first.count(f"{100 * best[0].quality.accuracy:.2f} %") >= 1
+    line = next(line for line in drawn(view, 80) if "best so far: " in line)
+    assert line.startswith(f"best so far: {best[0].trial.model} seed {best[0].trial.seed} ")
 
 
 def test_a_long_plan_never_outgrows_the_terminal(tmp_path):

@@ -12,7 +12,6 @@ if TYPE_CHECKING:
     from mnistbench.backend import Backend
     from mnistbench.datasets import DatasetInfo
     from mnistbench.live import Silent
-    from mnistbench.records import Record, RunInfo
     from mnistbench.registry import ModelFile
     from mnistbench.runs import RunFolder
 
@@ -35,7 +34,7 @@ def carry_out(
     """
     from mnistbench import runner
 
-    with _observer(folder.info(), folder.records(), quiet=quiet, json=json) as observer:
+    with _observer(folder, quiet=quiet, json=json) as observer:
         return runner.run(folder, models, data, observer, backend)
 
 
@@ -73,7 +72,7 @@ def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
     return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
 
 
-def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: bool) -> "Silent":
+def _observer(folder: "RunFolder", *, quiet: bool, json: bool) -> "Silent":
     from rich.console import Console
 
     from mnistbench.live import JsonLines, LiveTable, PlainLines, Silent
@@ -81,5 +80,12 @@ def _observer(info: "RunInfo", finished: "list[Record]", *, quiet: bool, json: b
     shown: Silent = Silent()
     if not quiet:
         console = Console(stderr=json)
-        shown = (LiveTable if console.is_terminal else PlainLines)(console, info.trials, finished)
+        info, finished = folder.info(), folder.records()
+        if console.is_terminal:
+            from mnistbench.pace import earlier_records
+
+            earlier = earlier_records(folder.path.parent, info.environment.host)
+            shown = LiveTable(console, info.trials, finished, earlier, info.jobs)
+        else:
+            shown = PlainLines(console, info.trials, finished)
     return JsonLines(shown) if json else shown

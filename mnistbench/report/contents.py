@@ -81,7 +81,7 @@ def contents(folder: RunFolder) -> Contents:
     info, records, sessions = folder.info(), folder.records(), folder.sessions()
     rows = configurations(info, records)
     truth, classes = true_labels(folder), info.dataset.classes
-    found = {} if truth is None else evidences(folder, rows, truth, classes)
+    found = {} if truth is None else evidences(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []
     ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]

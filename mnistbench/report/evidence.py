@@ -36,7 +36,8 @@ class Evidence:
     Attributes:
         correct: bool (seeds, images): which images each seed's fit got right.
         confusion: int64 (k, k), true classes by predicted ones, added up over the seeds.
-        reliability: Images of all seeds by confidence, 15 bins of equal width; None without probabilities.
+        reliability: Images of all seeds by confidence, 15 bins of equal width; None without probabilities,
+            and for a configuration that is not shown in detail.
         accuracy_without_label_errors: Mean over seeds, without the images of MNIST's test set whose label
             is known to be wrong; None for any other images.
     """
@@ -71,19 +72,27 @@ def most_frequent_share(truth: Labels) -> float:
 
 
 def evidences(
-    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int]
+    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int], detailed: int
 ) -> dict[str, Evidence]:
     """Compare the stored predictions of each configuration with the true labels, one fit a seed.
+
+    Args:
+        folder: The run.
+        rows: Its configurations.
+        truth: The true labels.
+        classes: The data set's labels.
+        detailed: How many of the first configurations get a reliability diagram.
 
     Returns:
         By the configuration's label. Left out is one whose predictions are missing, damaged or of other
         images, for any of its seeds.
     """
     label_errors = MNIST_TEST_LABEL_ERRORS if _are_of_mnist_test(truth) else ()
-    found = {}
+    found: dict[str, Evidence] = {}
     for row in rows:
+        labels_only = len(found) >= detailed
         try:
-            predicted = [folder.predictions(record.trial.id) for record in row.by_seed]
+            predicted = [folder.predictions(r.trial.id, labels_only=labels_only) for r in row.by_seed]
             if predicted:
                 found[row.label] = _evidence(truth, predicted, classes, label_errors)
         except (OSError, ValueError, DataError):

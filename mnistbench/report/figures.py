@@ -88,8 +88,11 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
         axes.set_xlabel(f"{cost} (logarithmic)")
         axes.set_title("accuracy, % (logarithmic in errors)")
         line = _draw_front(axes, [(p.seconds, error(p.accuracy)) for p in points if p.label in front])
-        for p in points:
-            _draw_point(axes, p, error, colour=BLUE if p.label in front else MUTED, filled=p.label in front)
+        for group, colour, filled in (
+            ([p for p in points if p.label not in front], MUTED, False),
+            ([p for p in points if p.label in front], BLUE, True),
+        ):
+            _draw_points(axes, group, error, colour=colour, filled=filled)
         bars = [((p.seconds, error(p.sampling.low)), (p.seconds, error(p.sampling.high))) for p in points]
         named = [p for p in points if len(points) <= _LABELLED_POINTS or p.label in front]
         places = [(p.seconds, error(p.accuracy)) for p in named]
@@ -108,16 +111,18 @@ def _draw_front(axes: Axes, front: Sequence[Place]) -> list[tuple[Place, Place]]
     return list(itertools.pairwise(corners))
 
 
-def _draw_point(
-    axes: Axes, point: Point, error: Callable[[float], float], *, colour: str, filled: bool
+def _draw_points(
+    axes: Axes, points: Sequence[Point], error: Callable[[float], float], *, colour: str, filled: bool
 ) -> None:
-    x = point.seconds
-    axes.plot([x, x], [error(point.sampling.low), error(point.sampling.high)], color=colour, linewidth=1)
-    if len(point.seeds) > 1:
-        ends = [error(accuracy) for accuracy in point.seeds]
-        axes.plot([x] * len(ends), ends, "_", color=colour, markersize=9, markeredgewidth=1)
+    seconds = [p.seconds for p in points]
+    low, high = [error(p.sampling.low) for p in points], [error(p.sampling.high) for p in points]
+    axes.vlines(seconds, low, high, color=colour, linewidth=1)
+    strokes = [(p.seconds, error(accuracy)) for p in points if len(p.seeds) > 1 for accuracy in p.seeds]
+    if strokes:
+        axes.plot(*zip(*strokes, strict=True), "_", color=colour, markersize=9, markeredgewidth=1)
     face = colour if filled else "none"
-    axes.plot(x, error(point.accuracy), "o", color=colour, markersize=6, markerfacecolor=face)
+    middles = [error(p.accuracy) for p in points]
+    axes.plot(seconds, middles, "o", color=colour, markersize=6, markerfacecolor=face)
 
 
 def _duration_tick(seconds: float) -> str:
