@@ -3,6 +3,11 @@
 import math
 import unicodedata
 
+PAGES = ("md", "html", "csv")
+EXTRA_FORMATS = ("json", "latex", "parquet")
+FORMATS = (*PAGES, *EXTRA_FORMATS)
+"""What a report can be written as; the pages belong together and are always written."""
+
 MISSING = "—"
 """What stands where there is no value."""
 

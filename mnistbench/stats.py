@@ -277,7 +277,9 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
     se = sqrt(sampling + training)
     uncertainty = sampling**2 / max(1, n - 1)
     uncertainty += sum(fits.seed_square**2 / (fits.count - 1) for fits in (a, b) if fits.varies)
-    degrees_of_freedom = se**4 / uncertainty
+    # The sum has at least the degrees of its least certain part, which taking residuals off can hide.
+    least = min([n - 1, *(fits.count - 1 for fits in (a, b) if fits.varies)])
+    degrees_of_freedom = max(se**4 / uncertainty, least, 1)
     half = _t_quantile((1 + CONFIDENCE) / 2, degrees_of_freedom) * se
     exact = not (a.varies or b.varies)
     p_value = (

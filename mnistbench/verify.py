@@ -24,7 +24,7 @@ from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.metrics import Quality, quality
 from mnistbench.records import Record, RunInfo, Status, from_json, to_json
 from mnistbench.registry import builtin_folder, read_model_file
-from mnistbench.report import write_report
+from mnistbench.report import stored_formats, write_report
 from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, predictions_digest
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
@@ -33,7 +33,7 @@ _SOURCES = (
     "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",
     "logs",
 )  # fmt: skip
-_GENERATED = ("figures", "tables")
+_GENERATED = ("figures", "tables", "exports")
 # numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.
 _SCORE_TOLERANCE = 1e-12
 _CLOCK_TOLERANCE_SECONDS = 0.05
@@ -324,7 +324,7 @@ def _report(folder: RunFolder, results: Path | None) -> tuple[int, list[str]]:
             elif source.exists():
                 shutil.copy(source, again.path / name)
         try:
-            write_report(again, again.path.parent)
+            write_report(again, again.path.parent, stored_formats(folder))
         except MnistbenchError as error:
             return 0, [f"the report cannot be made again: {error}"]
         made = _files(again.path)

@@ -13,7 +13,7 @@ PACKAGE = Path(__file__).parent.parent / "mnistbench"
 LAYERS = (
     {"__main__"},
     {"cli"},
-    {"live", "verify", "compare", "audit"},
+    {"live", "verify", "compare", "audit", "analysis"},
     {"pace"},
     {"runner"},
     {"cluster"},
@@ -43,7 +43,7 @@ SLOW = {
     "keras": {"neural"},
     "tensorflow": {"neural"},
     "matplotlib": {"report"},
-    "pandas": {"report"},
+    "pandas": {"report", "analysis"},
     "scipy": {"stats", "timings", "preprocessing"},
 }
 

@@ -383,3 +383,12 @@ def test_tie_groups_hold_exactly_the_pairs_that_cannot_be_told_apart(count, data
             "not maximal"
         )
     assert groups == sorted(set(groups), key=lambda group: [ranking.index(model) for model in group])
+
+
+@pytest.mark.parametrize("seeds", [2, 3, 5])
+def test_two_models_that_answer_alike_differ_by_little_however_few_their_seeds(seeds):
+    right = np.random.default_rng(3).random((seeds, 2000)) > 0.02
+    test = paired_test("a", right, "b", right)
+    assert test.difference == 0
+    assert test.p_value == pytest.approx(1)
+    assert -0.1 < test.interval.low < 0 < test.interval.high < 0.1

@@ -13,8 +13,10 @@ from mnistbench.cli.terminal import (
     app,
     suites,
 )
-from mnistbench.errors import MnistbenchError
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.formats import EXTRA_FORMATS, FORMATS, PAGES
+from mnistbench.plan import parse_names
+from mnistbench.registry import builtin_folder, discover, unknown
 
 
 @app.command(name="list", epilog="Example:  mnistbench list --models my_models")
@@ -68,18 +70,68 @@ def fetch(
     )
 
 
-@app.command(epilog="Example:  mnistbench report 20260101-120000-standard-mnist")
+@app.command(
+    epilog="Examples:  mnistbench report 20260101-120000-standard-mnist --format json,latex  |  "
+    "mnistbench report before after"
+)
 def report(
+    run_names: Annotated[
+        list[str] | None,
+        typer.Argument(
+            metavar="[RUN]...",
+            help="A run's name or folder; the newest if left out. Several go side by side.",
+        ),
+    ] = None,
+    formats: Annotated[
+        str | None,
+        typer.Option(
+            "--format", help=f"Also written: {', '.join(EXTRA_FORMATS)}; {', '.join(PAGES)} always are."
+        ),
+    ] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Where the report of several runs goes.", metavar="FOLDER")
+    ] = None,
+    results: ResultsOption = Path("results"),
+) -> None:
+    """Write the report of a run again from its records, or one of several runs; nothing is trained."""
+    from mnistbench.report import write_report, write_side_by_side
+    from mnistbench.runs import find_run
+
+    wanted = parse_names(formats, "--format") if formats is not None else ()
+    for name in wanted:
+        if name not in FORMATS:
+            raise UsageError(unknown("format", name, FORMATS))
+    folders = [find_run(results, name) for name in run_names or (None,)]
+    if len(folders) == 1:
+        if output is not None:
+            raise UsageError("--output is for the report of several runs; one run's report is in its folder.")
+        typer.echo(str(write_report(folders[0], results, wanted)))
+        return
+    if set(wanted) - {"md", "html"}:
+        raise UsageError(
+            "the report of several runs is written as md and html; ask one run for other formats."
+        )
+    place = output or results / f"side-by-side-{'-and-'.join(folder.name for folder in folders)}"[:120]
+    typer.echo(str(write_side_by_side(folders, place)))
+
+
+@app.command(epilog="Example:  mnistbench show 20260101-120000-standard-mnist")
+def show(
     run_name: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder; the newest if left out.")
     ] = None,
     results: ResultsOption = Path("results"),
 ) -> None:
-    """Write the report of a run again from its records; nothing is trained."""
-    from mnistbench.report import write_report
+    """Print a run's report in the terminal, with small plots; nothing is written."""
+    from rich.console import Console
+
+    from mnistbench.report.contents import contents
+    from mnistbench.report.terminal import rendered
     from mnistbench.runs import find_run
 
-    typer.echo(str(write_report(find_run(results, run_name), results)))
+    console = Console(highlight=False)
+    for part in rendered(contents(find_run(results, run_name)), console.width):
+        console.print(part)
 
 
 @app.command()

@@ -130,7 +130,8 @@ def _accuracy_row(change: Change) -> tuple[str, ...]:
         before,
         after,
         f"{100 * test.difference:+.2f}",
-        f"{100 * test.interval.low:+.2f} to {100 * test.interval.high:+.2f}",
+        # Of other seeds the interval would still speak, but a reader would take it to be of these.
+        MISSING if change.identical else f"{100 * test.interval.low:+.2f} to {100 * test.interval.high:+.2f}",
         f"{test.adjusted_p_value:.2g}",
         "broken: " + " to ".join(change.status)
         if change.broken

@@ -1,29 +1,60 @@
 """From the records of a run to the pages that people read."""
 
+from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from mnistbench.formats import EXTRA_FORMATS
 from mnistbench.runs import RunFolder
 
-__all__ = ["write_report"]
+__all__ = ["stored_formats", "write_report", "write_side_by_side"]
 
 
-def write_report(folder: RunFolder, results: Path | None) -> Path:
-    """Write `report.md`, `figures/*.svg` and `tables/*.csv` into a run folder, from what it holds alone.
+def write_report(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
+    """Write a run's report into its folder, from what it holds alone.
 
-    Works for a run that is not finished: what is missing is said, never invented.
+    That is `report.md`, `report.html`, `figures/*.svg`, `tables/*.csv`, and what is asked for of
+    `exports/report.json`, `exports/tables.tex` and `exports/*.parquet`; of these, what is there from an
+    earlier report is made anew. Works for a run that is not finished: what is missing is said.
 
     Args:
         folder: The run.
         results: The folder of all runs: if this run is its newest, `report.md` there becomes this run's
             report, with its links led into the run folder. None leaves it alone.
+        formats: Out of `formats.FORMATS`.
 
     Returns:
         The path of the run's own report.
 
     Raises:
         MnistbenchError: The run folder is damaged, or the report cannot be written.
+        UsageError: A format needs a library that is not installed.
     """
     # Imported only now, because pandas and matplotlib take seconds and `formats` is wanted without them.
     from mnistbench.report import page
 
-    return page.write(folder, results)
+    return page.write(folder, results, {*formats, *stored_formats(folder)})
+
+
+def stored_formats(folder: RunFolder) -> list[str]:
+    """Name the extra formats in which a run's folder has its report."""
+    found = {path.suffix for path in (folder.path / "exports").glob("*")}
+    return [
+        name
+        for name, suffix in zip(EXTRA_FORMATS, (".json", ".tex", ".parquet"), strict=True)
+        if suffix in found
+    ]
+
+
+def write_side_by_side(folders: Sequence[RunFolder], output: Path) -> Path:
+    """Write one report of several runs, `report.md` and `report.html`, into a folder of its own.
+
+    Returns:
+        The path of `report.md`.
+
+    Raises:
+        UsageError: The output folder is a run's, or the same run is named twice.
+        MnistbenchError: A run folder is damaged, or the report cannot be written.
+    """
+    from mnistbench.report import side_by_side
+
+    return side_by_side.write(folders, output)

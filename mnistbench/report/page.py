@@ -4,7 +4,7 @@ import itertools
 import os
 import re
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
 from mnistbench.formats import duration, plural
 from mnistbench.records import Failure, Record, RunInfo, Status
-from mnistbench.report import curves, figures, html, quality, tables
+from mnistbench.report import curves, exports, figures, html, quality, tables
 from mnistbench.report.contents import DETAILED_ROWS, Contents, contents
 from mnistbench.report.headline import images_of, is_validation, notice, title
 from mnistbench.report.markdown import Markdown, escape, image, render
@@ -50,7 +50,7 @@ class Section:
     pairs: tables.Table | None
 
 
-def write(folder: RunFolder, results: Path | None) -> Path:
+def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
     said = contents(folder)
     info, sections = said.info, _sections(said)
@@ -59,9 +59,12 @@ def write(folder: RunFolder, results: Path | None) -> Path:
     csv = {
         f"{stem}.csv": tables.csv(frame, info, exact=stem == "trials") for stem, frame in said.frames.items()
     }
+    exported = _exported(said, formats)
     try:
         _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in drawn.items()})
         _write_all(folder, "tables", csv)
+        if exported:
+            _write_all(folder, "exports", exported)
         folder.write("report.md", _page(values, "").encode())
         folder.write("report.html", html.page(folder, info, values, drawn, said.frames, cache_folder()))
         if results is not None and _is_newest(folder, results):
@@ -124,6 +127,18 @@ def _values(
     }
 
 
+def _exported(said: Contents, formats: Collection[str]) -> dict[str, bytes]:
+    """Return the files of the formats beside the pages, by name."""
+    files = {}
+    if "json" in formats:
+        files["report.json"] = exports.json_file(said)
+    if "latex" in formats:
+        files["tables.tex"] = exports.latex_file(said)
+    if "parquet" in formats:
+        files |= {f"{name}.parquet": content for name, content in exports.parquet_files(said).items()}
+    return files
+
+
 def _is_newest(folder: RunFolder, results: Path) -> bool:
     runs = find_runs(results)
     return bool(runs) and runs[-1].path.resolve() == folder.path.resolve()
@@ -136,7 +151,7 @@ def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None
     for name, content in files.items():
         folder.write(f"{kind}/{name}", content)
     for old in place.iterdir():
-        if old.name not in files and old.suffix in (".svg", ".csv"):
+        if old.name not in files and old.suffix in (".svg", ".csv", ".parquet"):
             old.unlink()
 
 

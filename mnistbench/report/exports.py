@@ -1,0 +1,123 @@
+"""The contents of a report in formats for programs and papers: JSON, LaTeX, Parquet."""
+
+import io
+import json
+from collections.abc import Mapping
+
+import pandas as pd
+
+from mnistbench.errors import UsageError
+from mnistbench.formats import visible
+from mnistbench.report.contents import Contents
+from mnistbench.report.headline import title
+from mnistbench.report.tables import Table, labelled
+
+
+def json_file(said: Contents) -> bytes:
+    """Return all values as one JSON document.
+
+    It has the keys run, title, date, headline, dataset, split, and frames: for each frame of the report, by
+    name, a list of its rows as objects. A value that there is not is null.
+    """
+    info = said.info
+    document = {
+        "run": info.name,
+        "title": title(info),
+        "date": info.created_at,
+        "command": list(info.command),
+        "headline": said.headline,
+        "dataset": info.dataset.name,
+        "dataset_sha256": info.dataset.sha256,
+        "split": info.trials[0].split if info.trials else "test",
+        "frames": {
+            name: json.loads(labelled(frame, info).to_json(orient="records", double_precision=15))
+            for name, frame in said.frames.items()
+        },
+    }
+    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def latex_file(said: Contents) -> bytes:
+    r"""Return the tables as LaTeX, each a `table` with rules of the package booktabs.
+
+    It is to be read by `\input` in a document that loads booktabs.
+    """
+    heading = f"% {visible(title(said.info))}, run {visible(said.info.name)}: made by mnistbench"
+    return "\n".join([heading, *(_latex(name, table) for name, table in said.tables.items())]).encode()
+
+
+def parquet_files(said: Contents) -> Mapping[str, bytes]:
+    """Return each frame as a Parquet file, by name.
+
+    Raises:
+        UsageError: pyarrow is not installed.
+    """
+    try:
+        import pyarrow  # noqa: F401 - pandas asks for it, too late for a clear word
+    except ImportError as error:
+        raise UsageError(
+            "the format parquet needs pyarrow, which is not installed: "
+            "`make setup EXTRAS=parquet`, or `pip install 'mnistbench[parquet]'`."
+        ) from error
+    return {name: _parquet(labelled(frame, said.info)) for name, frame in said.frames.items()}
+
+
+def _latex(name: str, table: Table) -> str:
+    shown = pd.DataFrame(
+        {
+            _escaped(column.heading): [_escaped(column.show(value)) for value in table.frame[column.name]]
+            for column in table.columns
+        }
+    )
+    written: str = shown.to_latex(
+        index=False,
+        escape=False,
+        caption=_escaped(table.caption),
+        label=f"tab:{name.replace('_', '-')}",
+        column_format="".join("r" if column.right else "l" for column in table.columns),
+        position="htbp",
+    )
+    return written
+
+
+# Of LaTeX's special characters, and of those that its fonts lack; what is left is letters.
+_LATEX = str.maketrans(
+    {
+        "\\": r"\textbackslash{}",
+        "{": r"\{",
+        "}": r"\}",
+        "%": r"\%",
+        "$": r"\$",
+        "#": r"\#",
+        "&": r"\&",
+        "_": r"\_",
+        "^": r"\textasciicircum{}",
+        "~": r"\textasciitilde{}",
+        "<": r"\textless{}",
+        ">": r"\textgreater{}",
+        "|": r"\textbar{}",
+        '"': r"\textquotedbl{}",
+        "\N{NO-BREAK SPACE}": "~",
+        "\N{NON-BREAKING HYPHEN}": "--",
+        "\N{EM DASH}": "---",
+        "\N{PLUS-MINUS SIGN}": r"$\pm$",
+    }
+)
+
+
+def _escaped(text: str) -> str:
+    kept = "".join(
+        character if character in "\N{NO-BREAK SPACE}\N{NON-BREAKING HYPHEN}" else visible(character)
+        for character in text
+    )
+    return kept.translate(_LATEX)
+
+
+def _parquet(frame: pd.DataFrame) -> bytes:
+    plain = frame.copy()
+    for name in plain.columns:
+        if plain[name].dtype == object:  # of text, numbers and nothing at once, as seeds in a failed row
+            plain[name] = plain[name].map(lambda value: None if value is None else str(value))
+    written = io.BytesIO()
+    plain.to_parquet(written, index=False)
+    return written.getvalue()
