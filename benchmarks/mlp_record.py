@@ -1,41 +1,57 @@
-"""Multilayer perceptron: three wide hidden layers, trained on rotated, stretched and bent images (Keras)."""
+"""Multilayer perceptron on the edge directions of upright digits, trained on bent copies too (Keras)."""
 
 from mnistbench.neural import NeuralClassifier, RandomWarp, load_keras
-
-
-def hidden_layers():
-    from keras import layers
-
-    return [
-        layers.Flatten(),
-        layers.Dense(1536, activation="relu"),
-        layers.Dense(1024, activation="relu"),
-        layers.Dense(512, activation="relu"),
-    ]
+from mnistbench.preprocessing import AugmentedPipeline, MomentNormalizer, OrientationHistograms
 
 
 def build(
     seed,
     threads,
     image_shape,
-    epochs=40,
-    elastic=0.9,
-    batch_size=1024,
-    peak_rate=0.0015,
+    copies=5,
+    scaling=0.7,
+    epochs=6,
+    widths=(512, 256),
+    dropout=0.2,
+    batch_size=512,
+    peak_rate=0.003,
     precision="auto",
     backend=None,
 ):
     load_keras(backend, threads)
-    return NeuralClassifier(
+
+    def hidden_layers():
+        from keras import layers
+
+        dense = [
+            layer
+            for width in widths
+            for layer in (layers.Dense(width, activation="relu"), layers.Dropout(dropout))
+        ]
+        # Rows come with length 1; weights are initialised for values of about that size each.
+        return [layers.Flatten(), layers.Rescaling(8.0), layers.Dropout(dropout / 2), *dense]
+
+    side = min(image_shape)
+    network = NeuralClassifier(
         hidden_layers,
-        image_shape,
         epochs=epochs,
         batch_size=batch_size,
         peak_rate=peak_rate,
-        average=0.995,
-        distort=RandomWarp(rotation=12, scale=0.12, shear=0.15, shift=1, elastic=elastic),
+        momentum=0.9,
+        average=0.998,
         precision=precision,
         seed=seed,
         threads=threads,
         backend=backend,
+    )
+    return AugmentedPipeline(
+        [
+            ("upright", MomentNormalizer(image_shape, scaling=scaling)),
+            ("edges", OrientationHistograms(image_shape, strides=(side / 7, side / 4))),
+            ("network", network),
+        ],
+        image_shape=image_shape,
+        distort=RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=0.025 * side, images_per_warp=16),
+        copies=copies,
+        seed=seed,
     )

@@ -2,6 +2,7 @@
 
 import numpy as np
 from scipy.linalg import cho_factor, cho_solve
+from scipy.special import softmax
 from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.pipeline import make_pipeline
@@ -19,10 +20,11 @@ class FourierRidge(ClassifierMixin, BaseEstimator):
 
     on_progress = None
 
-    def __init__(self, features, gamma, alpha, seed=None):
+    def __init__(self, features, gamma, alpha, sharpness, seed=None):
         self.features = features
         self.gamma = gamma
         self.alpha = alpha
+        self.sharpness = sharpness
         self.seed = seed
 
     def fit(self, X, y):
@@ -45,16 +47,26 @@ class FourierRidge(ClassifierMixin, BaseEstimator):
 
     def predict(self, X):
         """Return the class whose target is met best."""
-        blocks = [X[start : start + BLOCK] for start in range(0, len(X), BLOCK)]
-        nearest = [(self.waves_.transform(block) @ self.weights_).argmax(axis=1) for block in blocks]
-        return self.classes_[np.concatenate(nearest)]
+        return self.classes_[self._scores(X).argmax(axis=1)]
+
+    def predict_proba(self, X):
+        """Return the softmax of the targets met, each times `sharpness`."""
+        return softmax(self.sharpness * self._scores(X), axis=1)
+
+    def _scores(self, X):
+        starts = range(0, len(X), BLOCK)
+        return np.concatenate(
+            [self.waves_.transform(X[start : start + BLOCK]) @ self.weights_ for start in starts]
+        )
 
 
-def build(seed, image_shape, scaling=0.7, components=64, features=10_000, gamma=0.4, alpha=1e-6):
+def build(
+    seed, image_shape, scaling=0.7, components=64, features=10_000, gamma=0.4, alpha=1e-6, sharpness=10.0
+):
     side = min(image_shape)
     return make_pipeline(
         MomentNormalizer(image_shape, scaling=scaling),
         OrientationHistograms(image_shape, strides=(side / 7, side / 4)),
         PrincipalComponents(components, seed=seed),
-        FourierRidge(features, gamma, alpha, seed),
+        FourierRidge(features, gamma, alpha, sharpness, seed),
     )

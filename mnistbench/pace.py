@@ -10,7 +10,7 @@ from mnistbench.records import Record, Status, Trial
 from mnistbench.runs import find_runs
 
 _EARLIER_RUNS = 20  # the newest; older ones were likely made by other versions
-_TRAINING = "fit"
+_TRAINING, _LAST = ("fit", "learn"), "learn"
 
 
 class Pace:
@@ -24,7 +24,7 @@ class Pace:
     def __init__(self, finished: Iterable[Record] = ()) -> None:
         """Learn from trials that have ended."""
         self._seconds: dict[tuple[object, ...], list[float]] = {}
-        self._training_began: dict[str, float] = {}
+        self._training_began: dict[tuple[str, str], float] = {}
         for record in finished:
             self.learn(record)
 
@@ -44,11 +44,14 @@ class Pace:
     def seconds_left(self, trial: Trial, activity: Activity) -> float | None:
         """Return what a running trial is expected to take from now on; None where it cannot be told."""
         expected = self.expected_seconds(trial)
-        if activity.phase == _TRAINING:
-            began = self._training_began.setdefault(trial.id, activity.elapsed_seconds)
+        if activity.phase in _TRAINING:
+            key = trial.id, activity.phase
+            began = self._training_began.setdefault(key, activity.elapsed_seconds)
             if activity.done and activity.total:
                 spent = activity.elapsed_seconds - began
                 training = spent * (activity.total - activity.done) / activity.done
+                if activity.phase == _LAST:
+                    return training
                 # What follows the training is known from earlier trials alone.
                 return training if expected is None else max(training, expected - activity.elapsed_seconds)
         return None if expected is None else max(0.0, expected - activity.elapsed_seconds)

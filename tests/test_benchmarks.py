@@ -16,6 +16,16 @@ STANDARD = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
 # Accuracy on the MNIST test images after 2,000 training images: what a run reached, less about 1.5 points.
 # (logreg 88.7, svm 93.4, rf 91.0, xgboost 89.7, mlp 92.5, cnn 96.7 with seed 0.)
 FLOORS = {"logreg": 0.865, "svm": 0.92, "rf": 0.89, "xgboost": 0.875, "mlp": 0.90, "cnn": 0.94}
+# The recipes of the record suite, with less of what only costs time.
+RECORD = {
+    "logreg_record": {"features": 200},
+    "svm_record": {},
+    "rf_record": {"copies": 1, "trees": 20},
+    "xgboost_record": {"copies": 1, "rounds": 10},
+    "mlp_record": {"copies": 1},
+    "cnn_record": {"epochs": 1},
+    "ridge_record": {"features": 200},
+}
 GAPS = tuple(sorted({4, 7, 9, *range(13, 62, 2), 14, 22, 38, 60}))
 
 
@@ -55,6 +65,30 @@ def test_the_standard_suite_is_the_six_classifiers_on_all_images():
     assert suite.train_sizes == (None,)
 
 
+def test_the_record_suite_has_a_recipe_of_each_family():
+    suite = read_suites(builtin_folder() / "suites.toml")["record"]
+    assert set(suite.models) == set(RECORD)
+    assert {name.removesuffix("_record") for name in suite.models} == {*STANDARD, "ridge"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", RECORD)
+def test_a_record_recipe_takes_any_images_and_classes_and_gives_probabilities(make_job, gaps, name):
+    record = fitted(make_job, name, gaps, parameters=RECORD[name])
+    assert (
+        record.quality.accuracy > 0.6
+    )  # 30 images a class, which are noise around a mean: nothing to deskew
+    assert record.quality.log_loss is not None
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["svm_record", "ridge_record"])
+def test_a_record_recipe_takes_two_classes(make_job, pair, name):
+    record = fitted(make_job, name, pair, parameters=RECORD[name])
+    assert record.quality.accuracy > 0.6
+    assert record.quality.log_loss is not None
+
+
 def test_every_model_file_is_sound_and_says_what_it_is():
     for model in MODELS.values():
         assert model.problem is None, model.name
@@ -74,6 +108,7 @@ def test_two_classes_just_work(make_job, pair, name):
     assert record.quality.accuracy > 0.9
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STANDARD)
 def test_two_thousand_images_of_mnist_teach_what_they_should(make_job, mnist, name):
     record = fitted(make_job, name, mnist, train_size=2000, threads=len(usable_cores()))

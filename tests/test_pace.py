@@ -29,6 +29,12 @@ def test_the_models_own_progress_foretells_the_rest_of_its_training(run):
     assert pace.seconds_left(trial, Activity("fit", 9.0, done=3, total=4)) == pytest.approx(2.0)
 
 
+def test_a_learning_curve_is_the_last_that_a_trial_does(run):
+    trial, pace = run.info().trials[0], Pace(run.records())
+    pace.seconds_left(trial, Activity("learn", 1.0))
+    assert pace.seconds_left(trial, Activity("learn", 3.0, done=2, total=3)) == pytest.approx(1.0)
+
+
 def test_earlier_trials_of_the_same_kind_foretell_the_others(run):
     pace = Pace(run.records())
     trial = next(t for t in run.info().trials if t.model == "cnn" and t.seed == 2)

@@ -120,6 +120,28 @@ def test_the_images_behind_the_cells_are_the_mistakes(tmp_path):
         assert all(str(image) in data["place"] for image, _ in listed)
 
 
+def test_the_markdown_report_has_a_contact_sheet_of_each_model(tmp_path, cache):
+    images = arrays()
+    folder = run_with(tmp_path, images, MODELS)
+    store(images, cache / "mnist", "made by the tests")
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    for model in MODELS:
+        assert f"(figures/mistakes-{model}.svg)" in text
+        drawn = (folder.path / "figures" / f"mistakes-{model}.svg").read_text(encoding="utf-8")
+        assert (
+            drawn.count("<image")
+            == len(re.findall(r">\d as \d</text>", drawn))
+            == min(12, wrong(folder, model))
+        )
+    assert "%</text>" in drawn
+    bare = run_with(tmp_path / "bare", arrays(100), MODELS)
+    assert "mistakes-" not in write_report(bare, None).read_text(encoding="utf-8")
+
+
+def wrong(folder, model):
+    return next(r.quality.error_count for r in folder.records() if r.trial.model == model)
+
+
 def test_the_same_run_gives_the_same_bytes_with_and_without_its_data_set(tmp_path):
     images = arrays()
     folder = run_with(tmp_path, images, MODELS)

@@ -12,6 +12,7 @@ from mnistbench.records import LearningCurve, Record, RunInfo
 from mnistbench.report import costs, curves, quality, tables
 from mnistbench.report.evidence import (
     Evidence,
+    Labels,
     classes_frame,
     compare_pairs,
     confused_frame,
@@ -37,6 +38,7 @@ class Contents:
     Attributes:
         info: The run's plan.
         records: Its finished trials.
+        truth: The true labels of the images that judge it; None where it stored none.
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
@@ -53,6 +55,7 @@ class Contents:
 
     info: RunInfo
     records: Sequence[Record]
+    truth: Labels | None
     rows: Sequence[Configuration]
     found: Mapping[str, Evidence]
     tests: Sequence[PairedTest]
@@ -115,6 +118,7 @@ def contents(folder: RunFolder) -> Contents:
     return Contents(
         info=info,
         records=records,
+        truth=truth,
         rows=rows,
         found=found,
         tests=tests,

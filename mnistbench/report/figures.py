@@ -33,6 +33,7 @@ from mnistbench.timings import pareto_front
 
 _DETAILED_CLASSES = 40
 _LABELLED_POINTS = 40
+_SHEET_COLUMNS = 6
 _ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
 _SECOND_TICKS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
@@ -301,6 +302,35 @@ def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label:
         lower.set_xlabel("confidence, %   (bars: images, logarithmic)")
 
     return svg((3.6, 3.9), f"Reliability diagram of {label}", draw)
+
+
+def contact_sheet(
+    images: Sequence[NDArray[np.uint8]], captions: Sequence[tuple[str, str]], *, is_dark: bool, label: str
+) -> bytes:
+    """Draw some images that a model gets wrong, each with two lines below it.
+
+    Args:
+        images: Pixels (height, width), all of one shape; at least one.
+        captions: For each what it is and was taken for, and how sure the model was.
+        is_dark: Whether they show light ink on a dark ground; they are drawn the other way round then.
+        label: The configuration's name.
+    """
+    across = min(len(images), _SHEET_COLUMNS)
+    down = -(-len(images) // across)
+    width, height = 0.95, 1.25  # inches of each, with its caption
+
+    def draw(figure: Figure) -> None:
+        for number, (pixels, (first, second)) in enumerate(zip(images, captions, strict=True)):
+            row, column = divmod(number, across)
+            axes = add_axes(figure, column * width + 0.1, (down - 1 - row) * height + 0.42, 0.75, 0.75)
+            axes.imshow(255 - pixels if is_dark else pixels, cmap="gray", vmin=0, vmax=255)
+            axes.set_axis_off()
+            axes.text(0.5, -0.06, first, transform=axes.transAxes, ha="center", va="top", fontsize=8)
+            axes.text(
+                0.5, -0.28, second, transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
+            )
+
+    return svg((across * width, down * height), f"Mistakes of {label}", draw)
 
 
 def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int) -> bytes:

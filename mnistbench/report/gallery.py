@@ -88,6 +88,10 @@ class Gallery:
     majority_accuracy: float
     label_errors: frozenset[int]
 
+    def surest(self, label: str) -> tuple[Mistake, ...]:
+        """Return the mistakes of one configuration that say most: the surest, else the first there are."""
+        return self.confident.get(label) or self.mistakes.get(label, ())[:CONFIDENT_SHOWN]
+
 
 @dataclass(frozen=True)
 class Pictures:
@@ -224,8 +228,8 @@ def wanted(shown: Gallery) -> list[int]:
 def _wanted(shown: Gallery) -> Iterator[int]:
     yield from shown.all_wrong[:HARD_SHOWN]
     yield from (image for image, _ in shown.only_right[:HARD_SHOWN])
-    for mistakes in shown.confident.values():
-        yield from (m.image for m in mistakes)
+    for label in shown.labels:
+        yield from (m.image for m in shown.surest(label))
     # Few images a cell first, so that a budget that runs out leaves something everywhere.
     every_cell = [cell for label in shown.labels for cell in by_cell(shown.mistakes[label]).values()]
     for depth in range(MISTAKES_A_CELL):

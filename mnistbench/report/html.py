@@ -10,7 +10,6 @@ import math
 import re
 from collections.abc import Mapping, Sequence
 from importlib import resources
-from pathlib import Path
 from typing import Any
 
 import jinja2
@@ -19,21 +18,18 @@ from markupsafe import Markup
 
 from mnistbench.configurations import Configuration
 from mnistbench.formats import MISSING, count, duration, percent, three_digits, visible
-from mnistbench.records import RunInfo
-from mnistbench.report.evidence import true_labels
+from mnistbench.report.contents import Contents
 from mnistbench.report.gallery import (
     FITS_SHOWN,
     HARD_SHOWN,
     MISTAKES_A_CELL,
     Gallery,
     Mistake,
+    Pictures,
     by_cell,
-    gallery,
-    pictures,
 )
 from mnistbench.report.tables import Column, Table, text
 from mnistbench.report.vega import library
-from mnistbench.runs import RunFolder
 from mnistbench.timings import pareto_front
 
 ROWS_SHOWN = 500
@@ -57,34 +53,23 @@ _TIMES = ("fit_seconds", "predict_seconds")
 
 
 def page(
-    folder: RunFolder,
-    info: RunInfo,
+    said: Contents,
     values: Mapping[str, Any],
     drawn: Mapping[str, bytes],
-    frames: Mapping[str, pd.DataFrame],
-    cache: Path,
+    shown: Gallery | None,
+    small: Pictures | None,
 ) -> bytes:
-    """Make the page; its bytes depend on the run folder and on whether there are pictures, on nothing else.
+    """Make the page.
 
     Args:
-        folder: The run; pictures of images that models get wrong are kept in it.
-        info: Its plan.
-        values: What the Markdown report shows.
+        said: What it says.
+        values: The same, as the Markdown report shows it.
         drawn: Its figures, SVG by name.
-        frames: Its tables, raw values by name.
-        cache: The cache of the data sets, where pictures come from.
-
-    Raises:
-        MnistbenchError: Something kept in the run folder is damaged.
+        shown: The errors of the models that it describes one by one.
+        small: Pictures of the images that these get wrong.
     """
     rows = [section.row for section in values["sections"]]
-    truth = true_labels(folder)
-    shown = None
-    if truth is not None:
-        # Only MNIST's test images have a list of label errors, and so a score without them.
-        is_mnist_test = bool(values["quality"].frame["accuracy_without_label_errors"].notna().any())
-        shown = gallery(folder, rows, truth, info.dataset.classes, is_mnist_test=is_mnist_test)
-    small = pictures(folder, info, shown, cache) if shown else None
+    info, frames, truth = said.info, said.frames, said.truth
     sheet, sheet_columns = small.sheet() if small else (b"", 1)
     place = {image: where for where, image in enumerate(small.index)} if small else {}
     css, script = _text("report.css"), _text("report.js")

@@ -18,6 +18,7 @@ from mnistbench.formats import duration, plural
 from mnistbench.records import Failure, Record, RunInfo, Status
 from mnistbench.report import curves, exports, figures, html, quality, tables
 from mnistbench.report.contents import DETAILED_ROWS, Contents, contents
+from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
 from mnistbench.report.headline import images_of, is_validation, notice, title
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
@@ -40,6 +41,7 @@ class Section:
         summary: The first line of its model file's docstring.
         confusion: The name of its figure; None where its predictions are not at hand.
         reliability: The name of its figure; None where it gives no probabilities.
+        mistakes: The name of the figure with its surest mistakes; None without pictures, or without mistakes.
         pairs: Its most confused classes.
     """
 
@@ -47,26 +49,29 @@ class Section:
     summary: str
     confusion: str | None
     reliability: str | None
+    mistakes: str | None
     pairs: tables.Table | None
 
 
 def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
     said = contents(folder)
-    info, sections = said.info, _sections(said)
-    drawn = _drawn(said, sections)
-    values = _values(folder, said, sections, drawn)
+    info, exported = said.info, _exported(said, formats)
     csv = {
         f"{stem}.csv": tables.csv(frame, info, exact=stem == "trials") for stem, frame in said.frames.items()
     }
-    exported = _exported(said, formats)
     try:
+        shown = _gallery(folder, said)
+        small = pictures(folder, info, shown, cache_folder()) if shown is not None else None
+        sections = _sections(said, shown, small)
+        drawn = _drawn(said, sections, shown, small)
+        values = _values(folder, said, sections, drawn)
         _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in drawn.items()})
         _write_all(folder, "tables", csv)
         if exported:
             _write_all(folder, "exports", exported)
         folder.write("report.md", _page(values, "").encode())
-        folder.write("report.html", html.page(folder, info, values, drawn, said.frames, cache_folder()))
+        folder.write("report.html", html.page(said, values, drawn, shown, small))
         if results is not None and _is_newest(folder, results):
             prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
             RunFolder(results).write("report.md", _page(values, prefix).encode())
@@ -76,6 +81,21 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()
             f"`mnistbench report {info.name}` writes it once there is room."
         ) from error
     return folder.path / "report.md"
+
+
+def _detailed(said: Contents) -> list[Configuration]:
+    """Return the configurations that are described one by one."""
+    return [row for row in said.rows if row.by_seed][:DETAILED_ROWS]
+
+
+def _gallery(folder: RunFolder, said: Contents) -> Gallery | None:
+    if said.truth is None:
+        return None
+    # Only MNIST's test images have a list of label errors, and so a score without them.
+    is_mnist_test = bool(said.frames["quality"]["accuracy_without_label_errors"].notna().any())
+    return gallery(
+        folder, _detailed(said), said.truth, said.info.dataset.classes, is_mnist_test=is_mnist_test
+    )
 
 
 def _values(
@@ -155,12 +175,12 @@ def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None
             old.unlink()
 
 
-def _sections(said: Contents) -> list[Section]:
+def _sections(said: Contents, shown: Gallery | None, small: Pictures | None) -> list[Section]:
     """Say which figures belong to which configuration."""
     summaries = {model.name: model.summary for model in said.info.models}
     sections = []
     names: set[str] = set()
-    for row in [row for row in said.rows if row.by_seed][:DETAILED_ROWS]:
+    for row in _detailed(said):
         stem = _file_stem(row.label, names)
         each = said.found.get(row.label)
         calibrated = each is not None and each.reliability is not None and _calibration_error(row) is not None
@@ -170,13 +190,42 @@ def _sections(said: Contents) -> list[Section]:
                 summary=summaries.get(row.model, ""),
                 confusion=f"confusion-{stem}" if each is not None else None,
                 reliability=f"reliability-{stem}" if calibrated else None,
+                mistakes=f"mistakes-{stem}" if _seen(shown, small, row.label) else None,
                 pairs=quality.most_confused(row.label, len(row.by_seed), said.frames["confused_pairs"]),
             )
         )
     return sections
 
 
-def _drawn(said: Contents, sections: Sequence[Section]) -> dict[str, bytes]:
+def _seen(shown: Gallery | None, small: Pictures | None, label: str) -> list[Mistake]:
+    """Return the surest mistakes of one configuration of which there are pictures."""
+    if shown is None or small is None:
+        return []
+    pictured = set(small.index)
+    return [mistake for mistake in shown.surest(label) if mistake.image in pictured]
+
+
+def _contact_sheet(shown: Gallery, small: Pictures, label: str) -> bytes:
+    place = {image: where for where, image in enumerate(small.index)}
+    seen = _seen(shown, small, label)
+    return figures.contact_sheet(
+        [small.pixels[place[mistake.image]] for mistake in seen],
+        [_caption(mistake, shown) for mistake in seen],
+        is_dark=small.is_dark,
+        label=label,
+    )
+
+
+def _caption(mistake: Mistake, shown: Gallery) -> tuple[str, str]:
+    told = "label error" if mistake.image in shown.label_errors else ""
+    if mistake.confidence is not None:
+        told = f"{100 * mistake.confidence:.0f} %{', ' if told else ''}{told}"
+    return f"{mistake.true_label} as {mistake.predicted_label}", told
+
+
+def _drawn(
+    said: Contents, sections: Sequence[Section], shown: Gallery | None, small: Pictures | None
+) -> dict[str, bytes]:
     """Draw the figures, SVG by name."""
     drawn = {}
     points = [point for row in said.rows if (point := _point(row)) is not None]
@@ -196,6 +245,8 @@ def _drawn(said: Contents, sections: Sequence[Section]) -> dict[str, bytes]:
         if section.reliability is not None:
             bins, error = said.found[label].reliability or [], _calibration_error(section.row) or 0.0
             drawn[section.reliability] = figures.reliability(bins, error, label)
+        if section.mistakes is not None and shown is not None and small is not None:
+            drawn[section.mistakes] = _contact_sheet(shown, small, label)
     return drawn
 
 
