@@ -14,7 +14,7 @@ from mnistbench.report.contents import contents
 from mnistbench.report.exports import json_file, latex_file, parquet_files
 from mnistbench.verify import verify
 
-NASTY = r"a_b & 50% $x$ #1 {y} ~z ^ \\end{table} <i> \x1b[31m"
+NASTY = r"a_b & 50% $x$ #1 {y} ~z ^ \end{table} <i> | " + "\x1b[31m"
 
 
 @pytest.fixture(scope="module")
