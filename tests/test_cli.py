@@ -236,6 +236,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_resumes(command, models, data
     assert "was interrupted with 1 of 3 trials done" in hint.stderr
 
 
+@pytest.mark.slow
 def test_resume_runs_only_what_is_missing(command, models, dataset, tmp_path):
     command.bench("--only", "constant,nearest")
     run = only_run(tmp_path)

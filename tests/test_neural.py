@@ -169,7 +169,10 @@ def noisy_images(shape, classes):
 
 
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
-@pytest.mark.parametrize(("shape", "classes"), [((8, 8), 10), ((5, 9), 2), ((40, 33), 32), ((1, 1), 2)])
+@pytest.mark.parametrize(
+    ("shape", "classes"),
+    [((8, 8), 10), ((5, 9), 2), pytest.param((40, 33), 32, marks=pytest.mark.slow), ((1, 1), 2)],
+)
 def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, classes):
     X, y = noisy_images(shape, classes)
     estimator = build(name, image_shape=shape, shift=0)

@@ -136,7 +136,8 @@ def test_mcnemar_equals_statsmodels_and_the_binomial_test(only_a, only_b):
         assert p_value == pytest.approx(scipy.stats.binomtest(only_a, only_a + only_b).pvalue, rel=1e-9)
 
 
-@settings(unhurried, max_examples=30)  # statsmodels takes its time
+@pytest.mark.slow  # statsmodels takes its time
+@settings(unhurried, max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_holm_equals_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])

@@ -169,10 +169,12 @@ def _group(runs: Sequence[SeenRun]) -> Group:
         accuracy=_accuracies(runs, rows, labels),
         changes=_changes(runs, labels) if len(runs) > 1 else None,
         times=_times(runs, rows, labels, times, in_what),
-        time_note="Medians over seeds and repeats."
+        time_note="Medians over seeds and repeats. The letter says how far to trust a time, from A to D; "
+        "each run's own report says why."
         if bare
         else "The runs were made on different machines, so times are in calibration units: what a small "
-        "fixed set of computations takes there. Where that was not measured, no time is shown.",
+        "fixed set of computations takes there. Where that was not measured, no time is shown. The letter "
+        "says how far to trust a time, from A to D.",
     )
 
 
@@ -267,9 +269,10 @@ def _times(
             measured = each[label].measurements if label in each else ()
             for name, word in _TIMES:
                 seconds = median([getattr(m, name) for m in measured])
-                line[f"{run.letter} {word}"] = (
-                    three_digits(seconds / divisor) if seconds is not None and divisor else MISSING
-                )
+                shown = MISSING
+                if seconds is not None and divisor:
+                    shown = f"{three_digits(seconds / divisor)}\N{NO-BREAK SPACE}{_letter(run, label, word)}"
+                line[f"{run.letter} {word}"] = shown
         described.append(line)
     columns = (
         Column("row", "model", text, right=False),
@@ -280,6 +283,12 @@ def _times(
         ),
     )
     return Table("times", "What training and predicting took", pd.DataFrame(described), columns)
+
+
+def _letter(run: SeenRun, label: str, word: str) -> str:
+    """Return how far a time can be trusted, A to D."""
+    graded = run.said.frames["results"].set_index("row")[f"{word}_trust"]
+    return str(graded[label])
 
 
 def _captioned(shown: Table) -> Markdown:
