@@ -43,6 +43,7 @@ def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
         raise ValueError(f"backend is {backend!r}; expected one of {', '.join(_BACKENDS)}, or None")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     # TensorFlow's default on processors with AVX-512 VNNI alone; on others convolutions take twice as long.
+    # A prediction's last bits then depend on the row's place in its batch.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules and backend is not None:
         os.environ["KERAS_BACKEND"] = backend
