@@ -20,18 +20,6 @@ MODELS = Path(__file__).parent.parent / "benchmarks"
 TRAIN = 1_297
 
 
-@pytest.fixture(scope="module", autouse=True)
-def own_kernels():
-    """Let TensorFlow compute with kernels of its own in this process, which loads it once.
-
-    With those of oneDNN for AVX2 the last bits of a prediction depend on the row's place in its batch, by
-    1e-7 of a probability, and scikit-learn's check of that wants 1e-9.
-    """
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("TF_ENABLE_ONEDNN_OPTS", "0")
-        yield
-
-
 def dense_layers():
     from keras import layers
 
@@ -351,8 +339,24 @@ def test_two_processes_learn_the_same_bit_for_bit(backend):
     assert second.stdout.split()[0] == digest
 
 
+# Single precision has 1e-7 to spare, and this check allows no more; on processors without AVX-512 a
+# product sums in an order that depends on the row's place, and comes out up to 4e-7 apart.
+NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "it is held to single precision below"}
+
+
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks([NeuralClassifier(dense_layers, min_steps=150, batch_size=16, seed=0)])
+@parametrize_with_checks(
+    [NeuralClassifier(dense_layers, min_steps=150, batch_size=16, seed=0)],
+    expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
+)
 def test_scikit_learns_own_checks(estimator, check):
     check(estimator)
+
+
+def test_the_order_of_the_rows_plays_no_part_in_what_is_predicted(fitted, digits):
+    estimator, X = fitted[0], digits[0]
+    order = np.random.default_rng(0).permutation(len(X))
+    straight, shuffled = estimator.predict_proba(X), estimator.predict_proba(X[order])
+    assert np.allclose(shuffled, straight[order], rtol=1e-5, atol=1e-6)
+    assert np.array_equal(estimator.predict(X[order]), estimator.predict(X)[order])
