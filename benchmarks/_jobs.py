@@ -21,7 +21,8 @@ MOST = 0.6
 def measured(jobs, results, options):
     """Run the suite with so many trials at a time; return its wall seconds, and its records by trial."""
     name = f"jobs-{jobs}"
-    command = ["run", "--results", results, "--name", name, "--threads", "1", "--jobs", str(jobs), *options]
+    command = ["run", "--results", results, "--name", name, "--threads", "1", "--jobs", str(jobs)]
+    command += ["--measure", "none", *options]
     answer = subprocess.run([sys.executable, "-P", "-m", "mnistbench", *command])
     if answer.returncode:  # a trial that failed took another time than its own
         sys.exit(answer.returncode)

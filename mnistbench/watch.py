@@ -21,6 +21,7 @@ _CPU_SECONDS = 1.0
 _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
 _TREE_SHARE = 0.05  # of the time at the most, as it takes longer the more processes there are
 _MOST_PROCESSES = 512  # some libraries start one for each core; what starts more than this forks without end
+_FEW_PROCESSES = 32
 _CROWD = 256  # more threads on the machine than at the last count: time to count the trial's processes
 
 
@@ -101,7 +102,11 @@ class Watch:
                 self._read_cpu()
                 self._read_memory()
                 if self._is_crowded():
-                    self._count_held_still()
+                    # The crowd may be another's: a trial with few processes is not made to wait.
+                    if len(self._children()) > _FEW_PROCESSES:
+                        self._count_held_still()
+                    else:
+                        self._task_count = task_count()
             if on_activity is not None:
                 on_activity(self._activity(elapsed_seconds))
             if elapsed_seconds > self._timeout_seconds:

@@ -215,7 +215,7 @@ def test_without_predictions_the_accuracy_is_not_known(pair):
         path.unlink()
     (change,) = compare(old, new).changes
     assert change.accuracy_verdict == "not known"
-    assert not change.is_regression
+    assert change.is_unjudged
     assert "predictions are missing" in shown(compare(old, new))
 
 
@@ -365,3 +365,26 @@ def test_the_folder_of_a_run_may_be_anywhere(pair, tmp_path: Path):
     old, new = pair
     new.path.rename(tmp_path / "elsewhere")
     assert compare(old, type(new)(tmp_path / "elsewhere")).changes
+
+
+def test_what_was_planned_and_never_ran_is_broken(tmp_path):
+    a = make_run(tmp_path, {"svm": Model(0.02), "rf": Model(0.05)}, name="a")
+    b = make_run(tmp_path, {"svm": Model(0.02, statuses=(None,)), "rf": Model(0.05)}, name="b")
+    (change,) = compare(a, b).regressions
+    assert (change.label, change.broken) == ("svm", True)
+    assert "svm broke" in headline(compare(a, b))
+
+
+def test_what_cannot_be_judged_does_not_pass(tmp_path):
+    a = make_run(tmp_path, {"svm": Model(0.02)}, name="a")
+    b = make_run(tmp_path, {"svm": Model(0.5)}, name="b")
+    for path in (b.path / "predictions").glob("*.npz"):
+        path.unlink()
+    assert [change.is_unjudged for change in compare(a, b).regressions] == [True]
+    assert "svm cannot be judged" in headline(compare(a, b))
+
+
+def test_a_model_that_the_later_run_lacks_is_named(tmp_path):
+    a = make_run(tmp_path, {"svm": Model(0.02), "rf": Model(0.05)}, name="a")
+    b = make_run(tmp_path, {"rf": Model(0.05)}, name="b")
+    assert "Not in B, so not judged: svm." in headline(compare(a, b))

@@ -412,6 +412,26 @@ def test_prediction_as_users_meet_it(tmp_path):
     assert len(rows_of(page, "**One image at a time")) == 3
 
 
+def test_commands_lead_to_where_the_run_is(tmp_path):
+    models = {"bad": Model(statuses=(Status.FAILED, None))}
+    command = ("run", "--results", "my runs", "--seeds", "0-1")
+    text = write_report(make_run(tmp_path, models, seeds=(0, 1), command=command), None).read_text("utf-8")
+    assert re.search(r"mnistbench run --trial run/[0-9a-f]+ --results 'my runs'", text)
+    assert "mnistbench run --resume run --results 'my runs'" in text
+
+
+def test_a_trial_that_ran_twice_is_marked(tmp_path):
+    folder = make_run(tmp_path, {"cnn": Model()}, seeds=(0, 1))
+    lines = (folder.path / "records.jsonl").read_text().splitlines()
+    lines[1] = lines[1].replace('"attempts":1', '"attempts":2')
+    (folder.path / "records.jsonl").write_text("\n".join(lines) + "\n")
+    assert "as the worker of the cluster was lost on which they ran first: cnn, seed 1." in write_report(
+        folder, None
+    ).read_text(encoding="utf-8")
+    assert "cnn, seed 1" in (folder.path / "report.html").read_text(encoding="utf-8")
+    assert pd.read_csv(folder.path / "tables" / "trials.csv")["attempts"].tolist() == [1, 2]
+
+
 def test_learning_curves_tell_the_time_to_an_accuracy(tmp_path):
     models = {"fast": Model(0.02, 4), "slow": Model(0.3, 100)}
     folder = make_run(tmp_path, models, seeds=(0, 1, 2), learning=True)

@@ -1,5 +1,6 @@
 """What all commands that train do: run the trials of a plan, write the report and say how it ended."""
 
+import shlex
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -59,9 +60,10 @@ def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: boo
     if not quiet:
         typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
     if not complete:
+        place = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
         complain(
             "interrupted; what was done is kept. "
-            f"`mnistbench run --resume {folder.name}{there}` does the rest."
+            f"`mnistbench run --resume {folder.name}{place}{there}` does the rest."
         )
         return INTERRUPTED
     return 1 if any(record.failure is not None for record in records) else 0

@@ -56,7 +56,7 @@ class Change:
     Attributes:
         label: The configuration, as a's report names it.
         status: How its trials ended, in a and in b.
-        broken: Whether a trial of it was successful in a and failed in b.
+        broken: Whether a trial of it was successful in a, and failed in b or was planned there and never ran.
         error_counts: Mean wrong images in a and in b over the seeds that both have; None without success.
         accuracy: The test of b less a on the same images; None where the predictions do not allow one.
         identical: Whether all predicted labels are the same; None where they are not at hand.
@@ -86,9 +86,14 @@ class Change:
 
     @property
     def is_regression(self) -> bool:
-        """Whether it broke, is significantly less accurate, or really slower."""
+        """Whether it broke, is significantly less accurate or cannot be judged, or is really slower."""
         slower = any(change.comparison.verdict == "slower" for change in self.times)
-        return self.broken or self.accuracy_verdict == "worse" or slower
+        return self.broken or self.accuracy_verdict == "worse" or self.is_unjudged or slower
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether both runs were successful, and the predictions that would compare them are not at hand."""
+        return self.error_counts is not None and self.accuracy is None
 
 
 @dataclass(frozen=True)
@@ -219,9 +224,11 @@ def _change(
 
 
 def _is_broken(x: Configuration, y: Configuration) -> bool:
-    """Return whether a trial that was successful in x is not so in y."""
-    good = {(r.trial.seed, r.trial.repeat) for r in x.records if r.status is Status.OK}
-    return any((r.trial.seed, r.trial.repeat) in good for r in y.records if r.status is not Status.OK)
+    """Return whether a trial that was successful in x is planned in y, and not so there."""
+    good, still_good = (
+        {(r.trial.seed, r.trial.repeat) for r in row.records if r.status is Status.OK} for row in (x, y)
+    )
+    return bool(good & {(trial.seed, trial.repeat) for trial in y.trials} - still_good)
 
 
 def _with_threads(x: Configuration, y: Configuration) -> str:

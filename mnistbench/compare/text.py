@@ -43,6 +43,8 @@ def headline(comparison: Comparison) -> str:
         if (gains := _what_is_better(change))
     ]
     parts = [f"Regression: {'; '.join(worse)}." if worse else "No regression found."]
+    if comparison.only_a:
+        parts.append(f"Not in B, so not judged: {', '.join(comparison.only_a)}.")
     if better:
         parts.append(f"Improvement: {'; '.join(better)}.")
     return " ".join(parts)
@@ -197,6 +199,8 @@ def _what_is_worse(change: Change) -> str:
         said.append(f"broke ({' to '.join(change.status)})")
     if change.accuracy_verdict == "worse":
         said.append("is less accurate")
+    if change.is_unjudged:
+        said.append("cannot be judged, as predictions are missing")
     said += _times_that_are(change, "slower")
     return ", ".join(said)
 

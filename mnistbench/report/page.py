@@ -103,7 +103,7 @@ def _values(
 ) -> dict[str, Any]:
     """Return what the templates show."""
     info, rows = said.info, said.rows
-    failed = _failed(folder, info, rows)
+    failed, place = _failed(folder, info, rows), _results_option(info)
     good = [row for row in rows if row.accuracy is not None]
     trial_count = sum(len(row.trials) for row in rows)
     return {
@@ -143,6 +143,13 @@ def _values(
         "warned": [(row.label, w) for row in rows for w in _warnings(row)],
         "environments": _environments(info, said.records),
         "repeat": shlex.join(["mnistbench", *info.command]),
+        "resume": f"mnistbench run --resume {shlex.quote(info.name)}{place}",
+        "rerun": [
+            f"{row.label}, seed {record.trial.seed}"
+            for row in rows
+            for record in row.records
+            if record.attempts > 1
+        ],
         "not_run": NOT_RUN,
     }
 
@@ -279,6 +286,7 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
         for record in row.records:
             if record.status is not Status.OK:
                 alike.setdefault((row.label, record.status, record.failure), []).append(record)
+    place = _results_option(info)
     return [
         {
             "label": label,
@@ -287,12 +295,23 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
             "times": f" ({plural(len(records), 'trial')} alike)" if len(records) > 1 else "",
             **_told(failure, folder.log(records[0].trial.id)),
             "again": "\n".join(
-                f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}"
+                f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}{place}"
                 for record in records
             ),
         }
         for (label, status, failure), records in alike.items()
     ]
+
+
+def _results_option(info: RunInfo) -> str:
+    """Return the option that leads to a run which was not made in the usual folder, as it was typed."""
+    typed = list(info.command)
+    for place, word in enumerate(typed):
+        if word == "--results" and place + 1 < len(typed):
+            return f" --results {shlex.quote(typed[place + 1])}"
+        if word.startswith("--results="):
+            return f" {shlex.quote(word)}"
+    return ""
 
 
 def _told(failure: Failure | None, log: str) -> dict[str, str]:

@@ -247,7 +247,7 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
 
     Columns: id, row, model, parameters, train_size (empty for all images), seed, threads, split, repeat,
     status ("not run" if its turn had not come), cause (of a failure), host, started_at, trial_seconds,
-    beside, predictions_sha256, then the plain fields of `Measurement` and those of `Quality`.
+    beside, attempts, predictions_sha256, then the plain fields of `Measurement` and those of `Quality`.
     """
     listed = []
     for row in rows:
@@ -274,6 +274,7 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
                     "started_at": record.started_at,
                     "trial_seconds": record.trial_seconds,
                     "beside": record.beside,
+                    "attempts": record.attempts,
                     "predictions_sha256": record.predictions_sha256,
                 }
                 if record.measurement is not None:
