@@ -169,15 +169,44 @@ def kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psut
 
 def kill_marked(mark: str, descendants: Iterable[psutil.Process]) -> None:
     """Kill what bears the trial's mark or is known to descend from it, again while it still forks."""
-    known = set(descendants)
+    known, done_with = set(descendants), set[int]()
     for _ in range(_KILL_ROUNDS):
-        alive = [stray for stray in {*_marked(mark), *known} if _is_running(stray)]
-        if not alive:
-            return
-        for stray in alive:
+        strays = [stray for stray in known if _is_running(stray)]
+        for stray in strays:
             with contextlib.suppress(psutil.Error):
                 stray.kill()
+        if not _kill_newest_first(mark, done_with) and not strays:
+            return
         time.sleep(0.02)
+
+
+def _kill_newest_first(mark: str, done_with: set[int]) -> bool:
+    """Kill each process that inherited the mark, wherever it went, as soon as it is found.
+
+    Args:
+        mark: The trial's.
+        done_with: Numbers of processes that need no look; those looked at now are added.
+
+    Returns:
+        Whether there may be more: what flees, going on in a child again and again, has ended before it is
+        read, and its child came after the numbers were listed.
+    """
+    may_be_more = False
+    for pid in reversed(psutil.pids()):
+        if pid in done_with:
+            continue
+        try:
+            process = psutil.Process(pid)
+            if process.environ().get(MARK) == mark:
+                process.kill()
+                may_be_more = True
+                continue
+        except psutil.NoSuchProcess:  # a zombie is one, too
+            may_be_more = True
+        except (psutil.Error, OSError):
+            pass
+        done_with.add(pid)
+    return may_be_more
 
 
 def _is_running(process: psutil.Process) -> bool:
@@ -194,16 +223,6 @@ def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
             os.killpg(process.pid, number)
         else:
             process.kill()
-
-
-def _marked(mark: str) -> list[psutil.Process]:
-    """Find processes that inherited the trial's mark in their environment, wherever they went."""
-    found = []
-    for process in psutil.process_iter():
-        with contextlib.suppress(psutil.Error, OSError):
-            if process.environ().get(MARK) == mark:
-                found.append(process)
-    return found
 
 
 def proportional_bytes(process: psutil.Process) -> int:

@@ -502,7 +502,7 @@ def test_a_second_runner_of_the_same_run_is_refused(bench, record_property):
     first.send_signal(signal.SIGTERM)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 130
-    assert "`mnistbench run --resume it` does the rest" in err
+    assert f"`mnistbench run --resume it --results {bench.results}` does the rest" in err
     bench.assert_nothing_left()
     record_property("did", answer.stderr)
 
