@@ -40,11 +40,14 @@ readme: setup ## Put the tables of the reference runs into README.md
 fetch: setup ## Fetch and check MNIST; ARGS="--from FOLDER" takes it from a folder or from another mirror
 	@.venv/bin/mnistbench fetch $(ARGS)
 
+# Two files of tests at a time; ARGS="-n 0" runs them one after another, for --pdb say.
+SIDE_BY_SIDE = -n 2 --dist loadfile
+
 test: setup ## Run the tests that take minutes together
-	.venv/bin/pytest $(ARGS)
+	.venv/bin/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: setup ## Run all tests, the slow ones too
-	.venv/bin/pytest -m "" $(ARGS)
+	.venv/bin/pytest $(SIDE_BY_SIDE) -m "" $(ARGS)
 
 faults: setup ## Run the tests of every fault, and print what each must lead to and what it did
 	.venv/bin/python -m pytest -p tests.fault_matrix -m "" -q -r f $(ARGS)

@@ -1,5 +1,7 @@
 """Shared by all tests: a small data set on disk, and jobs for the stub models in `models/`."""
 
+import os
+import signal
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.environment import usable_cores
 from mnistbench.isolation import Job
 from mnistbench.records import Trial
 from mnistbench.registry import read_model_file
@@ -15,7 +18,19 @@ from mnistbench.registry import read_model_file
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 collect_ignore = ["models"]
+# A shell ignores it for what it runs in the background, and every process started from there inherits that.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 MODELS = Path(__file__).parent / "models"
+
+
+def own_core() -> tuple[int, ...]:
+    """Return one of the cores, another one for each of pytest-xdist's workers as far as they go."""
+    cores = usable_cores()
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return (cores[worker % len(cores)],)
+
+
+CORE = own_core()
 
 
 def write_dataset(

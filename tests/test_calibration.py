@@ -3,9 +3,9 @@
 import os
 
 import pytest
+from conftest import CORE
 
 from mnistbench.calibration import Calibration, calibrate, drift
-from mnistbench.environment import usable_cores
 from mnistbench.processes import child_environment
 
 
@@ -16,8 +16,7 @@ def calibration(**scales):
 
 
 def test_every_kernel_is_timed_several_times():
-    cores = usable_cores()[:1]
-    measured = calibrate(cores, child_environment(os.environ, len(cores)))
+    measured = calibrate(CORE, child_environment(os.environ, 1))
     assert all(seconds > 0 for seconds in measured.medians.values())
     assert {len(values) for values in vars(measured).values()} == {5}
     assert min(measured.medians.values()) <= measured.unit_seconds <= max(measured.medians.values())

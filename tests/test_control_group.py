@@ -6,14 +6,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from conftest import CORE
 
 from mnistbench import control_group, watch
 from mnistbench.control_group import ControlGroup
-from mnistbench.environment import usable_cores
 from mnistbench.isolation import run_trial
 from mnistbench.records import Status
-
-CORE = usable_cores()[:1]
 
 
 @pytest.fixture

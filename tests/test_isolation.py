@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import psutil
 import pytest
-from conftest import MODELS, write_dataset
+from conftest import CORE, MODELS, write_dataset
 
 from mnistbench.datasets import open_arrays
 from mnistbench.environment import usable_cores
@@ -26,7 +26,6 @@ from mnistbench.isolation import Activity, Interrupted, Outcome, run_trial
 from mnistbench.records import Status
 from mnistbench.runs import decode_predictions
 
-CORE = usable_cores()[:1]
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")
 
 

@@ -11,12 +11,10 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from conftest import CORE
 
 from mnistbench import isolation, worker
-from mnistbench.environment import usable_cores
 from mnistbench.worker import ContractError, Progress
-
-CORE = usable_cores()[:1]
 
 
 @pytest.fixture
