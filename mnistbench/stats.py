@@ -179,11 +179,12 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
     others. v is the variance between seeds beyond that: the seeds' mean square less the residual mean square
     of the two-way analysis of variance (seeds by images), over n, and not below 0. So nothing counts twice.
     The difference over its standard error is referred to Student's t with Satterthwaite's degrees of
-    freedom, so that few seeds make a wide interval where training matters. Seeds of different models are
-    independent: equal numbers are not paired. A model fitted once beside one fitted several times brings no
-    v of its own, and `training_covered` is False. Simulated with errors near 1 %, 10,000 images, 2 to 10
-    seeds and seed effects from none to dominating, a 5 % test rejects a true hypothesis in 2 % to 8 % of
-    cases (8 % with 2 seeds).
+    freedom, so that few seeds make a wide interval where training matters; these are never taken to be fewer
+    than those of the least certain part, which a variance between seeds estimated at 0 would else do. Seeds
+    of different models are independent: equal numbers are not paired. A model fitted once beside one fitted
+    several times brings no v of its own, and `training_covered` is False. Simulated with errors near 1 %,
+    10,000 images, 2 to 10 seeds and seed effects from none to dominating, a 5 % test rejects a true
+    hypothesis in 2 % to 8 % of cases (8 % with 2 seeds).
 
     For few disagreements, half an image is added to each cell of the table right/wrong by right/wrong, as
     Agresti and Min do; the interval may contradict an exact McNemar p-value that is close to 5 %.

@@ -17,15 +17,18 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistbench.datasets.cache import verified_arrays
+from mnistbench.datasets import Arrays
+from mnistbench.datasets.cache import cached_arrays
 from mnistbench.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.errors import DataError, MnistbenchError, UsageError
+from mnistbench.formats import plural
 from mnistbench.metrics import Quality, quality
 from mnistbench.records import Record, RunInfo, Status, from_json, to_json
 from mnistbench.registry import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
+from mnistbench.report.gallery import altered_pictures
 from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, predictions_digest
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
@@ -54,7 +57,8 @@ class Verification:
         prediction_count: Trials whose predictions were scored again.
         file_count: Files of the report that were made again.
         differences: Where the folder is not what its raw values give; empty if all is well.
-        notes: What could not be checked, or has changed without harm.
+        unchecked: What could not be compared, as the data set is not in the cache.
+        notes: What is not complete, or has changed without harm.
     """
 
     run: str
@@ -62,6 +66,7 @@ class Verification:
     prediction_count: int
     file_count: int
     differences: tuple[str, ...]
+    unchecked: tuple[str, ...]
     notes: tuple[str, ...]
 
 
@@ -91,8 +96,10 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
     try:
         info, records = folder.info(), folder.records()
     except MnistbenchError as error:
-        return Verification(folder.name, 0, 0, 0, (str(error),), ())
-    truth, lacking, notes = _true_labels(folder, info, cache)
+        return Verification(folder.name, 0, 0, 0, (str(error),), (), ())
+    arrays = cached_arrays(cache, info.dataset)
+    truth, lacking = _true_labels(folder, info, arrays)
+    notes: list[str] = []
     made, stale = _report(folder, results)
     differences = [
         *_plan(folder, info),
@@ -102,6 +109,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
         *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
         *_votes(folder, notes),
         *_strays(folder, info, records),
+        *_pictures(folder, info, cache),
         *stale,
     ]
     waiting = len(info.trials) - len(records)
@@ -113,6 +121,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
         prediction_count=sum(record.status is Status.OK for record in records) if truth is not None else 0,
         file_count=made,
         differences=tuple(differences),
+        unchecked=() if arrays is not None else (_without(info, cache),),
         notes=(*notes, *_changed_models(info)),
     )
 
@@ -171,30 +180,42 @@ def _sessions(folder: RunFolder, records: Sequence[Record]) -> Iterator[str]:
             )
 
 
-def _true_labels(folder: RunFolder, info: RunInfo, cache: Path) -> tuple[Labels | None, list[str], list[str]]:
-    """Return the stored labels, what is wrong with them, and what could not be checked."""
+def _true_labels(folder: RunFolder, info: RunInfo, arrays: Arrays | None) -> tuple[Labels | None, list[str]]:
+    """Return the stored labels, and what is wrong with them."""
     try:
         stored = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
     except FileNotFoundError:
-        return None, ["labels.npz is missing, so no score can be computed again"], []
+        return None, ["labels.npz is missing, so no score can be computed again"]
     except (OSError, ValueError) as error:
-        return None, [f"labels.npz cannot be read: {error}"], []
+        return None, [f"labels.npz cannot be read: {error}"]
     split = info.trials[0].split if info.trials else "test"
     expected = (
         validation_count(info.dataset.train_count) if split == "validation" else info.dataset.test_count
     )
     if len(stored) != expected:
-        return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"], []
-    data = info.dataset
-    for name in (data.name, f"{data.name}-{data.sha256[:16]}"):  # where `datasets` keeps what it has read
-        try:
-            arrays = verified_arrays(cache / name, data.sha256)
-        except DataError:
-            continue
-        if arrays is not None:
-            wrong = int((np.asarray(evaluation_labels(arrays, split)) != stored).sum())
-            return stored, [f"labels.npz differs from {data.title} in {wrong} labels"] if wrong else [], []
-    return stored, [], [f"{data.title} is not in the cache {cache}: labels.npz could not be compared with it"]
+        return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"]
+    if arrays is None:
+        return stored, []
+    wrong = int((np.asarray(evaluation_labels(arrays, split)) != stored).sum())
+    return stored, [
+        f"labels.npz differs from {info.dataset.title} in {plural(wrong, 'label')}"
+    ] if wrong else []
+
+
+def _without(info: RunInfo, cache: Path) -> str:
+    return (
+        f"{info.dataset.title} is not in the cache {cache}: labels and images could not be compared with it"
+    )
+
+
+def _pictures(folder: RunFolder, info: RunInfo, cache: Path) -> Iterator[str]:
+    """Compare the images kept for the error gallery with the data set's."""
+    try:
+        altered = altered_pictures(folder, info, cache)
+    except MnistbenchError:
+        return  # the report cannot be made with them: `_report` tells
+    if altered:
+        yield f"images.npz differs from {info.dataset.title} in {plural(altered, 'image')}"
 
 
 def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | None) -> Iterator[str]:

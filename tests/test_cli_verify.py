@@ -93,8 +93,14 @@ def test_verify_passes_a_real_run_against_its_data_set(bench):
 def test_verify_says_that_the_data_set_is_not_at_hand(bench):
     shutil.rmtree(bench.place / "cache")
     answer = bench("verify", "one")
-    assert answer.returncode == 0
-    assert "one: note: bars is not in the cache" in answer.stdout
+    assert answer.returncode == 1
+    assert "verified" not in answer.stdout
+    assert "one: bars is not in the cache" in answer.stderr
+    assert "add --without-dataset" in answer.stderr
+    content = bench("verify", "one", "--without-dataset")
+    assert content.returncode == 0, content.stderr
+    assert "one: note: bars is not in the cache" in content.stdout
+    assert "one: verified" in content.stdout
 
 
 def test_verify_fails_with_a_line_for_each_difference(bench):

@@ -54,7 +54,7 @@ def test_an_honest_run_passes(folder):
     assert result.trial_count == 3
     assert result.prediction_count == 2
     assert result.file_count > 5
-    assert "not in the cache" in result.notes[0]
+    assert "not in the cache" in result.unchecked[0]
 
 
 def test_verifying_changes_nothing(folder):
@@ -243,10 +243,35 @@ def test_labels_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wro
         stored[:wrong] = (stored[:wrong] + 1) % 10
         folder.write("labels.npz", encode_predictions(stored, None))
     result = found(folder)
-    assert not any("cache" in note for note in result.notes)
+    assert result.unchecked == ()
     said = [line for line in result.differences if line.startswith("labels.npz")]
     assert said == (["labels.npz differs from MNIST in 3 labels"] if wrong else [])
     assert bool(result.differences) == bool(wrong)
+
+
+def test_images_are_compared_with_the_data_set_in_the_cache(tmp_path, monkeypatch):
+    draw = np.random.default_rng(0)
+    truth = true_labels(dataset(test_count=100))
+    arrays = Arrays(
+        draw.integers(0, 255, (600, 4, 4)).astype(np.uint8),
+        (np.arange(600) % 10).astype(np.int64),
+        draw.integers(0, 255, (100, 4, 4)).astype(np.uint8),
+        truth,
+    )
+    cache = tmp_path / "cache"
+    store(arrays, cache / "mnist", "a test")
+    data = dataset(test_count=100, sha256=arrays.sha256())
+    folder = make_run(tmp_path / "results", {"svm": Model(0.1)}, data=data)
+    monkeypatch.setenv("MNISTBENCH_CACHE", str(cache))
+    write_report(folder, None)
+    assert not any("images" in line for line in found(folder).differences)
+    with np.load(folder.path / "images.npz") as kept:
+        index, pixels = kept["index"], kept["pixels"].copy()
+    pixels[1] ^= 1
+    np.savez_compressed(folder.path / "images.npz", index=index, pixels=pixels)
+    assert "images.npz differs from MNIST in 1 image" in found(folder).differences
+    np.savez_compressed(folder.path / "images.npz", index=index + 10**6, pixels=pixels)
+    assert f"images.npz differs from MNIST in {len(index)} images" in found(folder).differences
 
 
 def test_an_interrupted_run_is_honest_about_it(tmp_path):
@@ -256,7 +281,7 @@ def test_an_interrupted_run_is_honest_about_it(tmp_path):
     write_report(folder, None)
     result = found(folder)
     assert result.differences == ()
-    assert "1 of 2 trials have no record" in result.notes[1]
+    assert "1 of 2 trials have no record" in result.notes[0]
 
 
 def test_changed_model_files_are_told_but_are_no_difference(folder):

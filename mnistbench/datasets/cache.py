@@ -20,7 +20,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays
+from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, DatasetInfo
 from mnistbench.errors import DataError
 
 _LOG = logging.getLogger(__name__)
@@ -98,6 +98,18 @@ def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
         _LOG.warning("The cached arrays in %s are damaged: their SHA-256 is not %s.", folder, sha256)
         return None
     return arrays
+
+
+def cached_arrays(cache: Path, dataset: DatasetInfo) -> Arrays | None:
+    """The arrays of a data set that was read before, if the cache still has them, checked; else None."""
+    for name in (dataset.name, f"{dataset.name}-{dataset.sha256[:16]}"):  # where the catalogue keeps them
+        try:
+            arrays = verified_arrays(cache / name, dataset.sha256)
+        except DataError:
+            continue
+        if arrays is not None:
+            return arrays
+    return None
 
 
 def source_of(folder: Path) -> str:

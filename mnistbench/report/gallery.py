@@ -11,8 +11,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from mnistbench.configurations import Configuration
-from mnistbench.datasets.cache import verified_arrays
-from mnistbench.errors import DataError, MnistbenchError
+from mnistbench.datasets.cache import cached_arrays
+from mnistbench.errors import MnistbenchError
 from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
 from mnistbench.records import RunInfo
 from mnistbench.runs import Predictions, RunFolder
@@ -276,17 +276,29 @@ def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> P
 _KEPT_NAME = "images.npz"
 
 
+def altered_pictures(folder: RunFolder, info: RunInfo, cache: Path) -> int:
+    """Count the kept pictures that are not what the cached data set gives; 0 where either is not there.
+
+    Raises:
+        MnistbenchError: The kept pictures are damaged.
+    """
+    kept, images = _kept(folder), _evaluation_images(info, cache)
+    if kept is None or images is None:
+        return 0
+    if any(not 0 <= image < len(images) for image in kept.index):
+        return len(kept.index)
+    again = _made(images, kept.index)
+    if again.pixels.shape != kept.pixels.shape:
+        return len(kept.index)
+    return int((again.pixels != kept.pixels).any(axis=(1, 2)).sum())
+
+
 def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
     """Open the images that a run is judged by, uint8 (n, h, w), if the cache has its data set."""
-    data = info.dataset
-    for name in (f"{data.name}-{data.sha256[:16]}", data.name):  # where `datasets` keeps what it has read
-        try:
-            arrays = verified_arrays(cache / name, data.sha256)
-        except DataError:
-            continue
-        if arrays is not None:
-            return np.asarray(split(arrays, info.trials[0].split, None, 0).x_eval)
-    return None
+    arrays = cached_arrays(cache, info.dataset)
+    if arrays is None or not info.trials:
+        return None
+    return np.asarray(split(arrays, info.trials[0].split, None, 0).x_eval)
 
 
 def _made(images: Images, chosen: Sequence[int]) -> Pictures:
