@@ -246,18 +246,18 @@ def _summarise(correct: ArrayLike) -> _Fits:
     image_means = right.mean(axis=0)
     if (right == right[0]).all():
         return _Fits(image_means, count, varies=False)
-    accuracies, mean = right.mean(axis=1), right.mean()
-    image_sum = count * float(np.square(image_means - mean).sum())
-    seed_sum = n * float(np.square(accuracies - mean).sum())
-    residual_sum = count * n * mean * (1 - mean) - image_sum - seed_sum
-    seed_square = seed_sum / (count - 1)
-    residual_square = max(0.0, residual_sum) / ((count - 1) * max(1, n - 1))
+    # In whole numbers, `size` times the sums of squares: rounding would leave a variance where there is none.
+    size, total = count * n, int(right.sum())
+    image_sum = n * int(np.square(right.sum(axis=0)).sum()) - total**2
+    seed_sum = count * int(np.square(right.sum(axis=1)).sum()) - total**2
+    residual_sum = size * total - total**2 - image_sum - seed_sum
+    beyond = seed_sum * max(1, n - 1) - residual_sum
     return _Fits(
         image_means,
         count,
         varies=True,
-        training_variance=max(0.0, seed_square - residual_square) / (count * n),
-        seed_square=seed_square / (count * n),
+        training_variance=max(0, beyond) / (size**2 * (count - 1) * max(1, n - 1)),
+        seed_square=seed_sum / (size**2 * (count - 1)),
     )
 
 

@@ -36,7 +36,7 @@ class Activity:
         total: Of how many.
         unit: What is counted, e.g. "epoch".
         rss_bytes: Resident memory of the process tree.
-        busy_cores: Cores that its process kept busy in the last second or so, children left out.
+        busy_cores: Cores that its processes kept busy in the last second or so.
         last_line: The last line of its log.
     """
 
@@ -73,7 +73,9 @@ class Watch:
         self._tree = psutil.Process(process.pid)
         self._rss_bytes = 0
         self._busy_cores = 0.0
-        self._cpu_read = (time.monotonic(), 0.0)
+        self._living: list[psutil.Process] = []
+        self._cpu_read_at = time.monotonic()
+        self._cpu_seconds: Mapping[psutil.Process, float] = {}
         self._children_bytes = 0
         self._next_walk = time.monotonic() + _TREE_SECONDS
         self._process_count = 1
@@ -150,11 +152,20 @@ class Watch:
                 self._state = state
 
     def _read_cpu(self) -> None:
-        now, (before, spent) = time.monotonic(), self._cpu_read
-        if now - before >= _CPU_SECONDS:
-            times = self._tree.cpu_times()
-            self._cpu_read = (now, times.user + times.system)
-            self._busy_cores = (self._cpu_read[1] - spent) / (now - before)
+        now = time.monotonic()
+        passed = now - self._cpu_read_at
+        if passed < _CPU_SECONDS:
+            return
+        spent = {}
+        for process in (self._tree, *self._living):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                spent[process] = times.user + times.system
+        before = self._cpu_seconds
+        self._busy_cores = (
+            sum(seconds - before.get(process, 0.0) for process, seconds in spent.items()) / passed
+        )
+        self._cpu_read_at, self._cpu_seconds = now, spent
 
     def _read_memory(self) -> None:
         own = int(self._tree.memory_info().rss)
@@ -171,6 +182,7 @@ class Watch:
 
     def _children(self) -> list[psutil.Process]:
         children = self._tree.children(recursive=True)
+        self._living = children
         self.descendants.update(children)
         self._process_count = 1 + len(children)
         return children

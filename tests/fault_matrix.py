@@ -165,7 +165,7 @@ MATRIX = {
             "kill -9 at a random moment",
             "after --resume the records are those of an undisturbed run, no trial with a record was started "
             "again, no process and no temporary file is left",
-            "test_faults.py::test_a_run_killed_at_5_moments_loses_nothing",
+            "test_faults.py::test_a_run_killed_at_2_moments_loses_nothing",
             "test_faults.py::test_a_run_killed_at_100_moments_loses_nothing",
             "test_isolation.py::test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up",
         ),

@@ -126,6 +126,7 @@ FATES = {
     "warning": Expected(OK),
     "reporting": Expected(OK),
     "spying": Expected(OK),
+    "delegating": Expected(OK),
 }
 
 
@@ -193,6 +194,12 @@ def test_a_model_that_forks_without_end_is_stopped(make_job):
 @pytest.mark.parametrize("name", ["hanging", "stubborn"])
 def test_a_time_limit_is_kept_whatever_the_model_ignores(name, ran):
     assert 4 <= ran[name].seconds < 12  # the limit, three seconds of grace, and a busy machine
+
+
+def test_what_a_child_does_is_counted_as_the_trials_work(ran):
+    working = [activity.busy_cores for activity in ran["delegating"].activities if activity.phase == "fit"]
+    # Its own process waits; four trials and whatever else runs here share the core with the child.
+    assert max(working) > 0.1
 
 
 def test_the_log_keeps_the_beginning_and_the_end(ran):

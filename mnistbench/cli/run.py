@@ -129,8 +129,10 @@ def run(
 ) -> None:
     """Train and measure models, and write the report.
 
-    Exit status: 0 all trials ok, 1 some trial not ok (the report is written), 2 wrong usage, 3 data not
-    to be had, 130 interrupted.
+    In a terminal, the key l shows the last line that each running trial has printed.
+
+    Exit status: 0 all trials ok; 1 some trial not ok, the report is written;
+    2 wrong usage; 3 data not to be had; 130 interrupted.
     """
     from mnistbench import runner
     from mnistbench.environment import usable_cores, usable_memory_bytes

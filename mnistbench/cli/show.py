@@ -134,7 +134,7 @@ def show(
         console.print(part)
 
 
-@app.command()
+@app.command(epilog="Example:  mnistbench runs --results results/reference")
 def runs(results: ResultsOption = Path("results")) -> None:
     """List the runs, oldest first."""
     from rich.console import Console

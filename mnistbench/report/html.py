@@ -164,7 +164,8 @@ def _cells(table: Table) -> list[list[dict[str, str]]]:
 def _key(value: object) -> str:
     if value is None or value is pd.NA or value != value:
         return ""
-    return repr(float(value)) if isinstance(value, int | float) else str(value)
+    # The last digits of a statistic differ between processors.
+    return f"{float(value):.10g}" if isinstance(value, int | float) else str(value)
 
 
 def _points(results: Table) -> list[dict[str, Any]]:
