@@ -360,3 +360,28 @@ def test_runs_lists_every_run(command):
 def test_version_and_help(command):
     assert re.fullmatch(r"mnistbench \d+\.\d+\.\d+\n", command("--version").stdout)
     assert "Examples:" in command("run", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("run --suite q", {"quick"}),
+        ("run --only svm,x", {"svm,xgboost", "svm,xgboost_record"}),
+        ("verif", {"verify"}),
+    ],
+)
+def test_a_shell_completes_commands_suites_and_models(typed, offered):
+    words = f"mnistbench {typed}"
+    shell = {
+        "_MNISTBENCH_COMPLETE": "complete_bash",
+        "COMP_WORDS": words,
+        "COMP_CWORD": f"{words.count(' ')}",
+    }
+    answer = subprocess.run(
+        [sys.executable, "-m", "mnistbench"],
+        env={**os.environ, **shell},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert set(answer.stdout.split()) == offered
