@@ -315,7 +315,7 @@ class LiveTable(Silent):
         waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
         left = self._pace.run_seconds_left(waiting, running, self._side_by_side)
         if left is not None and (waiting or running):
-            text += f", about {duration(round(left))} left"
+            text += f", about {_estimated(left)} left"
         memory = sum(activity.rss_bytes for _, activity in running)
         if memory:
             cores = sum(activity.busy_cores for _, activity in running)
@@ -341,7 +341,7 @@ def _accuracy(record: Record) -> str:
 
 def _progress(activity: Activity, seconds_left: float | None) -> Text:
     """Draw how far a trial has come: by the model's own count, else by the time it is expected to take."""
-    left = "" if seconds_left is None else f" {duration(round(seconds_left))} left"
+    left = "" if seconds_left is None else f" {_estimated(seconds_left)} left"
     if activity.done is not None and activity.total:
         share = activity.done / activity.total
         told = f" {visible(activity.unit)} {activity.done}/{activity.total}"
@@ -354,6 +354,11 @@ def _progress(activity: Activity, seconds_left: float | None) -> Text:
     bar = Text("━" * filled, style="cyan")
     bar += Text("─" * (_BAR - filled), style="dim")
     return bar + Text(told + left)
+
+
+def _estimated(seconds: float) -> str:
+    """Write a time that is not known to fractions of a second."""
+    return f"{seconds:.0f} s" if seconds < 100 else duration(seconds)
 
 
 def _ending(record: Record) -> str:
