@@ -13,7 +13,7 @@ from mnistbench.preprocessing import (
 )
 
 
-def build(seed, threads, image_shape, copies=3, scaling=0.7, components=64, trees=100, max_features=0.25):
+def build(seed, threads, image_shape, copies=1, scaling=0.7, components=64, trees=60, max_features=0.25):
     side = min(image_shape)
     axes = make_union(PrincipalComponents(components, seed=seed), LinearDiscriminantAnalysis())
     forest = ExtraTreesClassifier(trees, max_features=max_features, n_jobs=threads, random_state=seed)

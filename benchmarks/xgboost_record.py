@@ -17,7 +17,7 @@ def build(
     seed,
     threads,
     image_shape,
-    copies=4,
+    copies=2,
     scaling=0.7,
     components=96,
     rounds=240,

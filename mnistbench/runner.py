@@ -106,11 +106,14 @@ def create_run_again(
     dataset: DatasetInfo,
     models: Mapping[str, ModelFile],
     command: Sequence[str],
+    *,
+    name: str | None = None,
     backend: str = "local",
 ) -> RunFolder:
     """Make a new run folder for trials of an earlier run, under the same limits and measurements.
 
     Raises:
+        UsageError: The name is taken, or is no plain file name.
         MnistbenchError: The folder cannot be written.
     """
     return create_run(
@@ -123,6 +126,7 @@ def create_run_again(
         limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
         measurements=info.measurements,
         command=command,
+        name=name,
         backend=backend,
     )
 

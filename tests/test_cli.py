@@ -251,6 +251,33 @@ def test_resume_runs_only_what_is_missing(command, models, dataset, tmp_path):
     assert "no interrupted run" in command("run", "--resume").stderr
 
 
+@pytest.mark.parametrize(
+    ("typed", "complaint"),
+    [
+        (("--resume", "--only", "svm"), "--only changes nothing with --resume"),
+        (("--resume", "--name", "other"), "--name changes nothing with --resume"),
+        (("--trial", "x/1", "--set", "svm.C=1"), "--set changes nothing with --trial"),
+        (("--trial", "x/1", "--train-size", "100"), "--train-size changes nothing with --trial"),
+    ],
+)
+def test_what_an_earlier_plan_has_settled_is_not_passed_over(command, typed, complaint):
+    answer = command("run", *typed)
+    assert answer.returncode == 2
+    assert f"{complaint}, which keeps to the run's own plan" in answer.stderr
+
+
+def test_one_trial_is_run_again_once_its_model_is_mended(command, models, tmp_path):
+    command.bench("--only", "constant,raising")
+    run = only_run(tmp_path)
+    again = re.search(r"mnistbench (run --trial \S+/[0-9a-f]+)", (run / "report.md").read_text())
+    (models / "raising.py").write_text((models / "constant.py").read_text())
+    answer = command(*again[1].split(), "--name", "mended")
+    assert answer.returncode == 0, answer.stderr
+    (line,) = (tmp_path / "results" / "mended" / "records.jsonl").read_text().splitlines()
+    assert json.loads(line)["trial"]["model"] == "raising"
+    assert json.loads(line)["status"] == "ok"
+
+
 def test_resume_refuses_a_model_that_has_changed(command, models, tmp_path):
     command.bench("--only", "constant,nearest")
     records = only_run(tmp_path) / "records.jsonl"

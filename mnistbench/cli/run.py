@@ -58,6 +58,7 @@ def _suite_names(incomplete: str) -> list[str]:
     "--seeds 0-2  |  mnistbench run --only svm --set svm.C=1,10 --validation  |  mnistbench run --resume"
 )
 def run(
+    context: typer.Context,
     run_name: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="With --resume: the run; the newest if left out.")
     ] = None,
@@ -138,6 +139,8 @@ def run(
     from mnistbench.environment import usable_cores, usable_memory_bytes
     from mnistbench.runs import find_interrupted_run, find_run, find_trial
 
+    if trial is not None or resume:
+        _refuse_plan(context, "--trial" if trial is not None else "--resume")
     with contextlib.ExitStack() as stack:
         cluster = stack.enter_context(_cluster(backend, scheduler, jobs, offline=offline))
         if trial is not None:
@@ -146,7 +149,7 @@ def run(
             data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
             chosen = runner.models_of(info, data, may_differ=True)
             folder = runner.create_run_again(
-                results, info, [planned], data, chosen, typed_command(), backend.value
+                results, info, [planned], data, chosen, typed_command(), name=name, backend=backend.value
             )
         elif resume:
             folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
@@ -214,6 +217,24 @@ def _cluster(
     from mnistbench.cluster import connect
 
     return connect(scheduler, offline=offline)
+
+
+_OF_THE_PLAN = (
+    "suite", "only", "skip", "dataset", "train_size", "seeds", "threads", "repeats", "measure", "jobs",
+    "timeout", "memory_limit", "set_", "models", "validation",
+)  # fmt: skip
+
+
+def _refuse_plan(context: typer.Context, option: str) -> None:
+    """Refuse options that an earlier run's plan has settled, rather than pass over them without a word."""
+    settled = _OF_THE_PLAN if option == "--trial" else (*_OF_THE_PLAN, "name", "trial")
+    for parameter in settled:
+        source = context.get_parameter_source(parameter)
+        if source is not None and source.name == "COMMANDLINE":
+            typed = f"--{parameter.strip('_').replace('_', '-')}"
+            raise UsageError(
+                f"{typed} changes nothing with {option}, which keeps to the run's own plan; leave it out."
+            )
 
 
 def _refuse_name(name: str | None) -> None:
