@@ -1,8 +1,9 @@
-"""Convolutional network: three convolutions, trained on upright digits that are turned and bent (Keras)."""
+"""Two convolutional networks on turned and bent digits: one sees them as written, one set upright (Keras)."""
 
+import numpy as np
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.neural import NeuralClassifier, RandomWarp, load_keras
+from mnistbench.neural import Committee, NeuralClassifier, RandomWarp, load_keras
 from mnistbench.preprocessing import MomentNormalizer
 
 
@@ -36,19 +37,25 @@ def build(
     backend=None,
 ):
     load_keras(backend, threads)
-    network = NeuralClassifier(
-        hidden_layers,
-        image_shape,
-        min_side=20,
-        epochs=epochs,
-        batch_size=batch_size,
-        peak_rate=peak_rate,
-        average=0.995,
-        distort=RandomWarp(rotation=6, scale=0.1, shear=0.1, shift=1, elastic=elastic),
-        test_shift=test_shift,
-        precision=precision,
-        seed=seed,
-        threads=threads,
-        backend=backend,
-    )
-    return make_pipeline(MomentNormalizer(image_shape, scaling=scaling), network)
+
+    def network(seed, **distortion):
+        return NeuralClassifier(
+            hidden_layers,
+            image_shape,
+            min_side=20,
+            epochs=epochs,
+            batch_size=batch_size,
+            peak_rate=peak_rate,
+            average=0.995,
+            distort=RandomWarp(shift=1, elastic=elastic, **distortion),
+            test_shift=test_shift,
+            precision=precision,
+            seed=seed,
+            threads=threads,
+            backend=backend,
+        )
+
+    seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(2)]
+    as_written = network(seeds[0], rotation=10, scale=0.12, shear=0.15)
+    upright = network(seeds[1], rotation=6, scale=0.1, shear=0.1)
+    return Committee([as_written, make_pipeline(MomentNormalizer(image_shape, scaling=scaling), upright)])

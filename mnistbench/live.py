@@ -1,5 +1,6 @@
 """What a run shows while it works: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
+import contextlib
 import json
 import sys
 import threading
@@ -203,15 +204,14 @@ class LiveTable(Silent):
             self._pace.learn(record)
 
     def __enter__(self) -> "LiveTable":
-        self._has_keys = self._keys.__enter__()
-        self._live.__enter__()
+        with contextlib.ExitStack() as opened:  # an interruption halfway puts the terminal right as well
+            self._has_keys = opened.enter_context(self._keys)
+            opened.enter_context(self._live)
+            self._opened = opened.pop_all()
         return self
 
     def __exit__(self, *_: object) -> None:
-        try:
-            self._live.__exit__(None, None, None)
-        finally:
-            self._keys.__exit__(None, None, None)
+        self._opened.close()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table as it is now, at the terminal's present size."""

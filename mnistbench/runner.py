@@ -2,16 +2,13 @@
 
 import contextlib
 import re
-import signal
 import threading
 import time
 import warnings
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Generator, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from types import FrameType
-from typing import Any
 
 from mnistbench import environment
 from mnistbench.backend import Backend, LocalCores, Observer
@@ -178,7 +175,7 @@ def run(
         backend: Where to run them; this machine's cores if left out.
 
     Returns:
-        Whether every trial of the plan has a record now; False after Ctrl-C or SIGTERM.
+        Whether every trial of the plan has a record now; False after a KeyboardInterrupt.
 
     Raises:
         MnistbenchError: The folder is in use by another process or cannot be written to, or the backend
@@ -259,41 +256,17 @@ def _outcomes(
     parallel = joblib.Parallel(
         n_jobs=handed_over, backend="threading", return_as="generator_unordered", pre_dispatch=handed_over
     )
-    with _terminated_as_interrupted():
-        outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
-        try:
-            for outcome in outcomes:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
-                yield outcome
-        finally:
-            stop.set()
-            deadline = time.monotonic() + _STOP_SECONDS
-            for _ in range(handed_over):
-                under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
-            with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
-                outcomes.close()
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C: the running trial is killed and its process reaped."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    previous: list[tuple[int, Callable[..., Any] | int | None]] = [
-        (number, signal.signal(number, interrupt))
-        for number in numbers
-        if signal.getsignal(number) != signal.SIG_IGN  # nohup wants to outlive its terminal
-    ]
+    outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
     try:
-        yield
+        for outcome in outcomes:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
+            yield outcome
     finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
+        stop.set()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for _ in range(handed_over):
+            under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
+            outcomes.close()
 
 
 @contextlib.contextmanager

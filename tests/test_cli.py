@@ -236,6 +236,29 @@ def test_an_interrupted_run_keeps_what_is_done_and_resumes(command, models, data
 
 
 @pytest.mark.slow
+def test_a_terminated_run_puts_the_terminal_right(models, dataset, tmp_path):
+    pytest.importorskip("termios")
+    import pty
+    import termios
+
+    command = ["run", "--models", models, "--dataset", dataset, "--offline", "--only", "hanging"]
+    child, terminal = pty.fork()
+    if child == 0:
+        os.chdir(tmp_path)
+        os.execv(sys.executable, [sys.executable, "-m", "mnistbench", *map(str, command)])
+    said = b""
+    while b"hanging" not in said:
+        said += os.read(terminal, 10_000)
+    assert not termios.tcgetattr(terminal)[3] & termios.ICANON
+    os.kill(child, signal.SIGTERM)
+    while b"interrupted; what was done is kept" not in said:
+        said += os.read(terminal, 10_000)
+    assert termios.tcgetattr(terminal)[3] & termios.ICANON
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
+    os.close(terminal)
+
+
+@pytest.mark.slow
 def test_resume_runs_only_what_is_missing(command, models, dataset, tmp_path):
     command.bench("--only", "constant,nearest")
     run = only_run(tmp_path)

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistbench.cli.running import carry_out, dataset_spec, finish
+from mnistbench.cli.running import carry_out, dataset_spec, finish, resuming
 from mnistbench.cli.terminal import (
     CacheOption,
     ModelsOption,
@@ -254,5 +254,5 @@ def _hint_at_interrupted(results: Path) -> None:
             if ended < planned:
                 complain(
                     f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
-                    f"`mnistbench run --resume {folder.name}` finishes it."
+                    f"`{resuming(folder.name, results)}` finishes it."
                 )

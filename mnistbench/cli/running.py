@@ -1,9 +1,12 @@
 """What all commands that train do: run the trials of a plan, write the report and say how it ended."""
 
+import contextlib
 import shlex
-from collections.abc import Mapping
+import signal
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from types import FrameType
+from typing import TYPE_CHECKING, Any
 
 import typer
 
@@ -35,8 +38,11 @@ def carry_out(
     """
     from mnistbench import runner
 
-    with _observer(folder, quiet=quiet, json=json) as observer:
-        return runner.run(folder, models, data, observer, backend)
+    try:
+        with _terminated_as_interrupted(), _observer(folder, quiet=quiet, json=json) as observer:
+            return runner.run(folder, models, data, observer, backend)
+    except KeyboardInterrupt:  # before the first trial began, or after the last one had ended
+        return len(folder.records()) == len(folder.info().trials)
 
 
 def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: bool, quiet: bool) -> int:
@@ -60,18 +66,42 @@ def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: boo
     if not quiet:
         typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
     if not complete:
-        place = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
         complain(
-            "interrupted; what was done is kept. "
-            f"`mnistbench run --resume {folder.name}{place}{there}` does the rest."
+            f"interrupted; what was done is kept. `{resuming(folder.name, results)}{there}` does the rest."
         )
         return INTERRUPTED
     return 1 if any(record.failure is not None for record in records) else 0
 
 
+def resuming(name: str, results: Path) -> str:
+    """Return the command that goes on with a run, for a message."""
+    place = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
+    return f"mnistbench run --resume {name}{place}"
+
+
 def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
     """Return what names the data set from anywhere: a path typed by the user is made absolute."""
     return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
+
+
+@contextlib.contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """Treat SIGTERM and a closed terminal like Ctrl-C: no trial goes on, and the terminal is put right."""
+
+    def interrupt(_number: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+    previous: list[tuple[int, Callable[..., Any] | int | None]] = [
+        (number, signal.signal(number, interrupt))
+        for number in numbers
+        if signal.getsignal(number) != signal.SIG_IGN  # nohup wants to outlive its terminal
+    ]
+    try:
+        yield
+    finally:
+        for number, handler in previous:
+            signal.signal(number, handler)
 
 
 def _observer(folder: "RunFolder", *, quiet: bool, json: bool) -> "Silent":

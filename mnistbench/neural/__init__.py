@@ -2,5 +2,6 @@
 
 from mnistbench.neural.augmentation import RandomShift, RandomWarp
 from mnistbench.neural.classifier import NeuralClassifier, load_keras
+from mnistbench.neural.committee import Committee
 
-__all__ = ["NeuralClassifier", "RandomShift", "RandomWarp", "load_keras"]
+__all__ = ["Committee", "NeuralClassifier", "RandomShift", "RandomWarp", "load_keras"]

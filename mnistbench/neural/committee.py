@@ -1,0 +1,81 @@
+"""Several networks, each with its own view of the images, that decide together."""
+
+from collections.abc import Callable, Sequence
+from typing import Any, Self
+
+import numpy as np
+from sklearn.base import BaseEstimator, ClassifierMixin, clone
+from sklearn.pipeline import Pipeline
+from sklearn.utils.validation import check_is_fitted
+
+from mnistbench.neural.training import Progress
+
+Array = np.ndarray[Any, np.dtype[Any]]
+
+
+class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
+    """The mean of what several networks say, trained one after the other on differently prepared images.
+
+    D. Ciresan, U. Meier and J. Schmidhuber, "Multi-column deep neural networks for image classification",
+    CVPR 2012: networks whose images were prepared differently make fewer errors in common.
+
+    Args:
+        columns: The networks, each a `NeuralClassifier` or a pipeline that ends in one. Copies of them are
+            trained.
+
+    Attributes:
+        classes_: The labels, sorted, shape (k,).
+        columns_: The trained copies.
+        engine_: See `NeuralClassifier`.
+        device_: See `NeuralClassifier`.
+        on_progress: None, or a function that `fit` calls as on_progress(done, total, unit), like that of
+            `NeuralClassifier`, with the steps of all columns counted through. It may call `predict`, which
+            then uses the columns so far.
+    """
+
+    on_progress: Progress | None = None
+
+    def __init__(self, columns: Sequence[Any]) -> None:
+        self.columns = columns
+
+    def fit(self, X: Any, y: Any) -> Self:
+        """Train the columns on images X, float, shape (n, height * width), with labels y, shape (n,).
+
+        Raises:
+            ValueError: There are no columns, or one of them cannot use X or y.
+        """
+        if not self.columns:
+            raise ValueError("columns is empty; expected at least one network")
+        self.classes_ = np.unique(y)
+        self.columns_: list[Any] = []
+        for column in self.columns:
+            trained = clone(column)
+            network = _network(trained)
+            if self.on_progress is not None:
+                network.on_progress = self._counted(len(self.columns_), self.on_progress)
+            self.columns_.append(trained)
+            trained.fit(X, y)
+            network.on_progress = None
+        self.engine_, self.device_ = network.engine_, network.device_
+        return self
+
+    def predict(self, X: Any) -> Array:
+        """Return the most probable label of each row of X, shape (n,)."""
+        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+
+    def predict_proba(self, X: Any) -> Array:
+        """Return the mean of the columns' probabilities, float64, shape (n, k), columns as in `classes_`."""
+        check_is_fitted(self, "columns_")
+        return np.asarray(np.mean([column.predict_proba(X) for column in self.columns_], axis=0))
+
+    def _counted(self, before: int, on_progress: Progress) -> Callable[[int, int, str], None]:
+        """Return what a column reports to, with so many columns trained before it."""
+
+        def report(done: int, total: int, unit: str) -> None:
+            on_progress(before * total + done, len(self.columns) * total, unit)
+
+        return report
+
+
+def _network(column: Any) -> Any:
+    return column[-1] if isinstance(column, Pipeline) else column
