@@ -27,13 +27,27 @@ SWEEPS = {
     ],
     "mlp": [{"epochs": "4,5,6"}],
     "cnn": [{"epochs": "2,3"}],
-    "logreg_record": [{"features": "2000,4000", "C": "1,10", "gamma": "0.4"}, {"features": "5500"}],
-    "svm_record": [{"components": "64,96,128"}, {"gamma": "0.7,1.3"}, {"scaling": "0.0,0.5,0.85"}],
+    "logreg_record": [
+        {"features": "2000,4000", "C": "1,10"},
+        {"gamma": "0.4,0.6", "components": "64"},
+        {"components": "64,80,96"},
+    ],
+    "svm_record": [
+        {"components": "64,96,128"},
+        {"gamma": "0.7,1.3"},
+        {"scaling": "0.0,0.5,0.85"},
+        {"sharpness": "2,3,4"},
+    ],
     "rf_record": [{"copies": "1", "trees": "60,100"}, {"copies": "2", "trees": "60"}],
     "xgboost_record": [{"copies": "2", "rounds": "160,240"}, {"copies": "3,4", "rounds": "240"}],
-    "ridge_record": [{"features": "4000,10000", "gamma": "0.4", "components": "64,96"}],
+    "ridge_record": [
+        {"features": "4000"},
+        {"gamma": "0.3,0.4,0.5,0.6,0.7"},
+        {"components": "80", "gamma": "0.5"},
+        {"sharpness": "8,12,16"},
+    ],
     "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
-    "cnn_record": [{"scaling": "0.0,0.7"}, {"epochs": "8,16"}],
+    "cnn_record": [{"scaling": "0.0,0.7"}, {"epochs": "8,12"}],
 }
 
 

@@ -61,7 +61,7 @@ class FourierRidge(ClassifierMixin, BaseEstimator):
 
 
 def build(
-    seed, image_shape, scaling=0.7, components=64, features=10_000, gamma=0.4, alpha=1e-6, sharpness=10.0
+    seed, image_shape, scaling=0.7, components=64, features=10_000, gamma=0.6, alpha=1e-6, sharpness=12.0
 ):
     side = min(image_shape)
     return make_pipeline(

@@ -39,7 +39,7 @@ class OneVsRest(OneVsRestClassifier):
         return softmax(self.sharpness * decisions, axis=1)
 
 
-def build(seed, threads, image_shape, scaling=0.7, components=96, C=3.0, gamma=1.0, sharpness=4.0):
+def build(seed, threads, image_shape, scaling=0.7, components=96, C=3.0, gamma=1.0, sharpness=3.0):
     machine = SVC(C=C, gamma=gamma)
     if "n_jobs" in machine.get_params():
         machine.set_params(n_jobs=threads)

@@ -345,8 +345,6 @@ def test_two_processes_learn_the_same_bit_for_bit(backend):
 NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "it is held to single precision below"}
 
 
-@pytest.mark.slow
-@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @dataclass(frozen=True)
 class DenseLayers:
     """A function's name in a test's holds its address, which is another one in every process."""
@@ -355,6 +353,8 @@ class DenseLayers:
         return dense_layers()
 
 
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
     [NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,

@@ -6,7 +6,7 @@ from typing import Any, Self
 import numpy as np
 from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
-from sklearn.utils.validation import check_is_fitted
+from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.neural.training import Progress
 
@@ -46,6 +46,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """
         if not self.columns:
             raise ValueError("columns is empty; expected at least one network")
+        X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_ = np.unique(y)
         self.columns_: list[Any] = []
         for column in self.columns:
@@ -61,11 +62,13 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def predict(self, X: Any) -> Array:
         """Return the most probable label of each row of X, shape (n,)."""
-        return np.asarray(self.classes_[self.predict_proba(X).argmax(axis=1)])
+        most_probable = self.predict_proba(X).argmax(axis=1)
+        return np.asarray(self.classes_[most_probable])
 
     def predict_proba(self, X: Any) -> Array:
         """Return the mean of the columns' probabilities, float64, shape (n, k), columns as in `classes_`."""
         check_is_fitted(self, "columns_")
+        X = validate_data(self, X, dtype=np.float32, reset=False)
         return np.asarray(np.mean([column.predict_proba(X) for column in self.columns_], axis=0))
 
     def _counted(self, before: int, on_progress: Progress) -> Callable[[int, int, str], None]:

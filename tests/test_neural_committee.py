@@ -1,0 +1,98 @@
+"""A committee says what its networks say on the mean, and counts their steps through."""
+
+import pickle
+from dataclasses import dataclass
+
+import numpy as np
+import pytest
+from sklearn.datasets import load_digits
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
+from sklearn.utils.estimator_checks import parametrize_with_checks
+
+from mnistbench.neural import Committee, NeuralClassifier
+
+TRAIN = 1_297
+NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "its networks are held to single precision"}
+
+
+@dataclass(frozen=True)
+class DenseLayers:
+    """A function's name in a test's holds its address, which is another one in every process."""
+
+    def __call__(self):
+        from keras import layers
+
+        return [layers.Flatten(), layers.Dense(32, activation="relu")]
+
+
+def network(seed, **settings):
+    return NeuralClassifier(
+        DenseLayers(), (8, 8), batch_size=64, epochs=2, min_steps=1, seed=seed, **settings
+    )
+
+
+@pytest.fixture(scope="module")
+def digits():
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), 4 - 3 * y
+
+
+@pytest.fixture(scope="module")
+def told(digits):
+    """A committee of two, fitted, and what it reported and predicted meanwhile."""
+    X, y = digits
+    committee, seen = Committee([network(1), make_pipeline(MinMaxScaler(), network(2))]), []
+    committee.on_progress = lambda *report: seen.append((report, committee.predict_proba(X[TRAIN:])))
+    committee.fit(X[:TRAIN], y[:TRAIN])
+    committee.on_progress = None
+    return committee, seen
+
+
+def test_it_says_the_mean_of_what_its_networks_say_alone(told, digits):
+    X, y = digits
+    alone = [
+        column.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])
+        for column in (network(1), make_pipeline(MinMaxScaler(), network(2)))
+    ]
+    probabilities = told[0].predict_proba(X[TRAIN:])
+    assert np.array_equal(probabilities, (alone[0] + alone[1]) / 2)
+    assert np.array_equal(told[0].predict(X[TRAIN:]), np.unique(y)[probabilities.argmax(axis=1)])
+
+
+def test_the_columns_it_was_given_stay_unfitted(told):
+    assert not any(hasattr(column, "classes_") for column in told[0].columns)
+    assert told[0].columns_[0] is not told[0].columns[0]
+
+
+def test_progress_counts_the_steps_of_all_columns_and_can_be_judged(told):
+    reports = [report for report, _ in told[1]]
+    totals = {total for _, total, _ in reports}
+    assert len(totals) == 1
+    done = [done for done, _, _ in reports]
+    assert done == sorted(done)
+    assert done[-1] == totals.pop()
+    assert np.array_equal(told[1][-1][1], told[0].predict_proba(load_digits().data[TRAIN:] / 16))
+
+
+def test_it_names_its_engine_and_pickles(told, digits):
+    committee, X = told[0], digits[0]
+    assert committee.engine_.startswith("keras 3.")
+    assert committee.device_
+    again = pickle.loads(pickle.dumps(committee))
+    assert np.array_equal(again.predict_proba(X), committee.predict_proba(X))
+
+
+def test_no_columns_are_refused(digits):
+    with pytest.raises(ValueError, match="columns is empty"):
+        Committee([]).fit(*digits)
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
+@parametrize_with_checks(
+    [Committee([NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)])],
+    expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
+)
+def test_scikit_learns_own_checks(estimator, check):
+    check(estimator)
