@@ -1,14 +1,16 @@
 """A run loaded in Python: frames with what they promise, and a view that no name can break."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from synthetic_runs import Model, dataset, make_run, true_labels
 
 import mnistbench
-from mnistbench.analysis import FRAMES
+from mnistbench.analysis import COLUMNS, FRAMES
 from mnistbench.ensemble import choose_ensemble, store_ensemble
 from mnistbench.errors import UsageError
 
@@ -28,6 +30,16 @@ def run(tmp_path_factory):
 def test_every_frame_is_there_and_described(run):
     assert set(run.frames) == set(FRAMES)
     assert not [c for frame in run.frames.values() for c in frame if str(c).startswith("shown_")]
+
+
+def test_every_column_is_described_and_no_other(run):
+    described = {column: text for name in FRAMES for column, text in run.columns(name).items()}
+    assert all(described.values())
+    assert set(COLUMNS) == {c for c in described if not c.startswith(("seconds_to_", "images_per_second_"))}
+    assert "99.4 %" in run.columns("time_to_accuracy")["seconds_to_994"]
+    assert "100 at a time" in run.columns("serving")["images_per_second_100"]
+    with pytest.raises(UsageError, match=r"no frame named 'trial'.*Did you mean"):
+        run.columns("trial")
 
 
 def test_frames_hold_what_the_records_say(run):
@@ -70,3 +82,14 @@ def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, mnistbench; print({'pandas', 'numpy', 'matplotlib'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
+
+
+@pytest.mark.slow
+def test_the_example_of_the_readme_works():
+    root = Path(__file__).parent.parent
+    text = (root / "README.md").read_text(encoding="utf-8").partition("## From Python")[2]
+    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
+    answer = subprocess.run([sys.executable, "-c", example], cwd=root, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stderr
+    assert "is best" in answer.stdout
+    assert "logreg" in answer.stdout

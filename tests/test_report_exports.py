@@ -41,6 +41,7 @@ def test_parquet_holds_every_frame(folder):
     said = contents(folder)
     files = parquet_files(said)
     assert set(files) == set(said.frames)
+    assert NASTY in pd.read_parquet(io.BytesIO(files["results"]))["row"].tolist()
     trials = pd.read_parquet(io.BytesIO(files["trials"]))
     assert trials["accuracy"].tolist() == said.frames["trials"]["accuracy"].tolist()
 

@@ -52,6 +52,15 @@ def test_runs_of_two_machines_are_compared_in_calibration_units_or_not_at_all(tm
     assert "\N{EM DASH}" in row.split("|")[4]
 
 
+def test_a_run_of_two_machines_is_compared_in_calibration_units(tmp_path):
+    one, two = runs(tmp_path, "one", "two", calibrated=True)
+    first, last = (two.path / "records.jsonl").read_text().splitlines()
+    (two.path / "records.jsonl").write_text(f"{first}\n{last.replace(ENVIRONMENT.host, 'bench-2')}\n")
+    text = write_side_by_side([one, two], tmp_path / "both").read_text(encoding="utf-8")
+    assert "A: fit, units" in text
+    assert "bench-1 and 1 more" in text
+
+
 def test_validation_and_other_data_never_stand_beside_test_results(tmp_path):
     (test,) = runs(tmp_path, "test")
     (validation,) = runs(tmp_path, "validation", split="validation")

@@ -160,7 +160,7 @@ def _group(runs: Sequence[SeenRun]) -> Group:
     info = runs[0].said.info
     rows = [{row.label: row for row in run.said.rows} for run in runs]
     labels = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
-    bare = len({_machine(run) for run in runs}) == 1
+    bare = len(set().union(*map(_machines, runs))) == 1
     times, in_what = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
     return Group(
         title=title(info) if is_validation(info) else f"{title(info)}: {images_of(info)}",
@@ -178,9 +178,11 @@ def _group(runs: Sequence[SeenRun]) -> Group:
     )
 
 
-def _machine(run: SeenRun) -> tuple[object, ...]:
-    env = _environment(run)
-    return env.host, env.cpu, env.usable_cores, env.logical_cores, env.gpus
+def _machines(run: SeenRun) -> set[tuple[object, ...]]:
+    return {
+        (env.host, env.cpu, env.usable_cores, env.logical_cores, env.gpus)
+        for env in [record.environment for record in run.said.records] or [run.said.info.environment]
+    }
 
 
 def _accuracies(
