@@ -207,7 +207,7 @@ class Run:
         """
         if frame not in self.frames:
             raise UsageError(unknown("frame", frame, list(self.frames)))
-        return {name: _described(name) for name in self.frames[frame]}
+        return {str(name): _described(str(name)) for name in self.frames[frame]}
 
     def predictions(self, trial_id: str) -> pd.DataFrame:
         """Return what a trial predicted, one row an image.
