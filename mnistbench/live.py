@@ -130,11 +130,14 @@ class PlainLines(Silent):
         self._labels = trial_labels(trials)
         self._total = len(trials)
         self._ended = len(finished)
+        self._begun: set[str] = set()
         self._lock = threading.Lock()
 
     def started(self, trial: Trial) -> None:
-        """Say that a trial begins."""
-        self._print(f"{self._labels[trial.id]}: started")
+        """Say that a trial begins, or begins again on another worker of a cluster."""
+        again = " again" if trial.id in self._begun else ""
+        self._begun.add(trial.id)
+        self._print(f"{self._labels[trial.id]}: started{again}")
 
     def finished(self, record: Record) -> None:
         """Say how a trial ended."""
@@ -177,6 +180,7 @@ class LiveTable(Silent):
         self._labels = trial_labels(trials)
         self._records = {record.trial.id: record for record in finished}
         self._running: dict[str, Activity] = {}
+        self._again: set[str] = set()
         self._pace = Pace([*earlier, *finished])
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
@@ -187,8 +191,10 @@ class LiveTable(Silent):
         self._live = Live(self, console=console, refresh_per_second=5, transient=False)
 
     def started(self, trial: Trial) -> None:
-        """Show the trial as running."""
+        """Show the trial as running, for the second time if a cluster had to move it."""
         with self._lock:
+            if trial.id in self._running:
+                self._again.add(trial.id)
             self._running[trial.id] = Activity("start", 0.0)
 
     def activity(self, trial: Trial, activity: Activity) -> None:
@@ -272,7 +278,7 @@ class LiveTable(Silent):
             activity = self._running[trial.id]
             return (
                 label,
-                Text(activity.phase, style="cyan"),
+                Text(f"{activity.phase}{' again' if trial.id in self._again else ''}", style="cyan"),
                 Text(duration(activity.elapsed_seconds)),
                 _progress(activity, self._pace.seconds_left(trial, activity)),
                 Text(""),

@@ -125,6 +125,20 @@ def test_plain_lines_say_when_a_trial_starts_and_how_it_ended(run):
     assert failed.failure.kind in lines[3]
 
 
+def test_a_trial_that_begins_again_says_so(run):
+    trials = run.info().trials
+    console = Console(width=80, file=io.StringIO())
+    plain, live = PlainLines(console, trials, []), LiveTable(terminal(), trials, [])
+    for view in (plain, live):
+        view.started(trials[0])
+        view.started(trials[0])
+    first, second = console.file.getvalue().splitlines()
+    assert first.endswith(": started")
+    assert second.endswith(": started again")
+    live.activity(trials[0], Activity("fit", 3.0))
+    assert "fit again" in "\n".join(drawn(live, 80))
+
+
 def test_json_lines_hold_one_object_a_trial_and_pass_everything_on(run):
     stream = io.StringIO()
     with JsonLines(Silent(), stream) as view:
