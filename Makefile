@@ -47,7 +47,7 @@ test: setup ## Run the tests that take minutes together
 	.venv/bin/pytest $(SIDE_BY_SIDE) $(ARGS)
 
 test-all: setup ## Run all tests, the slow ones too
-	.venv/bin/pytest -m "" $(ARGS)
+	.venv/bin/pytest -m "" $(SIDE_BY_SIDE) $(ARGS)
 
 faults: setup ## Run the tests of every fault, and print what each must lead to and what it did
 	.venv/bin/python -m pytest -p tests.fault_matrix -m "" -q -r f $(ARGS)

@@ -347,6 +347,9 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
             raise ValueError(f"copies is {self.copies}; expected 0 or more")
         generator = np.random.default_rng(self.seed)
         images = X.reshape(-1, *self.image_shape)
-        copies = [self.distort(images, generator).reshape(X.shape) for _ in range(self.copies)]
-        super().fit(np.concatenate([X, *copies]), np.tile(y, self.copies + 1), **parameters)
+        seen = np.empty((self.copies + 1, *X.shape), dtype=X.dtype)
+        seen[0] = X
+        for copy in seen[1:]:
+            copy[:] = self.distort(images, generator).reshape(X.shape)
+        super().fit(seen.reshape(-1, X.shape[1]), np.tile(y, self.copies + 1), **parameters)
         return self
