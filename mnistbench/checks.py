@@ -6,7 +6,7 @@ are pure functions of the records and of what the stored predictions give.
 
 import statistics
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import inf, log, sqrt
 
 from mnistbench.metrics import CALIBRATION_BINS
@@ -18,6 +18,7 @@ from mnistbench.trust import OTHERS_BOUNDS, Timing, grade
 GENERALISATION_GAP = 0.05
 CALIBRATION_ERROR = 0.05
 SINGLE_TIMING_FACTOR = 1.2
+_NAMED_TOGETHER = 8
 
 
 @dataclass(frozen=True)
@@ -119,6 +120,19 @@ def markdown_table() -> str:
     """Return the documentation of all checks as a Markdown table."""
     rows = [f"| {c.code} | {c.title} | {c.rule} | {c.advice} |" for c in CHECKS.values()]
     return "\n".join(["| code | finds | when | advice |", "| --- | --- | --- | --- |", *rows])
+
+
+def told_once(findings: Iterable[Finding]) -> list[Finding]:
+    """Join the findings that say the same of several configurations into one that names them all."""
+    alike: dict[tuple[str, str], list[Finding]] = {}
+    for finding in findings:
+        alike.setdefault((finding.code, finding.message), []).append(finding)
+    return [replace(same[0], label=_named([each.label for each in same])) for same in alike.values()]
+
+
+def _named(labels: Sequence[str]) -> str:
+    more = len(labels) - _NAMED_TOGETHER
+    return ", ".join(labels[:_NAMED_TOGETHER]) + (f" and {more} more" if more > 0 else "")
 
 
 def run_checks(

@@ -7,7 +7,7 @@ import pytest
 from synthetic_runs import Model, dataset, make_run, true_labels
 from test_sessions import calibration
 
-from mnistbench.checks import CHECKS, Finding, markdown_table, run_checks
+from mnistbench.checks import CHECKS, Finding, markdown_table, run_checks, told_once
 from mnistbench.records import MachineLoad, Record, Session
 from mnistbench.stats import paired_tests
 
@@ -244,3 +244,16 @@ def test_the_table_documents_every_check():
     for check in CHECKS.values():
         assert f"| {check.code} | {check.title} |" in table
     assert {line.count("|") for line in table.splitlines()} == {5}
+
+
+def test_what_is_found_of_several_is_told_once():
+    slow, noisy = (
+        Finding("MB101", "a", "slow", "x"),
+        [Finding("MB201", f"m{i}", "drift", "y") for i in range(10)],
+    )
+    other = Finding("MB201", "z", "spread", "y")
+    assert told_once([slow, *noisy, other]) == [
+        slow,
+        dataclasses.replace(noisy[0], label="m0, m1, m2, m3, m4, m5, m6, m7 and 2 more"),
+        other,
+    ]

@@ -89,7 +89,6 @@ def page(
         duration=duration,
         percent=percent,
         count=count,
-        three_digits=three_digits,
         sure=_sure,
     )
     matrices = [_matrix(section, frames, info.dataset.classes, shown) for section in values["sections"]]

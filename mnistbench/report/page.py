@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistbench.checks import CHECKS
+from mnistbench.checks import CHECKS, told_once
 from mnistbench.configurations import NOT_RUN, STATUS_NAMES, Configuration, status_counts
 from mnistbench.datasets import cache_folder
 from mnistbench.environment import Environment
@@ -129,7 +129,8 @@ def _values(
         "voted": said.voted,
         "training_covered": all(test.training_covered for test in said.tests),
         "findings": [
-            (CHECKS[code], list(told)) for code, told in itertools.groupby(said.findings, lambda f: f.code)
+            (CHECKS[code], list(told))
+            for code, told in itertools.groupby(told_once(said.findings), lambda finding: finding.code)
         ],
         "findings_shown": FINDINGS_SHOWN,
         "overhead": said.overhead,

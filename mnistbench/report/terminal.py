@@ -10,6 +10,7 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
+from mnistbench.checks import told_once
 from mnistbench.configurations import Configuration
 from mnistbench.formats import count, duration, visible
 from mnistbench.report.contents import Contents
@@ -45,7 +46,7 @@ def rendered(said: Contents, width: int) -> Iterator[RenderableType]:
             if len(rows) > 1:
                 yield Padding(_field(rows), (1, 0, 0, 0))
     yield Text("")
-    for finding in said.findings:
+    for finding in told_once(said.findings):
         yield Text(visible(f"{finding.code} {finding.label}: {finding.message}. {finding.advice}"))
 
 

@@ -146,10 +146,14 @@ function within(values, low, high) {
   return values.filter((value) => value >= low && value <= high);
 }
 
-function accuracyTicks() {
-  const errors = [];
-  for (let e = 0; e > -7; e -= 1) for (const m of [5, 2, 1]) if (m * 10 ** (e - 1) < 1) errors.push(m * 10 ** (e - 1));
-  return [0.9, 0.8, ...errors];
+// Round errors; where models lie so close that hardly one is in sight, all those with a single digit.
+function accuracyTicks(floor) {
+  const errors = (digits) => [0, 1, 2, 3, 4, 5, 6].flatMap((e) => digits.map((digit) => digit / 10 ** (e + 1)));
+  const round = [0.9, 0.8, ...errors([5, 2, 1])];
+  const least = data.points.reduce((low, point) => Math.min(low, 1 - point.high), 1);
+  const most = data.points.reduce((high, point) => Math.max(high, 1 - point.low), 0);
+  const shown = within(round, Math.max(least, floor), Math.max(most, floor));
+  return shown.length < 3 ? errors([9, 8, 7, 6, 5, 4, 3, 2, 1]) : round;
 }
 
 function paretoSpec(width, height) {
@@ -222,7 +226,7 @@ function paretoSpec(width, height) {
         titleAnchor: "end",
         titleX: -44,
         titleY: -8,
-        values: accuracyTicks(),
+        values: accuracyTicks(floor),
         encode: { labels: { update: { text: { signal: "format(100 * (1 - datum.value), '.6~g')" } } } },
       },
     ],
