@@ -9,6 +9,7 @@ on the machine meanwhile.
 
 import argparse
 import json
+import os
 import subprocess
 import sys
 import tempfile
@@ -26,6 +27,7 @@ MODELS = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
 
 def plain_estimators():
     """Return a function for each family that fits it on images and labels and returns its `predict`."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on hardware would bury the tables
     import keras
     from keras import layers
     from sklearn.ensemble import RandomForestClassifier
