@@ -79,11 +79,11 @@ def scored(model, sweep, options):
 def row(record):
     """Write a candidate as a row of `results/reference/attempts.md`."""
     parameters = ", ".join(f"{name} {value}" for name, value in record.trial.parameters.items())
-    measured = record.measurement
-    return (
-        f"| {record.trial.model} | {parameters} | {100 * record.quality.accuracy:.2f} % "
-        f"| {measured.fit_cpu_seconds:.0f} |"
-    )
+    quality, measured = record.quality, record.measurement
+    score = f"{100 * quality.accuracy:.2f} %"
+    if quality.log_loss is not None:
+        score += f", log loss {quality.log_loss:.4f}"
+    return f"| {record.trial.model} | {parameters} | {score} | {measured.fit_seconds:.1f} |"
 
 
 if __name__ == "__main__":
