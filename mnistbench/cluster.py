@@ -1,11 +1,9 @@
 """Trials on other machines: each goes to one worker of an existing Dask cluster, which isolates it as here.
 
 As on one machine, joblib hands the trials out (see `runner`), `isolation.run_trial` runs each of them, and
-its outcome comes back. The way between the two machines is Dask's own client. joblib's Dask backend (read
-and tried in joblib 1.6.0) goes the same way and cannot carry a benchmark: with one thread in the cluster
-`Parallel` runs the task in the calling process; once a worker has died for good, or a task was cancelled, it
-waits for ever, since the backend then never calls it back; it has no way to stop a task that runs; and all
-tasks of a call go to the same choice of workers, while a trial that misses a library must be sent elsewhere.
+its outcome comes back. Each goes to its worker through joblib's Dask backend (see `dispatch`), in a call of
+its own: all tasks of one call of joblib's go to the same choice of workers, while a trial that misses a
+library must be sent elsewhere, and one whose worker is lost once more.
 
 Dask pickles what it sends. Whoever reaches the scheduler can run code on all machines of the cluster, so the
 cluster is a circle of trust: keep it on a network of its own, or use Dask's TLS.
@@ -26,6 +24,7 @@ from typing import Any, TypeVar
 from mnistbench import __version__
 from mnistbench.backend import Company, Observer
 from mnistbench.calibration import Calibration
+from mnistbench.dispatch import Call, CallLostError
 from mnistbench.errand import Errand, Worker, calibrate_here, describe, run_errand
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.isolation import Activity, Interrupted, Job, Outcome
@@ -203,10 +202,9 @@ class Cluster:
         self._calibrated = self._calibrated or list(one_each)
         if not set(self._calibrated) <= set(one_each):
             return ()
-        submit = functools.partial(self._client.submit, calibrate_here, pure=False, retries=0)
-        futures = [submit(workers=[one_each[machine]]) for machine in self._calibrated]
         try:
-            return tuple(self._result(future, _CALIBRATION_SECONDS) for future in futures)
+            calls = [self._call(one_each[machine], calibrate_here) for machine in self._calibrated]
+            return tuple(self._result(call, _CALIBRATION_SECONDS) for call in calls)
         except (_WorkerLostError, subprocess.SubprocessError) as error:
             _LOG.warning("The speed of the machines could not be measured: %s", error or "a worker was lost")
             return ()
@@ -253,41 +251,36 @@ class Cluster:
 
     def _outcome(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
         """Send the trial to the worker, and wait for what becomes of it."""
-        key = f"{job.trial.model}-{job.trial.id}-{uuid.uuid4().hex[:8]}"  # what Dask's dashboard shows
-        errand = Errand(job, _source(job), room.cores, self._offline, self._topic)
-        self._followers[key] = functools.partial(observer.activity, job.trial)
-        submit = functools.partial(self._client.submit, key=key, workers=[room.address], pure=False)
-        future = self._ask(lambda: submit(run_errand, errand, allow_other_workers=False, retries=0))
+        ticket = uuid.uuid4().hex
+        errand = Errand(job, _source(job), room.cores, self._offline, self._topic, ticket)
+        self._followers[ticket] = functools.partial(observer.activity, job.trial)
+        call = self._call(room.address, run_errand, errand)
         try:
-            while not future.done():
+            while not call.done():
                 if stop.wait(_POLL_SECONDS):
                     raise Interrupted
                 if room.address not in self._workers():
                     raise _WorkerLostError
-            outcome: Outcome = self._result(future, _ANSWER_SECONDS)
-            return outcome
+            outcome = self._result(call, _ANSWER_SECONDS)
         finally:
-            del self._followers[key]
-            with contextlib.suppress(OSError):
-                future.cancel()  # which makes the worker kill the trial, if it still runs
+            del self._followers[ticket]
+            call.cancel()  # which makes the worker kill the trial, if it still runs
+        if outcome is None:
+            raise _WorkerLostError
+        return outcome
 
-    def _result(self, future: Any, seconds: float) -> Any:
-        """Return the result of a future, or raise what stands in its place."""
-        from distributed import CancelledError, KilledWorker
+    def _call(self, address: str, function: Callable[..., T], *arguments: Any) -> Call[T]:
+        return self._ask(lambda: Call(self._client, address, function, *arguments))
 
+    def _result(self, call: Call[T], seconds: float) -> T:
+        """Return the result of a call, or raise what stands in its place."""
         try:
-            error = future.exception(timeout=seconds)
-            result = future.result(timeout=seconds) if error is None else None
-        except (OSError, CancelledError) as lost:
+            return call.result(seconds)
+        except CallLostError as lost:
             self._require_scheduler()
             raise _WorkerLostError from lost
-        if isinstance(error, MnistbenchError):
-            raise _RefusedError(error)
-        if error is not None and not isinstance(error, KilledWorker):
-            raise error
-        if result is None:
-            raise _WorkerLostError from error
-        return result
+        except MnistbenchError as error:
+            raise _RefusedError(error) from error
 
     def _take(self, wish: _Wish, stop: threading.Event) -> _Room | None:
         """Wait for a free worker that fits; None if all workers lack what the trial needs."""
@@ -402,7 +395,7 @@ class Cluster:
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:
         _, message = event
-        follower = self._followers.get(message["key"])
+        follower = self._followers.get(message["ticket"])
         if follower is not None:
             follower(Activity(**message["activity"]))
 

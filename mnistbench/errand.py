@@ -52,6 +52,7 @@ class Errand:
         cores: The cores of the worker that the trial may use.
         offline: Fetch nothing from the network.
         topic: Where the worker tells what the trial is doing.
+        ticket: Under which name it tells it there.
     """
 
     job: Job
@@ -59,6 +60,7 @@ class Errand:
     cores: tuple[int, ...]
     offline: bool
     topic: str
+    ticket: str
 
 
 def describe() -> Worker:
@@ -102,7 +104,7 @@ def run_errand(errand: Errand) -> Outcome | None:
             stop.set()
         elif time.monotonic() - told_at >= _ACTIVITY_SECONDS:
             told_at = time.monotonic()
-            worker.log_event(errand.topic, {"key": key, "activity": asdict(activity)})
+            worker.log_event(errand.topic, {"ticket": errand.ticket, "activity": asdict(activity)})
 
     job = replace(errand.job, dataset=_dataset_here(errand.job, errand.offline))
     name = job.model.path.name

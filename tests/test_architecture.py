@@ -17,7 +17,7 @@ LAYERS = (
     {"pace"},
     {"runner"},
     {"cluster"},
-    {"backend", "errand"},
+    {"backend", "dispatch", "errand"},
     {"isolation", "report"},
     {"watch"},
     {"worker", "checks", "processes"},
