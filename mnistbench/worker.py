@@ -24,6 +24,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from mnistbench.contract import ContractError, check_estimator, checked_labels, checked_probabilities
+
 if TYPE_CHECKING:
     from mnistbench.records import ColdStart, Inference, LearningCurve, Measurement, Trial
 
@@ -33,15 +35,7 @@ _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
 _PROGRESS_INTERVAL_SECONDS = 0.1
 _KEPT_WARNINGS = 20
 _FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
-# Images whose most probable class is not the label predicted. Platt scaling moves a few: scikit-learn's
-# SVC(probability=True), fitted to 100 of its digits, 6 %. Two swapped columns of ten move 20 %.
-_MENTIONED_DISAGREEMENT = 0.01
-_TOLERATED_DISAGREEMENT = 0.1
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"}
-
-
-class ContractError(Exception):
-    """An estimator returned something that scikit-learn's contract does not allow."""
 
 
 @dataclass(frozen=True)
@@ -149,7 +143,7 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     progress.phase("build")
     built = timed(lambda: build(**_supplied(request, image_shape), **trial.parameters))
     estimator = built.value
-    _check_estimator(estimator)
+    check_estimator(estimator)
     _set_progress(estimator, progress.step)
     baseline = rss_bytes()
 
@@ -164,13 +158,13 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
 
     progress.phase("evaluate")
     class_count = len(request.classes)
-    encoded = _checked_labels(predict.value, len(x_eval), class_count)
-    _checked_labels(first.value, 1, class_count)
+    encoded = checked_labels(predict.value, len(x_eval), class_count)
+    checked_labels(first.value, 1, class_count)
     probabilities = None
     if hasattr(estimator, "predict_proba"):
-        probabilities = _checked_probabilities(estimator.predict_proba(x_eval), encoded, class_count)
+        probabilities = checked_probabilities(estimator.predict_proba(x_eval), encoded, class_count)
     sample = np.linspace(0, len(x_train) - 1, min(_TRAIN_SAMPLE, len(x_train))).astype(int)
-    on_train = _checked_labels(estimator.predict(x_train[sample]), len(sample), class_count)
+    on_train = checked_labels(estimator.predict(x_train[sample]), len(sample), class_count)
     inference = _inference(estimator, x_eval) if "inference" in request.measurements else None
     _set_progress(estimator, None)  # the suite's own callback is no part of the model that is saved
     if "cold_start" in request.measurements:
@@ -393,68 +387,6 @@ def _encoded(labels: Any, classes: tuple[int, ...]) -> Any:
     import numpy as np
 
     return np.searchsorted(np.asarray(classes), labels).astype(np.int64)
-
-
-def _check_estimator(estimator: Any) -> None:
-    for method in ("fit", "predict"):
-        if not callable(getattr(estimator, method, None)):
-            raise ContractError(
-                f"`build` returned a {type(estimator).__name__}, which has no method {method}"
-            )
-
-
-def _as_array(values: Any, method: str) -> Any:
-    import numpy as np
-
-    try:
-        return np.asarray(values)
-    except Exception as error:  # rows of several lengths, a tensor on another device ...
-        raise ContractError(
-            f"{method} returned a {type(values).__name__} that is no array: {error}"
-        ) from error
-
-
-def _checked_labels(labels: Any, count: int, class_count: int) -> Any:
-    import numpy as np
-
-    array = _as_array(labels, "predict")
-    if array.shape != (count,):
-        raise ContractError(
-            f"predict returned shape {array.shape}; expected ({count},), a label for each image"
-        )
-    if array.dtype.kind not in "iu":
-        raise ContractError(
-            f"predict returned dtype {array.dtype}; expected integer labels, as fit was given"
-        )
-    if array.min() < 0 or array.max() >= class_count:
-        wrong = array[(array < 0) | (array >= class_count)][0]
-        raise ContractError(f"predict returned the label {wrong}, which fit was never given")
-    return array.astype(np.int64)
-
-
-def _checked_probabilities(probabilities: Any, encoded: Any, class_count: int) -> Any:
-    import numpy as np
-
-    array = _as_array(probabilities, "predict_proba")
-    expected = (len(encoded), class_count)
-    if array.shape != expected:
-        raise ContractError(f"predict_proba returned shape {array.shape}; expected {expected}")
-    if array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise ContractError("predict_proba returned values that are no finite floating-point numbers")
-    array = array.astype(np.float64)  # sums in half precision are too rough to be checked
-    if array.min() < 0 or array.max() > 1 + 1e-6 or np.abs(array.sum(axis=1) - 1).max() > 1e-3:
-        raise ContractError("predict_proba returned rows that are no probabilities: each must sum to 1")
-    best = array.max(axis=1)
-    behind = array[np.arange(len(array)), encoded] < best - 1e-6
-    disagreement = (
-        f"predict and predict_proba disagree on {behind.sum()} of {len(array)} images: "
-        "the label predicted is not the most probable class"
-    )
-    if behind.mean() > _TOLERATED_DISAGREEMENT:
-        raise ContractError(disagreement)
-    if behind.mean() > _MENTIONED_DISAGREEMENT:
-        warnings.warn(disagreement, stacklevel=2)
-    return array
 
 
 def _inference(estimator: Any, images: Any) -> "Inference":

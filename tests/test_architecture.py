@@ -28,7 +28,7 @@ LAYERS = (
     {"runs"},
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
-    {"environment", "control_group", "formats", "keys", "preprocessing", "neural", "boosting"},
+    {"environment", "contract", "control_group", "formats", "keys", "preprocessing", "neural", "boosting"},
     {"errors"},
 )
 ARROWS: set[tuple[str, str]] = set()
