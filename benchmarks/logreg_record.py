@@ -9,7 +9,7 @@ from mnistbench.preprocessing import MomentNormalizer, OrientationHistograms, Pr
 
 
 def build(
-    seed, image_shape, scaling=0.7, components=80, features=4000, gamma=0.5, C=10.0, tol=1e-4, max_iter=500
+    seed, image_shape, scaling=0.7, components=80, features=4000, gamma=0.5, C=0.01, tol=1e-4, max_iter=500
 ):
     side = min(image_shape)
     return make_pipeline(

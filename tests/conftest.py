@@ -71,6 +71,15 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> DatasetInfo:
 
 
 @pytest.fixture(scope="session")
+def odd_digits() -> tuple[np.ndarray, np.ndarray]:
+    """The 8 x 8 digits, with labels that are not 0 to 9 and do not rise with the digit."""
+    from sklearn.datasets import load_digits
+
+    X, y = load_digits(return_X_y=True)
+    return (X / 16).astype(np.float32), 4 - 3 * y
+
+
+@pytest.fixture(scope="session")
 def make_job(dataset: DatasetInfo) -> Callable[..., Job]:
     """Return a function that makes the job of a stub model."""
 

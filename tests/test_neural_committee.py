@@ -33,15 +33,9 @@ def network(seed, **settings):
 
 
 @pytest.fixture(scope="module")
-def digits():
-    X, y = load_digits(return_X_y=True)
-    return (X / 16).astype(np.float32), 4 - 3 * y
-
-
-@pytest.fixture(scope="module")
-def told(digits):
+def told(odd_digits):
     """A committee of two, fitted, and what it reported and predicted meanwhile."""
-    X, y = digits
+    X, y = odd_digits
     committee, seen = Committee([network(1), make_pipeline(MinMaxScaler(), network(2))]), []
     committee.on_progress = lambda *report: seen.append((report, committee.predict_proba(X[TRAIN:])))
     committee.fit(X[:TRAIN], y[:TRAIN])
@@ -49,8 +43,8 @@ def told(digits):
     return committee, seen
 
 
-def test_it_says_the_mean_of_what_its_networks_say_alone(told, digits):
-    X, y = digits
+def test_it_says_the_mean_of_what_its_networks_say_alone(told, odd_digits):
+    X, y = odd_digits
     alone = [
         column.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])
         for column in (network(1), make_pipeline(MinMaxScaler(), network(2)))
@@ -75,17 +69,17 @@ def test_progress_counts_the_steps_of_all_columns_and_can_be_judged(told):
     assert np.array_equal(told[1][-1][1], told[0].predict_proba(load_digits().data[TRAIN:] / 16))
 
 
-def test_it_names_its_engine_and_pickles(told, digits):
-    committee, X = told[0], digits[0]
+def test_it_names_its_engine_and_pickles(told, odd_digits):
+    committee, X = told[0], odd_digits[0]
     assert committee.engine_.startswith("keras 3.")
     assert committee.device_
     again = pickle.loads(pickle.dumps(committee))
     assert np.array_equal(again.predict_proba(X), committee.predict_proba(X))
 
 
-def test_no_columns_are_refused(digits):
+def test_no_columns_are_refused(odd_digits):
     with pytest.raises(ValueError, match="columns is empty"):
-        Committee([]).fit(*digits)
+        Committee([]).fit(*odd_digits)
 
 
 @pytest.mark.slow
