@@ -1,15 +1,20 @@
 """A soft vote of a run's models, from their stored predictions: nothing is trained for it.
 
-The weights are chosen on the hold-out of the training images, from a validation run of the same models, and
-then applied to the test predictions, once.
+It is the weighted geometric mean of their probabilities, in which a model that is sure weighs more than one
+that is not: on MNIST's hold-out it errs less than the arithmetic mean (`benchmarks/_pooling.py`). The weights
+are chosen on the hold-out of the training images, from a validation run of the same models, and then applied
+to the test predictions, once.
 """
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.optimize import minimize
+from scipy.special import logsumexp, softmax
 
 from mnistbench.configurations import Configuration, configurations
 from mnistbench.errors import MnistbenchError, UsageError
@@ -18,9 +23,9 @@ from mnistbench.records import RunInfo, from_json, to_json
 from mnistbench.runs import Predictions, RunFolder, decode_predictions
 
 FILE = "ensemble.json"
-_STEPS = 10_000
 _SUM_TOLERANCE = 1e-6
-_CONVERGED = 1e-9  # nats of log loss gained in a step
+_FLOOR = 1e-6  # a model that is certain and wrong has no veto
+_LARGEST_WEIGHT = 100.0  # on a hold-out without errors, no weight would be large enough
 
 Probabilities = NDArray[np.float64]
 
@@ -44,6 +49,7 @@ class Ensemble:
 
     Attributes:
         members: The models, heaviest first.
+        sharpness: The power to which the weighted geometric mean of their probabilities is taken.
         validation_run: The name of the run on whose predictions the weights were chosen.
         holdout_images: Images of the hold-out.
         holdout_accuracy: The ensemble's accuracy on it, mean over the seeds.
@@ -52,6 +58,7 @@ class Ensemble:
     """
 
     members: tuple[Member, ...]
+    sharpness: float
     validation_run: str
     holdout_images: int
     holdout_accuracy: float
@@ -108,12 +115,15 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
         raise UsageError(f"no seed of {judged.name} has predictions of every model.")
     truth = _labels(validation)
     stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
-    weights = mixture_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
-    votes = [sum_of_votes(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
+    weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
+    votes = [pooled(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
     scores = [_scored(truth, vote, judged.dataset.classes) for vote in votes]
-    members = [Member(label, float(weight)) for label, weight in zip(stacks, weights.tolist(), strict=True)]
+    sharpness = float(weights.sum())
+    shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
+    members = [Member(label, float(share)) for label, share in zip(stacks, shares, strict=True)]
     return Ensemble(
         members=tuple(sorted(members, key=lambda member: -member.weight)),
+        sharpness=sharpness,
         validation_run=judged.name,
         holdout_images=len(truth),
         holdout_accuracy=float(np.mean([score.accuracy for score in scores])),
@@ -122,13 +132,10 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
     )
 
 
-def mixture_weights(
+def pool_weights(
     probabilities: Probabilities, truth: NDArray[np.int64], classes: Sequence[int]
 ) -> Probabilities:
-    """Return the weights with which a mean of probabilities has the least log loss.
-
-    The log loss of such a mixture is convex in its weights. Expectation maximisation never makes it worse
-    (A. P. Dempster, N. M. Laird and D. B. Rubin, J. R. Stat. Soc. B 39, 1977).
+    """Return the weights with which `pooled` has the least log loss, which is convex in them.
 
     Args:
         probabilities: Of each model, shape (models, n, k), columns in the order of the classes.
@@ -136,28 +143,52 @@ def mixture_weights(
         classes: The k labels.
 
     Returns:
-        float64, shape (models,), each at least 0, summing to 1.
+        float64, shape (models,), each from 0 to 100.
     """
     columns = np.searchsorted(np.asarray(classes), truth)
-    of_truth = np.maximum(probabilities[:, np.arange(len(truth)), columns], np.finfo(np.float32).tiny)
-    weights = np.full(len(of_truth), 1 / len(of_truth))
-    loss = np.inf
-    for _ in range(_STEPS):
-        mixed = weights @ of_truth
-        before, loss = loss, float(-np.log(mixed).mean())
-        if before - loss < _CONVERGED:
-            break
-        weights = weights * (of_truth / mixed).mean(axis=1)
-        weights /= weights.sum()
-    return weights
+    logs = _logs(probabilities)
+    of_truth = logs[:, np.arange(len(truth)), columns]
+
+    def loss_and_slope(weights: Probabilities) -> tuple[float, Probabilities]:
+        scores = np.tensordot(weights, logs, 1)
+        loss = np.mean(logsumexp(scores, axis=1) - weights @ of_truth)
+        expected = np.tensordot(logs, softmax(scores, axis=1), 2) / len(truth)
+        return float(loss), expected - of_truth.mean(axis=1)
+
+    count = len(probabilities)
+    found = minimize(
+        loss_and_slope,
+        np.full(count, 1 / count),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, _LARGEST_WEIGHT)] * count,
+        options={"ftol": 0.0, "gtol": 1e-9, "maxiter": 1_000},
+    )
+    return np.asarray(found.x)
 
 
-def sum_of_votes(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:
-    """Return the weighted mean of probabilities, shape (n, k)."""
-    mixed = np.zeros_like(votes[0])
-    for weight, vote in zip(weights, votes, strict=True):
-        mixed += weight * vote
-    return mixed
+def pooled(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:
+    """Return the product of probabilities to the powers of the weights, each row scaled to sum to 1.
+
+    The logarithmic opinion pool: C. Genest and J. V. Zidek, "Combining probability distributions: a critique
+    and an annotated bibliography", Statistical Science 1, 1986. Weights that sum to 1 make it a weighted
+    geometric mean; a larger sum makes it surer, a smaller one less sure.
+
+    Args:
+        weights: Of each model.
+        votes: Each model's probabilities, shape (n, k).
+
+    Returns:
+        float64, shape (n, k).
+    """
+    scores = np.zeros_like(votes[0])
+    for weight, given in zip(weights, votes, strict=True):
+        scores += weight * _logs(given)
+    return np.asarray(softmax(scores, axis=1))
+
+
+def _logs(probabilities: Probabilities) -> Probabilities:
+    return np.log(np.maximum(probabilities, _FLOOR))
 
 
 def store_ensemble(folder: RunFolder, ensemble: Ensemble) -> None:
@@ -184,8 +215,10 @@ def stored_ensemble(folder: RunFolder) -> Ensemble | None:
     try:
         ensemble = from_json(Ensemble, json.loads(path.read_bytes()))
         weights = [member.weight for member in ensemble.members]
-        if not weights or min(weights) < 0 or abs(sum(weights) - 1) > _SUM_TOLERANCE:
+        if not weights or not min(weights) >= 0 or not abs(sum(weights) - 1) <= _SUM_TOLERANCE:
             raise ValueError("its weights are no shares that sum to 1")
+        if not 0 <= ensemble.sharpness < math.inf:
+            raise ValueError(f"its sharpness is {ensemble.sharpness}")
         return ensemble
     except FileNotFoundError:
         return None
@@ -220,10 +253,10 @@ def vote(
     seeds = sorted(set.intersection(*(set(each) for _, _, each in found))) if found else []
     if len(found) < len(members) or not seeds:
         return None
-    weights = [weight for _, weight, _ in found]
+    weights = [ensemble.sharpness * share for _, share, _ in found]
     return Vote(
         by_seed={
-            seed: _scored(truth, sum_of_votes(weights, [each[seed] for _, _, each in found]), classes)
+            seed: _scored(truth, pooled(weights, [each[seed] for _, _, each in found]), classes)
             for seed in seeds
         },
         fit_seconds=sum(row.fit_seconds or 0.0 for row, _, _ in found),

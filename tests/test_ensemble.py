@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.optimize import minimize
 from synthetic_runs import Model, dataset, make_run, true_labels
 
-from mnistbench.ensemble import FILE, choose_ensemble, mixture_weights, store_ensemble, stored_ensemble
+from mnistbench.ensemble import FILE, choose_ensemble, pool_weights, pooled, store_ensemble, stored_ensemble
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.report import write_report
 from mnistbench.verify import verify
@@ -43,23 +43,40 @@ def problems(draw):
 
 
 def loss(weights, probabilities, truth):
-    return -np.log(np.tensordot(weights, probabilities, 1)[np.arange(len(truth)), truth]).mean()
+    powers = np.prod(probabilities ** np.reshape(weights, (-1, 1, 1)), axis=0)
+    return -np.log((powers / powers.sum(axis=1, keepdims=True))[np.arange(len(truth)), truth]).mean()
 
 
 @given(problems())
 def test_weights_are_as_good_as_an_independent_solver_finds(problem):
     probabilities, truth, k = problem
-    weights = mixture_weights(probabilities, truth, range(k))
+    weights = pool_weights(probabilities, truth, range(k))
     count = len(probabilities)
     assert weights.min() >= 0
-    assert weights.sum() == pytest.approx(1)
     found = minimize(
-        loss, np.full(count, 1 / count), (probabilities, truth), method="SLSQP", bounds=[(0, 1)] * count,
-        constraints={"type": "eq", "fun": lambda w: w.sum() - 1},
-    )  # fmt: skip
+        loss,
+        np.full(count, 1 / count),
+        (probabilities, truth),
+        method="Nelder-Mead",
+        bounds=[(0, 100)] * count,
+    )
     assert loss(weights, probabilities, truth) <= found.fun + 1e-4
     alone = [loss(one, probabilities, truth) for one in np.eye(count)]
-    assert loss(weights, probabilities, truth) <= min(alone) + 1e-4
+    assert loss(weights, probabilities, truth) <= min(alone) + 1e-6
+
+
+def test_a_pool_is_a_geometric_mean_in_which_nobody_has_a_veto():
+    votes = [np.array([[0.8, 0.2]]), np.array([[0.5, 0.5]]), np.array([[0.0, 1.0]])]
+    assert pooled([0.5, 0.5, 0.0], votes) == pytest.approx(np.array([[2 / 3, 1 / 3]]))
+    assert pooled([2.0, 0.0, 0.0], votes) == pytest.approx(np.array([[16 / 17, 1 / 17]]))
+    assert 0 < pooled([0.5, 0.0, 0.5], votes)[0, 0] < 0.01
+
+
+def test_models_that_know_nothing_get_equal_shares_of_no_say(tmp_path):
+    models = {name: Model(0.99, number, confidence=0.9) for number, name in enumerate("ab")}
+    ensemble = choose_ensemble(*pair(tmp_path, models))
+    assert ensemble.sharpness == pytest.approx(0, abs=1e-3)
+    assert sum(member.weight for member in ensemble.members) == pytest.approx(1)
 
 
 def test_models_without_probabilities_take_no_part(tmp_path):
@@ -83,7 +100,8 @@ def test_the_report_scores_it_from_the_stored_predictions(tmp_path):
         stored = {
             r.trial.model: folder.predictions(r.trial.id) for r in folder.records() if r.trial.seed == seed
         }
-        mixed = sum(m.weight * stored[m.model].probabilities.astype(float) for m in ensemble.members)
+        given = {name: each.probabilities for name, each in stored.items() if each.probabilities is not None}
+        mixed = sum(m.weight * np.log(np.maximum(given[m.model], 1e-6)) for m in ensemble.members)
         wrong.append(int((mixed.argmax(axis=1) != truth).sum()))
     assert shown["error_count"] == np.mean(wrong)
     assert shown["seeds"] == 2
@@ -107,6 +125,14 @@ def test_verify_chooses_the_weights_again(tmp_path):
     (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
     write_report(folder, None)
     assert any("ensemble.json: the votes are" in line for line in found().differences)
+    stored["sharpness"] += 0.01
+    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
+    assert any("ensemble.json: the sharpness is" in line for line in found().differences)
+    stored["sharpness"] = -1.0
+    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
+    assert any("its sharpness is -1.0" in line for line in found().differences)
+    stored["sharpness"] = 1.0
+    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
     validation.path.rename(tmp_path / "gone")
     assert any("could not be chosen again" in note for note in found().notes)
     (folder.path / FILE).write_text("{", encoding="utf-8")

@@ -31,6 +31,7 @@ def ensemble(
     store_ensemble(folder, chosen)
     for member in chosen.members:
         typer.echo(visible(f"{member.weight:.3f}  {member.model}"))
+    typer.echo(f"Sharpness {chosen.sharpness:.3f}")
     if chosen.left_out:
         typer.echo(visible(f"No part in it: {', '.join(chosen.left_out)}"))
     typer.echo(

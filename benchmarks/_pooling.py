@@ -1,0 +1,69 @@
+"""How the ensemble's rule was chosen: ways to pool probabilities, cross-validated on the training hold-out.
+
+`python benchmarks/_pooling.py results/reference/record-validation` takes the stored predictions of a
+validation run, chooses each rule's weights on four fifths of its images and scores them on the last fifth,
+each fifth once. The test images are never looked at.
+"""
+
+import argparse
+from pathlib import Path
+
+import numpy as np
+from scipy.optimize import minimize
+from scipy.special import softmax
+
+from mnistbench.ensemble import pool_weights, pooled
+from mnistbench.runs import RunFolder, decode_predictions
+
+FOLDS = 5
+
+
+def loss(probabilities, truth):
+    """Return the log loss, in nats."""
+    return -np.log(np.maximum(probabilities[np.arange(len(truth)), truth], 1e-16)).mean()
+
+
+def arithmetic_mean(votes, truth):
+    """Return the rule that takes the weighted mean of probabilities."""
+
+    def mean(raw, given):
+        return np.tensordot(softmax(raw), given, 1)
+
+    found = minimize(lambda raw: loss(mean(raw, votes), truth), np.zeros(len(votes)), method="L-BFGS-B")
+    return lambda given: mean(found.x, given)
+
+
+def geometric_mean(votes, truth):
+    """Return the suite's rule."""
+    weights = pool_weights(votes, truth, range(votes.shape[2]))
+    return lambda given: pooled(weights, given)
+
+
+RULES = {
+    "one vote each": lambda _votes, _truth: lambda given: given.mean(axis=0),
+    "weighted arithmetic mean": arithmetic_mean,
+    "weighted geometric mean": geometric_mean,
+}
+
+
+def main():
+    """Print for each rule how many images it gets wrong, and its log loss."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a validation run with one seed")
+    folder = RunFolder(parser.parse_args().run)
+    labels = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
+    truth = np.searchsorted(folder.info().dataset.classes, labels)
+    stored = [folder.predictions(record.trial.id).probabilities for record in folder.records()]
+    votes = np.stack([given for given in stored if given is not None]).astype(float)
+    fifths = np.arange(len(truth)) * FOLDS // len(truth)
+    for name, choose in RULES.items():
+        judged = np.empty(votes.shape[1:])
+        for fifth in range(FOLDS):
+            chosen = choose(votes[:, fifths != fifth], truth[fifths != fifth])
+            judged[fifths == fifth] = chosen(votes[:, fifths == fifth])
+        wrong = int((judged.argmax(axis=1) != truth).sum())
+        print(f"{name}: {wrong} of {len(truth)} wrong, log loss {loss(judged, truth):.5f}")
+
+
+if __name__ == "__main__":
+    main()
