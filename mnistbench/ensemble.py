@@ -13,7 +13,6 @@ from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.optimize import minimize
 from scipy.special import logsumexp, softmax
 
 from mnistbench.configurations import Configuration, configurations
@@ -145,6 +144,8 @@ def pool_weights(
     Returns:
         float64, shape (models,), each from 0 to 100.
     """
+    from scipy.optimize import minimize  # not above: slow to load, and a report does not need it
+
     columns = np.searchsorted(np.asarray(classes), truth)
     logs = _logs(probabilities)
     of_truth = logs[:, np.arange(len(truth)), columns]

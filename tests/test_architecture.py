@@ -44,7 +44,7 @@ SLOW = {
     "tensorflow": {"neural"},
     "matplotlib": {"report"},
     "pandas": {"report", "analysis"},
-    "scipy": {"stats", "timings", "preprocessing"},
+    "scipy": {"stats", "timings", "preprocessing", "ensemble"},
 }
 
 
