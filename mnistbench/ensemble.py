@@ -163,7 +163,7 @@ def pool_weights(
         jac=True,
         method="L-BFGS-B",
         bounds=[(0, _LARGEST_WEIGHT)] * count,
-        options={"ftol": 0.0, "gtol": 1e-9, "maxiter": 1_000},
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
     )
     return np.asarray(found.x)
 

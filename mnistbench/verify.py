@@ -41,7 +41,7 @@ _GENERATED = ("figures", "tables", "exports")
 # numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.
 _SCORE_TOLERANCE = 1e-12
 _CLOCK_TOLERANCE_SECONDS = 0.05
-_WEIGHT_TOLERANCE = 1e-4  # which moves no probability by a thousandth; the solver stops a little elsewhere
+_WEIGHT_TOLERANCE = 1e-6
 _SHOWN = 80
 
 Labels = NDArray[np.int64]

@@ -6,7 +6,7 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.optimize import minimize
 from synthetic_runs import Model, dataset, make_run, true_labels
@@ -47,6 +47,7 @@ def loss(weights, probabilities, truth):
     return -np.log((powers / powers.sum(axis=1, keepdims=True))[np.arange(len(truth)), truth]).mean()
 
 
+@settings(max_examples=30)
 @given(problems())
 def test_weights_are_as_good_as_an_independent_solver_finds(problem):
     probabilities, truth, k = problem
