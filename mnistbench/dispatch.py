@@ -73,19 +73,19 @@ class _OneWorker(DaskDistributedBackend):  # type: ignore[misc]
     the calling process where the cluster has one thread.
     """
 
-    sent: "concurrent.futures.Future[Any]"
+    sent: concurrent.futures.Future[Any]
 
     def effective_n_jobs(self, n_jobs: int) -> int:  # noqa: ARG002 - joblib's name
         """Let `Parallel` take the cluster for one of several threads."""
         return 2
 
-    def submit(self, func: Any, callback: Callable[[Any], None]) -> "concurrent.futures.Future[Any]":
+    def submit(self, func: Any, callback: Callable[[Any], None]) -> concurrent.futures.Future[Any]:
         """Send the call, and call back when it has ended well or not."""
         self.sent = super().submit(func, callback=lambda _: None)
         self.sent.add_done_callback(callback)
         return self.sent
 
-    def retrieve_result_callback(self, out: "concurrent.futures.Future[Any]") -> Any:
+    def retrieve_result_callback(self, out: concurrent.futures.Future[Any]) -> Any:
         """Return the result of the call that has ended, or raise what it raised."""
         try:
             result = out.result()
