@@ -1,4 +1,4 @@
-"""A real Dask scheduler and real workers, for tests to kill."""
+"""A real Dask scheduler and real workers, for tests to kill; whatever is left ends with the `with` block."""
 
 import contextlib
 import json
@@ -23,6 +23,16 @@ class Dask:
         self.scheduler: subprocess.Popen[bytes] | None = None
         self.workers: list[subprocess.Popen[bytes]] = []
         self.all: list[subprocess.Popen[bytes]] = []
+
+    def __enter__(self) -> "Dask":
+        self.start_scheduler()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for process in self.all:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
 
     def start_scheduler(self) -> None:
         file = self.folder / "scheduler.json"
@@ -64,12 +74,6 @@ class Dask:
     def trials(self) -> list[psutil.Process]:
         """Return those of them that train a model."""
         return [process for process in self.processes() if "mnistbench.worker" in process.cmdline()]
-
-    def stop(self) -> None:
-        for process in self.all:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-            process.wait()
 
     def _start(self, *arguments: str, **variables: str) -> subprocess.Popen[bytes]:
         log = (self.folder / f"{arguments[0]}-{len(self.workers)}.log").open("ab")

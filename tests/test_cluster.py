@@ -110,14 +110,10 @@ def two_workers(tmp_path_factory) -> Iterator[Dask]:
         "Metadata-Version: 2.1\nName: threadpoolctl\nVersion: 0.0.1\n"
     )
     (library / "onetree.py").write_text("")
-    dask = Dask(folder)
-    try:
-        dask.start_scheduler()
+    with Dask(folder) as dask:
         dask.start_worker(PYTHONPATH=str(library))
         dask.start_worker()
         yield dask
-    finally:
-        dask.stop()
 
 
 @pytest.fixture
@@ -130,12 +126,8 @@ def cluster(two_workers) -> Iterator[Cluster]:
 @pytest.fixture
 def dask(tmp_path) -> Iterator[Dask]:
     """A scheduler of the test's own, for its workers to be killed."""
-    own = Dask(tmp_path)
-    try:
-        own.start_scheduler()
+    with Dask(tmp_path) as own:
         yield own
-    finally:
-        own.stop()
 
 
 @pytest.fixture

@@ -17,14 +17,10 @@ distributed = pytest.importorskip(
 
 @pytest.fixture(scope="module")
 def dask(tmp_path_factory) -> Iterator[Dask]:
-    own = Dask(tmp_path_factory.mktemp("dask"))
-    try:
-        own.start_scheduler()
+    with Dask(tmp_path_factory.mktemp("dask")) as own:
         own.start_worker()
         own.start_worker()
         yield own
-    finally:
-        own.stop()
 
 
 @pytest.fixture
