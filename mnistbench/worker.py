@@ -3,8 +3,9 @@
 `python -m mnistbench.worker fit FOLDER STARTED` reads FOLDER/request.json and writes FOLDER/result.json
 and FOLDER/predictions.npz: never stdout, where libraries print. With `serve` in place of `fit` it then
 measures a cold start from the model that the first saved, and with `learn` it trains a second time for a
-learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library is imported
-before the process has been tied to its cores, so that every thread pool sees only those.
+learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library and
+`contract`, which needs no more, is imported before the process has been tied to its cores, so that every
+thread pool sees only those.
 """
 
 import contextlib
