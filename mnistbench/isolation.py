@@ -13,7 +13,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
@@ -46,6 +46,7 @@ from mnistbench.registry import ModelFile
 from mnistbench.runs import Predictions, decode_predictions, predictions_digest
 from mnistbench.splits import evaluation_labels
 from mnistbench.watch import Activity, Interrupted, Watch
+from mnistbench.worker import Request
 
 __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
@@ -267,18 +268,23 @@ def _tell(on_activity: Callable[[Activity], None], log: CappedLog, activity: Act
 
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:
-    request = {
-        "trial": asdict(job.trial),
-        "model_path": str(job.model.path.resolve()),
-        "model_sha256": job.model.sha256,
-        "supplied": job.model.supplied,
-        "arrays_folder": str(Path(job.dataset.arrays_folder).resolve()),
-        "classes": job.dataset.classes,
-        "measurements": job.measurements,
-        "cores": cores,
-        "parent": os.getpid(),
-    }
-    return json.dumps(request).encode()
+    trial = job.trial
+    return Request(
+        parent=os.getpid(),
+        cores=cores,
+        model_path=str(job.model.path.resolve()),
+        model_sha256=job.model.sha256,
+        parameters=trial.parameters,
+        supplied=job.model.supplied,
+        seed=trial.derived_seed("fit"),
+        threads=trial.threads,
+        arrays_folder=str(Path(job.dataset.arrays_folder).resolve()),
+        classes=job.dataset.classes,
+        split=trial.split,
+        train_size=trial.train_size,
+        subset_seed=trial.derived_seed("subset"),
+        measurements=job.measurements,
+    ).to_json()
 
 
 def _collect(left: _Exit, outbox: Path) -> _Ended:

@@ -6,7 +6,6 @@ resident memory of this process alone, where `ru_maxrss` starts at the size of t
 """
 
 import contextlib
-import gc
 import pickle
 import sys
 import time
@@ -40,8 +39,7 @@ class Timed(Generic[T]):
 
 
 def timed(call: Callable[[], T]) -> Timed[T]:
-    """Run a call once between two readings of the clocks, after a collection of garbage."""
-    gc.collect()
+    """Run a call once between two readings of the clocks."""
     # Asking for the children walks the process table, which itself costs CPU time: it stays outside.
     children_before = _children_cpu_seconds()
     own_before = time.process_time()

@@ -11,6 +11,7 @@ thread pool sees only those.
 import contextlib
 import ctypes
 import faulthandler
+import gc
 import hashlib
 import json
 import os
@@ -20,7 +21,7 @@ import time
 import traceback
 import types
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -28,9 +29,9 @@ from typing import TYPE_CHECKING, Any
 from mnistbench.contract import ContractError, check_estimator, checked_labels, checked_probabilities
 
 if TYPE_CHECKING:
-    from mnistbench.records import ColdStart, Inference, LearningCurve, Measurement, Trial
+    from mnistbench.records import ColdStart, Inference, LearningCurve, Measurement
 
-_TRAIN_SAMPLE = 2_000
+_TRAIN_SAMPLE = 1_000
 _INFERENCE_SECONDS = 1.0
 _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
 _PROGRESS_INTERVAL_SECONDS = 0.1
@@ -41,25 +42,43 @@ _DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"
 
 @dataclass(frozen=True)
 class Request:
-    """What the parent asks for.
+    """What the parent asks for: plain values alone, so that reading them loads no library.
 
     Attributes:
-        trial: The trial.
+        parent: Number of the parent's process.
+        cores: The cores to which this process is tied.
         model_path: The model's file.
         model_sha256: Of that file's bytes when the run was planned.
-        supplied: The arguments that its `build` wants from the suite.
+        parameters: Every parameter of its `build`, by name.
+        supplied: The further arguments that its `build` wants from the suite.
+        seed: Of what is random in the model.
+        threads: Threads that the model may use.
         arrays_folder: The data set's decoded arrays.
         classes: The data set's labels, sorted.
+        split: "test" or "validation".
+        train_size: Training images used; None for all.
+        subset_seed: Of the choice of these images.
         measurements: What to measure beside quality, `fit` and `predict`.
     """
 
-    trial: "Trial"
+    parent: int
+    cores: Sequence[int]
     model_path: str
     model_sha256: str
-    supplied: tuple[str, ...]
+    parameters: Mapping[str, Any]
+    supplied: Sequence[str]
+    seed: int
+    threads: int
     arrays_folder: str
-    classes: tuple[int, ...]
-    measurements: tuple[str, ...]
+    classes: Sequence[int]
+    split: str
+    train_size: int | None
+    subset_seed: int
+    measurements: Sequence[str]
+
+    def to_json(self) -> bytes:
+        """Return it as the parent writes it to request.json."""
+        return json.dumps(asdict(self)).encode()
 
 
 class Progress:
@@ -93,13 +112,12 @@ def main() -> None:
     """Do what the command line names for the trial in the folder that it names, then leave at once."""
     faulthandler.enable()
     task, outbox = sys.argv[1], Path(sys.argv[2])
-    values = json.loads((outbox / "request.json").read_text(encoding="utf-8"))
-    _die_with(values["parent"])
+    request = Request(**json.loads((outbox / "request.json").read_bytes()))
+    _die_with(request.parent)
     _die_first()
     try:
         if hasattr(os, "sched_setaffinity"):
-            os.sched_setaffinity(0, values["cores"])
-        request = _request(values)
+            os.sched_setaffinity(0, request.cores)
         measured = _TASKS[task](request, outbox, float(sys.argv[3]))
         result: dict[str, Any] = {"status": "ok", "measurement": asdict(measured)}
     except BaseException as error:  # whatever a model raises is this trial's result
@@ -136,22 +154,24 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     from mnistbench.records import Measurement
     from mnistbench.runs import encode_predictions
 
-    trial = request.trial
     progress.phase("load")
-    load = timed(lambda: _load(request, trial.split))
+    load = timed(lambda: _load(request, request.split))
     x_train, y_train, x_eval, image_shape = load.value
 
     progress.phase("build")
-    built = timed(lambda: build(**_supplied(request, image_shape), **trial.parameters))
+    arguments = _arguments(request, image_shape)
+    built = timed(lambda: build(**arguments))
     estimator = built.value
     check_estimator(estimator)
     _set_progress(estimator, progress.step)
     baseline = rss_bytes()
 
     progress.phase("fit")
+    gc.collect()  # a tenth of a second where Keras is loaded, which a collection in `fit` would add to it
     meter = LoadMeter()
     fit = timed(lambda: estimator.fit(x_train, y_train))
     progress.phase("predict")
+    gc.collect(1)  # of what `fit` left; the whole would take as long again
     first = timed(lambda: estimator.predict(x_eval[:1]))
     predict = timed(lambda: estimator.predict(x_eval))
     load_meanwhile = meter.read(fit.cpu_seconds + first.cpu_seconds + predict.cpu_seconds)
@@ -255,7 +275,7 @@ def learn(request: Request, outbox: Path, _started: float) -> "LearningCurve":
 
     x_train, y_train, x_holdout, image_shape = _load(request, "validation")
     y_holdout = _holdout_labels(request)
-    estimator = build(**_supplied(request, image_shape), **request.trial.parameters)
+    estimator = build(**_arguments(request, image_shape))
     *before, last = _parts(estimator)
     transformed: Any = None
 
@@ -281,20 +301,6 @@ def learn(request: Request, outbox: Path, _started: float) -> "LearningCurve":
 
 
 _TASKS: dict[str, Callable[[Request, Path, float], Any]] = {"fit": run, "serve": serve, "learn": learn}
-
-
-def _request(values: dict[str, Any]) -> Request:
-    from mnistbench.records import Trial, from_json
-
-    return Request(
-        trial=from_json(Trial, values["trial"]),
-        model_path=values["model_path"],
-        model_sha256=values["model_sha256"],
-        supplied=tuple(values["supplied"]),
-        arrays_folder=values["arrays_folder"],
-        classes=tuple(values["classes"]),
-        measurements=tuple(values["measurements"]),
-    )
 
 
 def _die_with(parent: int) -> None:
@@ -341,30 +347,31 @@ def _import_build(path: Path, sha256: str) -> Callable[..., Any]:
     return build  # type: ignore[no-any-return]
 
 
-def _supplied(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
-    """Return the arguments that `build` wants from the suite."""
-    trial = request.trial
-    context = {"seed": trial.derived_seed("fit"), "threads": trial.threads, "image_shape": image_shape}
-    return {name: context[name] for name in request.supplied}
+def _arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
+    """Return all arguments of `build`: what it wants from the suite, and its parameters."""
+    from mnistbench.registry import plain_value
+
+    context = {"seed": request.seed, "threads": request.threads, "image_shape": image_shape}
+    supplied = {name: context[name] for name in request.supplied}
+    return supplied | {name: plain_value(value) for name, value in request.parameters.items()}
 
 
 def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, int]]:
     """Return x_train, y_train, x_eval and the image shape: float32 in [0, 1], flat; labels 0..k-1.
 
-    Where the split has fewer training images than the trial, it gives all that it has.
+    Where the split has fewer training images than are asked for, it gives all that it has.
     """
     import numpy as np
 
     from mnistbench.datasets import open_arrays
     from mnistbench.splits import split, validation_count
 
-    trial = request.trial
     arrays = open_arrays(request.arrays_folder)
     available = len(arrays.x_train)
     if split_name == "validation":
         available -= validation_count(available)
-    size = trial.train_size if trial.train_size is not None and trial.train_size < available else None
-    chosen = split(arrays, split_name, size, trial.derived_seed("subset"))
+    size = request.train_size if request.train_size is not None and request.train_size < available else None
+    chosen = split(arrays, split_name, size, request.subset_seed)
 
     def scaled(images: Any) -> Any:
         rows = np.array(images, dtype=np.float32).reshape(len(images), -1)
@@ -384,7 +391,7 @@ def _holdout_labels(request: Request) -> Any:
     return _encoded(evaluation_labels(open_arrays(request.arrays_folder), "validation"), request.classes)
 
 
-def _encoded(labels: Any, classes: tuple[int, ...]) -> Any:
+def _encoded(labels: Any, classes: Sequence[int]) -> Any:
     import numpy as np
 
     return np.searchsorted(np.asarray(classes), labels).astype(np.int64)

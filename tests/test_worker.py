@@ -5,7 +5,7 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -14,7 +14,7 @@ from conftest import CORE
 
 from mnistbench import isolation, worker
 from mnistbench.contract import ContractError
-from mnistbench.worker import Progress
+from mnistbench.worker import Progress, Request
 
 
 @pytest.fixture
@@ -25,18 +25,23 @@ def request_folder(make_job, tmp_path):
         outbox = tmp_path / model
         outbox.mkdir()
         job = make_job(model)
-        request = {
-            "trial": asdict(job.trial),
-            "model_path": str(job.model.path),
-            "model_sha256": job.model.sha256,
-            "supplied": job.model.supplied,
-            "arrays_folder": job.dataset.arrays_folder,
-            "classes": job.dataset.classes,
-            "measurements": [],
-            "cores": CORE,
-            "parent": os.getpid(),
-        }
-        (outbox / "request.json").write_text(json.dumps(request | changes))
+        request = Request(
+            parent=os.getpid(),
+            cores=CORE,
+            model_path=str(job.model.path),
+            model_sha256=job.model.sha256,
+            parameters=job.trial.parameters,
+            supplied=job.model.supplied,
+            seed=0,
+            threads=1,
+            arrays_folder=job.dataset.arrays_folder,
+            classes=job.dataset.classes,
+            split=job.trial.split,
+            train_size=job.trial.train_size,
+            subset_seed=0,
+            measurements=(),
+        )
+        (outbox / "request.json").write_bytes(replace(request, **changes).to_json())
         return outbox
 
     return write
