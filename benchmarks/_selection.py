@@ -24,7 +24,7 @@ HOLDOUT = 10_000
 # Each sweep is one value or several for some of a model's parameters: every combination is a candidate,
 # and what is not named keeps the default of the model's file.
 SWEEPS = {
-    "logreg": [{"C": "0.1,0.3", "tol": "0.001,0.0005,0.0003,0.0002"}],
+    "logreg": [{"C": "0.1,0.15,0.3,1", "tol": "0.001,0.0005,0.0003,0.0002,0.00015"}],
     "svm": [{"C": "10"}],
     "rf": [{"levels": "2,4,8", "trees": "100"}, {"levels": "4", "trees": "125,160,200"}],
     "xgboost": [
@@ -33,8 +33,8 @@ SWEEPS = {
         {"rounds": "240", "max_bin": "5"},
         {"rounds": "240", "subsample": "0.5"},
     ],
-    "mlp": [{"epochs": "4,5,6"}],
-    "cnn": [{"epochs": "2,3"}],
+    "mlp": [{"epochs": "5,6"}, {"label_smoothing": "0.0,0.05,0.1,0.2", "sharpness": "1,1.5,2,2.5"}],
+    "cnn": [{"epochs": "3"}, {"label_smoothing": "0.0,0.05,0.1,0.2", "sharpness": "1,1.5,2,2.5"}],
     "logreg_record": [
         {"C": "0.001,0.003,0.01,0.03,0.1,1,10"},
         {"features": "2000,6000"},

@@ -24,6 +24,8 @@ def build(
     shift=1,
     batch_size=128,
     peak_rate=0.01,
+    label_smoothing=0.1,
+    sharpness=2.0,
     precision="auto",
     backend=None,
 ):
@@ -35,7 +37,9 @@ def build(
         epochs=epochs,
         batch_size=batch_size,
         peak_rate=peak_rate,
+        label_smoothing=label_smoothing,
         distort=RandomShift(shift),
+        sharpness=sharpness,
         precision=precision,
         seed=seed,
         threads=threads,

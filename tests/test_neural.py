@@ -197,6 +197,15 @@ def test_shifted_copies_are_averaged_into_the_prediction(fitted, odd_digits):
     )
 
 
+def test_sharpness_is_an_exponent_of_the_probabilities(fitted, odd_digits):
+    estimator, X = fitted[0], odd_digits[0][:30]
+    probabilities = estimator.predict_proba(X)
+    sharp = pickle.loads(pickle.dumps(estimator)).set_params(sharpness=2.0)
+    squares = probabilities**2
+    assert np.allclose(sharp.predict_proba(X), squares / squares.sum(axis=1, keepdims=True))
+    assert np.array_equal(sharp.predict(X), estimator.predict(X))
+
+
 def test_one_pixel_high_without_an_image_shape(odd_digits):
     X, y = odd_digits
     estimator = classifier(image_shape=None, distort=None).fit(X[:TRAIN], y[:TRAIN])

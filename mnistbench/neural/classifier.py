@@ -102,6 +102,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (n, height, width), and a NumPy generator, it returns as many. None trains on them as they are.
         test_shift: Predicts with the mean logits of the image and of its four copies that are moved by so
             many pixels up, down, left and right; 0 predicts with the image alone.
+        sharpness: Multiplies the mean logits of which the probabilities are the softmax; it does not change
+            the labels. After label smoothing, which holds the logits together, more than 1 calibrates them
+            (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks",
+            ICML 2017, whose temperature is its inverse).
         precision: "float32"; "bfloat16" for layers that compute in it and keep float32 weights; "auto" for
             bfloat16 where TensorFlow runs on a processor with matrix units for it (AMX).
         seed: Of the weights, the shuffling and the distortion. The same seed gives the same weights, bit for
@@ -137,6 +141,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         average: float | None = None,
         distort: Distortion | None = None,
         test_shift: int = 0,
+        sharpness: float = 1.0,
         precision: str = "auto",
         seed: int | None = None,
         threads: int | None = None,
@@ -156,6 +161,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.average = average
         self.distort = distort
         self.test_shift = test_shift
+        self.sharpness = sharpness
         self.precision = precision
         self.seed = seed
         self.threads = threads
@@ -216,7 +222,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=np.float32, reset=False)
         views = _shifted_views(self._images(X), self.test_shift)
         logits = np.mean([self._network.logits(view) for view in views], axis=0, dtype=np.float64)
-        odds = np.exp(logits - logits.max(axis=1, keepdims=True))
+        odds = np.exp(self.sharpness * (logits - logits.max(axis=1, keepdims=True)))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     def _images(self, X: Array) -> Array:
