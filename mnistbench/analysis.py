@@ -71,7 +71,7 @@ COLUMNS: Mapping[str, str] = {
     # scores
     "accuracy": "share of images classified rightly, the mean over the seeds",
     "accuracy_without_label_errors": "the same without the images whose labels are known to be wrong",
-    "train_accuracy": "accuracy on a fixed sample of its training images, 1,000 at most",
+    "train_accuracy": "accuracy on a fixed sample of its training images",
     "final_accuracy": "accuracy on the hold-out at the end of the training",
     "holdout_accuracy": "accuracy of the ensemble on the hold-out that chose its weights",
     "error_count": "images classified wrongly, the mean over the seeds",

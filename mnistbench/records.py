@@ -211,7 +211,7 @@ class Measurement:
         model_bytes: Size of the fitted estimator when saved.
         train_images: Images that `fit` saw.
         test_images: Images that `predict` saw.
-        train_accuracy: Accuracy on a fixed part of the training images, at most 1,000.
+        train_accuracy: Accuracy on a fixed sample of the training images.
         engine: The library, with its version, that did the work.
         device: Where it ran: "cpu", or a GPU's name.
         warnings: Distinct warnings of the model's libraries, e.g. that it did not converge.
