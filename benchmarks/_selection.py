@@ -56,7 +56,7 @@ SWEEPS = {
         {"sharpness": "8,12,16"},
     ],
     "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
-    "cnn_record": [{"scaling": "0.0,0.7"}, {"epochs": "8,12"}],
+    "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
 }
 
 

@@ -1,4 +1,4 @@
-"""Two convolutional networks on turned and bent digits: one sees them as written, one set upright (Keras)."""
+"""Three convolutional networks on bent digits: as written, set upright, and brought to one size (Keras)."""
 
 import numpy as np
 from sklearn.pipeline import make_pipeline
@@ -17,9 +17,7 @@ def hidden_layers():
         layers.Conv2D(64, 3, activation="relu"),
         layers.MaxPooling2D(2),
         layers.Flatten(),
-        layers.Dropout(0.3),
         layers.Dense(256, activation="relu"),
-        layers.Dropout(0.3),
     ]
 
 
@@ -32,7 +30,9 @@ def build(
     elastic=0.5,
     batch_size=128,
     peak_rate=0.004,
+    label_smoothing=0.1,
     test_shift=1,
+    sharpness=2.0,
     precision="auto",
     backend=None,
 ):
@@ -46,16 +46,21 @@ def build(
             epochs=epochs,
             batch_size=batch_size,
             peak_rate=peak_rate,
+            label_smoothing=label_smoothing,
             average=0.995,
             distort=RandomWarp(shift=1, elastic=elastic, **distortion),
             test_shift=test_shift,
+            sharpness=sharpness,
             precision=precision,
             seed=seed,
             threads=threads,
             backend=backend,
         )
 
-    seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(2)]
+    def normalized(seed, scaling):
+        upright = MomentNormalizer(image_shape, scaling=scaling)
+        return make_pipeline(upright, network(seed, rotation=6, scale=0.1, shear=0.1))
+
+    seeds = [int(state) for state in np.random.SeedSequence(seed).generate_state(3)]
     as_written = network(seeds[0], rotation=10, scale=0.12, shear=0.15)
-    upright = network(seeds[1], rotation=6, scale=0.1, shear=0.1)
-    return Committee([as_written, make_pipeline(MomentNormalizer(image_shape, scaling=scaling), upright)])
+    return Committee([as_written, normalized(seeds[1], 0.0), normalized(seeds[2], scaling)])
