@@ -202,12 +202,16 @@ class Cluster:
         self._calibrated = self._calibrated or list(one_each)
         if not set(self._calibrated) <= set(one_each):
             return ()
+        calls: list[Call[Calibration]] = []
         try:
-            calls = [self._call(one_each[machine], calibrate_here) for machine in self._calibrated]
+            calls.extend(self._call(one_each[machine], calibrate_here) for machine in self._calibrated)
             return tuple(self._result(call, _CALIBRATION_SECONDS) for call in calls)
         except (_WorkerLostError, subprocess.SubprocessError) as error:
             _LOG.warning("The speed of the machines could not be measured: %s", error or "a worker was lost")
             return ()
+        finally:
+            for call in calls:
+                call.cancel()
 
     def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
         """Run the trial on the first worker that is free and fits.

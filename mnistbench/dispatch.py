@@ -54,13 +54,14 @@ class Call(Generic[T]):
         return result  # type: ignore[no-any-return]
 
     def cancel(self) -> None:
-        """Take the call back unless it is done; the worker finds its task gone."""
-        if self.done():
-            return
-        with contextlib.suppress(OSError):  # the scheduler is gone, and the task with it
-            self._backend.abort_everything()
-        concurrent.futures.wait([self._backend.sent], timeout=_CANCEL_SECONDS)
-        self._backend.sent.cancel()  # where not even that was answered
+        """Take the call back, so that the worker finds its task gone; forget its result if it is done."""
+        if not self.done():
+            with contextlib.suppress(OSError):  # the scheduler is gone, and the task with it
+                self._backend.abort_everything()
+            concurrent.futures.wait([self._backend.sent], timeout=_CANCEL_SECONDS)
+            self._backend.sent.cancel()  # where not even that was answered
+        # A result that nobody took would be ended by the collection of garbage: joblib then asks the cluster
+        # to stop, in a thread of its own, which for a lost cluster may never end.
         with contextlib.suppress(Exception):
             self.result(0)
 
@@ -102,4 +103,5 @@ class _OneWorker(DaskDistributedBackend):  # type: ignore[misc]
             if tasks := list(self.waiting_futures.futures):
                 await self.client.cancel(tasks, asynchronous=True)
 
-        self.client.sync(cancel)
+        if not self.sent.done():
+            self.client.sync(cancel)

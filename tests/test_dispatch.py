@@ -1,8 +1,11 @@
 """Calls to one worker of a real Dask cluster, ended in every way that a call can end."""
 
+import gc
 import os
 import socket
+import threading
 import time
+import warnings
 from collections.abc import Iterator
 
 import pytest
@@ -74,9 +77,30 @@ def test_a_call_is_taken_back_before_it_has_left(client, workers):
 
 def test_a_finished_call_stays_finished(client, workers):
     call = Call(client, workers[0], abs, -3)
+    assert call.result(20) == 3
+    call.cancel()
+    assert call.done()
+
+
+def test_a_cancelled_call_leaves_nothing_for_the_collection_of_garbage_to_end(client, workers):
+    """Joblib would do it in a thread of its own that keeps the process, and waits for the scheduler."""
+    call = Call(client, workers[0], abs, -3)
     wait_for(call.done)
     call.cancel()
-    assert call.result(0) == 3
+    held = [call]
+    del call
+
+    def let_go() -> None:
+        held.clear()
+        gc.collect()
+
+    with warnings.catch_warnings(record=True) as caught:
+        warnings.simplefilter("always")
+        collecting = threading.Thread(target=let_go)
+        collecting.start()
+        collecting.join()
+    assert [str(warning.message) for warning in caught] == []
+    assert "GeneratorExitThread" not in {thread.name for thread in threading.enumerate()}
 
 
 @pytest.mark.slow
