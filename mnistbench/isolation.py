@@ -43,10 +43,10 @@ from mnistbench.records import (
     from_json,
 )
 from mnistbench.registry import ModelFile
+from mnistbench.request import Request
 from mnistbench.runs import Predictions, decode_predictions, predictions_digest
 from mnistbench.splits import evaluation_labels
 from mnistbench.watch import Activity, Interrupted, Watch
-from mnistbench.worker import Request
 
 __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 

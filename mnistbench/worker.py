@@ -3,9 +3,8 @@
 `python -m mnistbench.worker fit FOLDER STARTED` reads FOLDER/request.json and writes FOLDER/result.json
 and FOLDER/predictions.npz: never stdout, where libraries print. With `serve` in place of `fit` it then
 measures a cold start from the model that the first saved, and with `learn` it trains a second time for a
-learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library and
-`contract`, which needs no more, is imported before the process has been tied to its cores, so that every
-thread pool sees only those.
+learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library, `contract` and
+`request` is imported before the process is tied to its cores, so that every thread pool sees only those.
 """
 
 import contextlib
@@ -21,12 +20,13 @@ import time
 import traceback
 import types
 import warnings
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.contract import ContractError, check_estimator, checked_labels, checked_probabilities
+from mnistbench.request import Request
 
 if TYPE_CHECKING:
     from mnistbench.records import ColdStart, Inference, LearningCurve, Measurement
@@ -38,47 +38,6 @@ _PROGRESS_INTERVAL_SECONDS = 0.1
 _KEPT_WARNINGS = 20
 _FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"}
-
-
-@dataclass(frozen=True)
-class Request:
-    """What the parent asks for: plain values alone, so that reading them loads no library.
-
-    Attributes:
-        parent: Number of the parent's process.
-        cores: The cores to which this process is tied.
-        model_path: The model's file.
-        model_sha256: Of that file's bytes when the run was planned.
-        parameters: Every parameter of its `build`, by name.
-        supplied: The further arguments that its `build` wants from the suite.
-        seed: Of what is random in the model.
-        threads: Threads that the model may use.
-        arrays_folder: The data set's decoded arrays.
-        classes: The data set's labels, sorted.
-        split: "test" or "validation".
-        train_size: Training images used; None for all.
-        subset_seed: Of the choice of these images.
-        measurements: What to measure beside quality, `fit` and `predict`.
-    """
-
-    parent: int
-    cores: Sequence[int]
-    model_path: str
-    model_sha256: str
-    parameters: Mapping[str, Any]
-    supplied: Sequence[str]
-    seed: int
-    threads: int
-    arrays_folder: str
-    classes: Sequence[int]
-    split: str
-    train_size: int | None
-    subset_seed: int
-    measurements: Sequence[str]
-
-    def to_json(self) -> bytes:
-        """Return it as the parent writes it to request.json."""
-        return json.dumps(asdict(self)).encode()
 
 
 class Progress:
@@ -112,7 +71,7 @@ def main() -> None:
     """Do what the command line names for the trial in the folder that it names, then leave at once."""
     faulthandler.enable()
     task, outbox = sys.argv[1], Path(sys.argv[2])
-    request = Request(**json.loads((outbox / "request.json").read_bytes()))
+    request = Request.from_json((outbox / "request.json").read_bytes())
     _die_with(request.parent)
     _die_first()
     try:

@@ -217,8 +217,10 @@ class Disturbed:
         except subprocess.TimeoutExpired:
             process.send_signal(number)
             _, err = process.communicate(timeout=60)
-            if process.returncode != 1 or err.startswith(PYTHON_NOT_STARTED):
-                if number == signal.SIGINT and planned and process.returncode != 1:
+            if err.startswith(PYTHON_NOT_STARTED):
+                return False
+            if process.returncode != 1:
+                if number == signal.SIGINT and planned:
                     # Python itself dies by the signal while it starts or ends: shells say 130 to both.
                     assert process.returncode in (130, -signal.SIGINT), err
                     assert "Traceback" not in err or process.returncode == -signal.SIGINT, err

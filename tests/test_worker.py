@@ -14,7 +14,8 @@ from conftest import CORE
 
 from mnistbench import isolation, worker
 from mnistbench.contract import ContractError
-from mnistbench.worker import Progress, Request
+from mnistbench.request import Request
+from mnistbench.worker import Progress
 
 
 @pytest.fixture

@@ -1,0 +1,52 @@
+"""What the parent asks of a trial's process: plain values alone, so that reading them loads no library."""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Self
+
+
+@dataclass(frozen=True)
+class Request:
+    """One trial, as plain values.
+
+    Attributes:
+        parent: Number of the parent's process.
+        cores: The cores to which the child is tied.
+        model_path: The model's file.
+        model_sha256: Of that file's bytes when the run was planned.
+        parameters: Every parameter of its `build`, by name.
+        supplied: The further arguments that its `build` wants from the suite.
+        seed: Of what is random in the model.
+        threads: Threads that the model may use.
+        arrays_folder: The data set's decoded arrays.
+        classes: The data set's labels, sorted.
+        split: "test" or "validation".
+        train_size: Training images used; None for all.
+        subset_seed: Of the choice of these images.
+        measurements: What to measure beside quality, `fit` and `predict`.
+    """
+
+    parent: int
+    cores: Sequence[int]
+    model_path: str
+    model_sha256: str
+    parameters: Mapping[str, Any]
+    supplied: Sequence[str]
+    seed: int
+    threads: int
+    arrays_folder: str
+    classes: Sequence[int]
+    split: str
+    train_size: int | None
+    subset_seed: int
+    measurements: Sequence[str]
+
+    def to_json(self) -> bytes:
+        """Return it as the parent writes it to request.json."""
+        return json.dumps(asdict(self)).encode()
+
+    @classmethod
+    def from_json(cls, content: bytes) -> Self:
+        """Return what the parent wrote; tuples come back as lists."""
+        return cls(**json.loads(content))
