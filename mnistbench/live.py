@@ -210,7 +210,7 @@ class LiveTable(Silent):
             self._pace.learn(record)
 
     def __enter__(self) -> "LiveTable":
-        with contextlib.ExitStack() as opened:  # an interruption halfway puts the terminal right as well
+        with contextlib.ExitStack() as opened:  # an error halfway puts the terminal right as well
             self._has_keys = opened.enter_context(self._keys)
             opened.enter_context(self._live)
             self._opened = opened.pop_all()

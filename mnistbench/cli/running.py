@@ -1,15 +1,13 @@
 """What all commands that train do: run the trials of a plan, write the report and say how it ended."""
 
-import contextlib
 import shlex
-import signal
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import typer
 
+from mnistbench.cli.interruptions import Interruptions
 from mnistbench.cli.terminal import complain
 
 if TYPE_CHECKING:
@@ -39,7 +37,11 @@ def carry_out(
     from mnistbench import runner
 
     try:
-        with _terminated_as_interrupted(), _observer(folder, quiet=quiet, json=json) as observer:
+        with (
+            Interruptions() as interruptions,
+            _observer(folder, quiet=quiet, json=json) as observer,
+            interruptions.taken(),
+        ):
             return runner.run(folder, models, data, observer, backend)
     except KeyboardInterrupt:  # before the first trial began, or after the last one had ended
         return len(folder.records()) == len(folder.info().trials)
@@ -82,26 +84,6 @@ def resuming(name: str, results: Path) -> str:
 def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
     """Return what names the data set from anywhere: a path typed by the user is made absolute."""
     return data.name if typed in (None, "mnist", "digits") else str(Path(str(typed)).resolve())
-
-
-@contextlib.contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
-    """Treat SIGTERM and a closed terminal like Ctrl-C: no trial goes on, and the terminal is put right."""
-
-    def interrupt(_number: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    numbers = [signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
-    previous: list[tuple[int, Callable[..., Any] | int | None]] = [
-        (number, signal.signal(number, interrupt))
-        for number in numbers
-        if signal.getsignal(number) != signal.SIG_IGN  # nohup wants to outlive its terminal
-    ]
-    try:
-        yield
-    finally:
-        for number, handler in previous:
-            signal.signal(number, handler)
 
 
 def _observer(folder: "RunFolder", *, quiet: bool, json: bool) -> "Silent":

@@ -1,0 +1,55 @@
+"""Ctrl-C, SIGTERM and a closed terminal, all of which end a run early."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from types import FrameType
+from typing import Self
+
+_ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])]
+
+
+class Interruptions:
+    """Raises KeyboardInterrupt for each of them, in the stretch of code that can stand it.
+
+    Elsewhere inside the `with` block they wait for that stretch, or for the block's end. So what is opened
+    and closed around it, a terminal's settings for one, is always put right: Python may raise
+    KeyboardInterrupt between an `__enter__` and the block it opens, and nothing is closed then
+    (https://docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions").
+    """
+
+    def __init__(self) -> None:
+        self._waiting = True
+        self._arrived = False
+
+    def __enter__(self) -> Self:
+        self._before = {
+            number: signal.signal(number, self._arrive)
+            for number in _ENDING
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # nohup wants to outlive its terminal
+        }
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+        if self._arrived and kind is None:
+            raise KeyboardInterrupt
+
+    @contextlib.contextmanager
+    def taken(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at once, within this block; also for what has waited for it."""
+        try:
+            self._waiting = False
+            if self._arrived:
+                self._arrived = False
+                raise KeyboardInterrupt
+            yield
+        finally:
+            self._waiting = True
+
+    def _arrive(self, _number: int, _frame: FrameType | None) -> None:
+        if self._waiting:
+            self._arrived = True
+        else:
+            raise KeyboardInterrupt

@@ -1,0 +1,98 @@
+"""However a run is interrupted, what was opened around it is closed."""
+
+import os
+import signal
+
+import pytest
+
+from mnistbench.cli.interruptions import Interruptions
+
+ENDING = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "SIGHUP") else [])
+
+
+@pytest.fixture(autouse=True)
+def as_a_shell_starts_it():
+    """Ctrl-C as Python has it; a job that a script started in the background is born deaf to it."""
+    before = {number: signal.getsignal(number) for number in ENDING}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    for number in set(ENDING) - {signal.SIGINT}:
+        signal.signal(number, signal.SIG_DFL)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
+class Terminal:
+    """Is interrupted while it is opened, while it is closed, or neither."""
+
+    def __init__(self, number, *, opening=False, closing=False):
+        self.number, self.opening, self.closing = number, opening, closing
+        self.is_open = False
+
+    def __enter__(self):
+        self.is_open = True
+        if self.opening:
+            signal.raise_signal(self.number)
+        return self
+
+    def __exit__(self, *_):
+        if self.closing:
+            signal.raise_signal(self.number)
+        self.is_open = False
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed(number):
+    terminal, ran = Terminal(number, opening=True), []
+    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
+        ran.append(1)
+    assert not ran
+    assert not terminal.is_open
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_a_run_is_interrupted_at_once(number):
+    terminal, slept_through = Terminal(number), []
+
+    def run():
+        signal.raise_signal(number)
+        slept_through.append(number)
+
+    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
+        run()
+    assert not slept_through
+    assert not terminal.is_open
+
+
+@pytest.mark.parametrize("number", ENDING)
+def test_what_comes_while_the_terminal_is_closed_waits_until_it_is(number):
+    terminal = Terminal(number, closing=True)
+    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
+        pass
+    assert not terminal.is_open
+
+
+def test_an_error_is_told_rather_than_an_interruption_that_came_after_it():
+    terminal = Terminal(signal.SIGTERM, closing=True)
+    with (
+        pytest.raises(OSError, match="full"),
+        Interruptions() as interruptions,
+        terminal,
+        interruptions.taken(),
+    ):
+        raise OSError("the disk is full")
+    assert not terminal.is_open
+
+
+def test_signals_are_as_before_afterwards():
+    before = [signal.getsignal(number) for number in ENDING]
+    with Interruptions():
+        assert [signal.getsignal(number) for number in ENDING] != before
+    assert [signal.getsignal(number) for number in ENDING] == before
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
+def test_what_nohup_ignores_stays_ignored():
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    with Interruptions() as interruptions, interruptions.taken():
+        os.kill(os.getpid(), signal.SIGHUP)
