@@ -177,6 +177,13 @@ MATRIX = {
             "test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept",
         ),
         (
+            "Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed",
+            "it waits until the terminal can be put right",
+            "test_interruptions.py::test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed",
+            "test_interruptions.py::test_what_comes_while_the_terminal_is_closed_waits_until_it_is",
+            "test_cli.py::test_a_terminated_run_puts_the_terminal_right",
+        ),
+        (
             "power is lost while a record is written",
             "the torn line is no record, and the next one replaces it",
             "test_faults.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced",
