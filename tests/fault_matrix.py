@@ -408,11 +408,12 @@ class Row:
             self.said |= {str(text): None for name, text in report.user_properties if name == "did"}
 
     def did(self) -> Text:
-        what = "; ".join(self.said) or "as it must"
+        said = "; ".join(self.said)
         if self.failed:
-            return Text(f"FAILED {self.failed} of {self.failed + self.passed} tests: {what}", "red")
+            return Text(f"FAILED {self.failed} of {self.failed + self.passed} tests: {said}", "red")
         if not self.passed:
-            return Text(f"not tried here: {what}", "yellow")
+            return Text(f"not tried here: {said or 'its tests were left out'}", "yellow")
+        what = said or "as it must"
         return Text(f"{what} ({self.passed} tests)" if self.passed > 1 else what, "green")
 
 
