@@ -1,7 +1,6 @@
 """The watch over a trial's process: what it does, what its whole tree takes, when it must be stopped."""
 
 import contextlib
-import json
 import signal
 import subprocess
 import threading
@@ -14,6 +13,7 @@ from typing import Any
 import psutil
 
 from mnistbench.processes import proportional_bytes, signal_group, task_count
+from mnistbench.progress import read_progress
 from mnistbench.records import Failure, Status
 
 _POLL_SECONDS = 0.1
@@ -99,7 +99,7 @@ class Watch:
             if stop is not None and stop.is_set():
                 raise Interrupted
             elapsed_seconds = time.monotonic() - start
-            self._read_progress()
+            self._state = read_progress(self._progress) or self._state
             with contextlib.suppress(psutil.Error):
                 self._read_cpu()
                 self._read_memory()
@@ -144,12 +144,6 @@ class Watch:
             rss_bytes=self._rss_bytes,
             busy_cores=self._busy_cores,
         )
-
-    def _read_progress(self) -> None:
-        with contextlib.suppress(OSError, ValueError):
-            state = json.loads(self._progress.read_text(encoding="utf-8"))
-            if isinstance(state, dict):
-                self._state = state
 
     def _read_cpu(self) -> None:
         now = time.monotonic()

@@ -3,8 +3,9 @@
 `python -m mnistbench.worker fit FOLDER STARTED` reads FOLDER/request.json and writes FOLDER/result.json
 and FOLDER/predictions.npz: never stdout, where libraries print. With `serve` in place of `fit` it then
 measures a cold start from the model that the first saved, and with `learn` it trains a second time for a
-learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library, `contract` and
-`request` is imported before the process is tied to its cores, so that every thread pool sees only those.
+learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library, `contract`,
+`progress` and `request` is imported before the process is tied to its cores, so that every thread pool sees
+only those.
 """
 
 import contextlib
@@ -26,6 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.contract import ContractError, check_estimator, checked_labels, checked_probabilities
+from mnistbench.progress import Progress
 from mnistbench.request import Request
 
 if TYPE_CHECKING:
@@ -34,37 +36,9 @@ if TYPE_CHECKING:
 _TRAIN_SAMPLE = 1_000
 _INFERENCE_SECONDS = 1.0
 _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
-_PROGRESS_INTERVAL_SECONDS = 0.1
 _KEPT_WARNINGS = 20
 _FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
 _DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"}
-
-
-class Progress:
-    """Tells the parent, through a small file, what this process is doing."""
-
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._phase = ""
-        self._written = 0.0
-
-    def phase(self, name: str) -> None:
-        """Begin a phase: "import", "load", "build", "fit", "predict", "evaluate" or "learn"."""
-        self._phase = name
-        self._write({"phase": name})
-
-    def step(self, done: int, total: int, unit: str) -> None:
-        """Say how far a fit has come; calls closer together than a tenth of a second are dropped."""
-        now = time.monotonic()
-        if now - self._written >= _PROGRESS_INTERVAL_SECONDS or done == total:
-            self._write({"phase": self._phase, "done": int(done), "total": int(total), "unit": str(unit)})
-
-    def _write(self, state: dict[str, Any]) -> None:
-        self._written = time.monotonic()
-        partial = self._path.with_suffix(".partial")
-        with contextlib.suppress(OSError):  # a full disk is no reason to stop a fit
-            partial.write_text(json.dumps(state), encoding="utf-8")
-            partial.replace(self._path)
 
 
 def main() -> None:

@@ -29,7 +29,7 @@ LAYERS = (
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
     {"environment", "contract", "control_group", "formats", "keys", "preprocessing", "neural", "boosting"},
-    {"errors", "request"},
+    {"errors", "progress", "request"},
 )
 ARROWS: set[tuple[str, str]] = set()
 

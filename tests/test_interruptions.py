@@ -41,11 +41,16 @@ class Terminal:
         self.is_open = False
 
 
+def carry_out(terminal, run):
+    with Interruptions() as interruptions, terminal, interruptions.allowed():
+        run()
+
+
 @pytest.mark.parametrize("number", ENDING)
 def test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed(number):
     terminal, ran = Terminal(number, opening=True), []
-    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
-        ran.append(1)
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(terminal, lambda: ran.append(1))
     assert not ran
     assert not terminal.is_open
 
@@ -58,8 +63,8 @@ def test_a_run_is_interrupted_at_once(number):
         signal.raise_signal(number)
         slept_through.append(number)
 
-    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
-        run()
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(terminal, run)
     assert not slept_through
     assert not terminal.is_open
 
@@ -67,20 +72,18 @@ def test_a_run_is_interrupted_at_once(number):
 @pytest.mark.parametrize("number", ENDING)
 def test_what_comes_while_the_terminal_is_closed_waits_until_it_is(number):
     terminal = Terminal(number, closing=True)
-    with pytest.raises(KeyboardInterrupt), Interruptions() as interruptions, terminal, interruptions.taken():
-        pass
+    with pytest.raises(KeyboardInterrupt):
+        carry_out(terminal, lambda: None)
     assert not terminal.is_open
 
 
 def test_an_error_is_told_rather_than_an_interruption_that_came_after_it():
-    terminal = Terminal(signal.SIGTERM, closing=True)
-    with (
-        pytest.raises(OSError, match="full"),
-        Interruptions() as interruptions,
-        terminal,
-        interruptions.taken(),
-    ):
+    def run():
         raise OSError("the disk is full")
+
+    terminal = Terminal(signal.SIGTERM, closing=True)
+    with pytest.raises(OSError, match="full"):
+        carry_out(terminal, run)
     assert not terminal.is_open
 
 
@@ -94,5 +97,5 @@ def test_signals_are_as_before_afterwards():
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="no terminal hangs up here")
 def test_what_nohup_ignores_stays_ignored():
     signal.signal(signal.SIGHUP, signal.SIG_IGN)
-    with Interruptions() as interruptions, interruptions.taken():
+    with Interruptions() as interruptions, interruptions.allowed():
         os.kill(os.getpid(), signal.SIGHUP)

@@ -15,7 +15,6 @@ from conftest import CORE
 from mnistbench import isolation, worker
 from mnistbench.contract import ContractError
 from mnistbench.request import Request
-from mnistbench.worker import Progress
 
 
 @pytest.fixture
@@ -183,19 +182,3 @@ def test_a_failure_is_one_line_of_bounded_length():
     assert failure["message"].startswith("a b ccc")
     assert len(failure["message"]) == 1000
     assert worker._failure_of(MemoryError())["message"] == "no more is said"
-
-
-def test_progress_is_written_whole_and_not_too_often(tmp_path):
-    path = tmp_path / "progress.json"
-    progress = Progress(path)
-    progress.phase("fit")
-    for done in range(1, 1000):
-        progress.step(done, 1000, "epoch")
-    assert json.loads(path.read_text()).get("done", 0) < 999
-    progress.step(1000, 1000, "epoch")
-    assert json.loads(path.read_text()) == {"phase": "fit", "done": 1000, "total": 1000, "unit": "epoch"}
-    assert [p.name for p in tmp_path.iterdir()] == ["progress.json"]
-
-
-def test_progress_that_cannot_be_written_stops_nothing(tmp_path):
-    Progress(tmp_path / "gone" / "progress.json").phase("fit")

@@ -10,16 +10,15 @@ _ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "
 
 
 class Interruptions:
-    """Raises KeyboardInterrupt for each of them, in the stretch of code that can stand it.
+    """Raises KeyboardInterrupt for each of them inside `allowed`, and defers them in the rest of its block.
 
-    Elsewhere inside the `with` block they wait for that stretch, or for the block's end. So what is opened
-    and closed around it, a terminal's settings for one, is always put right: Python may raise
-    KeyboardInterrupt between an `__enter__` and the block it opens, and nothing is closed then
+    So what is opened and closed around `allowed`, a terminal's settings for one, is always put right: Python
+    may raise KeyboardInterrupt between an `__enter__` and the block it opens, and nothing is closed then
     (https://docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions").
     """
 
     def __init__(self) -> None:
-        self._waiting = True
+        self._deferred = True
         self._arrived = False
 
     def __enter__(self) -> Self:
@@ -37,19 +36,19 @@ class Interruptions:
             raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def taken(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at once, within this block; also for what has waited for it."""
+    def allowed(self) -> Iterator[None]:
+        """Raise KeyboardInterrupt at once within this block, at its start for what came before."""
         try:
-            self._waiting = False
+            self._deferred = False
             if self._arrived:
                 self._arrived = False
                 raise KeyboardInterrupt
             yield
         finally:
-            self._waiting = True
+            self._deferred = True
 
     def _arrive(self, _number: int, _frame: FrameType | None) -> None:
-        if self._waiting:
+        if self._deferred:
             self._arrived = True
         else:
             raise KeyboardInterrupt

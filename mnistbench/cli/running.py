@@ -40,7 +40,7 @@ def carry_out(
         with (
             Interruptions() as interruptions,
             _observer(folder, quiet=quiet, json=json) as observer,
-            interruptions.taken(),
+            interruptions.allowed(),
         ):
             return runner.run(folder, models, data, observer, backend)
     except KeyboardInterrupt:  # before the first trial began, or after the last one had ended
