@@ -1,0 +1,63 @@
+"""How the networks of cnn_record were chosen: each alone and every committee of them, on held-out images.
+
+`python benchmarks/_committees.py --blocks 2` trains the recipe's networks on MNIST's training images without
+a block of 10,000, scores them on that block, does the same with another block, and prints a row for each
+committee. The blocks are those of `_selection.py`; the test images are never looked at. To compare other
+networks, change the recipe and run it again.
+"""
+
+import argparse
+import itertools
+import tempfile
+from pathlib import Path
+
+import numpy as np
+from _selection import held_out_in_turn
+from cnn_record import build
+
+from mnistbench.datasets import cache_folder, open_arrays, resolve
+from mnistbench.metrics import quality
+from mnistbench.splits import split
+
+NETWORKS = ("raw", "upright", "one size")  # in the recipe's order
+
+
+def main():
+    """Print how many images of each block every committee gets wrong, and its log loss."""
+    parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--blocks", type=int, default=1, help="how many blocks to hold out, one at a time")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", type=int, default=2)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        datasets = held_out_in_turn(arguments.blocks, Path(folder))
+        judged = [votes(dataset, arguments.seed, arguments.threads) for dataset in datasets]
+    for size in range(1, len(NETWORKS) + 1):
+        for members in itertools.combinations(range(len(NETWORKS)), size):
+            names = ", ".join(NETWORKS[member] for member in members)
+            scores = [score(given[list(members)], truth) for given, truth in judged]
+            wrong = "; ".join(str(each.error_count) for each in scores)
+            loss = "; ".join(f"{each.log_loss:.4f}" for each in scores)
+            print(f"| {names} | {wrong} | {loss} |")
+
+
+def votes(dataset, seed, threads):
+    """Return the probabilities of each network, shape (networks, n, k), and the true labels."""
+    arrays = open_arrays(resolve(dataset, cache=cache_folder(), offline=True).arrays_folder)
+    chosen = split(arrays, "validation", None, seed)
+    x_train, x_eval = (
+        np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
+        for images in (chosen.x_train, chosen.x_eval)
+    )
+    committee = build(seed, threads, chosen.x_train.shape[1:]).fit(x_train, chosen.y_train)
+    return np.stack([network.predict_proba(x_eval) for network in committee.columns_]), chosen.y_eval
+
+
+def score(votes, truth):
+    """Return the quality of networks that decide by the mean of their probabilities."""
+    mean, classes = votes.mean(axis=0), np.unique(truth)
+    return quality(truth, classes[mean.argmax(axis=1)], mean, classes)
+
+
+if __name__ == "__main__":
+    main()
