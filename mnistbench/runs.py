@@ -279,7 +279,9 @@ class RunFolder:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except BaseException:
+            except (
+                OSError
+            ):  # an interruption keeps a line that is whole, and the next one replaces a torn end
                 file.truncate(end)
                 raise
         _sync_folder(self.path)

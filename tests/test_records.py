@@ -481,6 +481,19 @@ def test_a_full_disk_loses_nothing_that_was_stored(folder, room):
     assert folder.records() == [RECORD, FAILED]
 
 
+def test_a_record_that_is_written_outlives_an_interruption_right_after(folder, monkeypatch):
+    def interrupted(_descriptor):
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "fsync", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            folder._append_line("records.jsonl", to_json(RECORD))
+    assert folder.records() == [RECORD]
+    folder.append(FAILED, None, b"")
+    assert folder.records() == [RECORD, FAILED]
+
+
 @pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root may mount")
 def test_a_disk_that_fills_up_keeps_every_record_before(tmp_path, info):
     disk = tmp_path / "disk"
