@@ -279,9 +279,7 @@ class RunFolder:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except (
-                OSError
-            ):  # an interruption keeps a line that is whole, and the next one replaces a torn end
+            except OSError:  # not an interruption: it leaves a whole line, or a torn end that is ignored
                 file.truncate(end)
                 raise
         _sync_folder(self.path)
