@@ -1,6 +1,6 @@
 """Convolutional network: two convolutions and a dense layer, on pixels shifted by at most one (Keras)."""
 
-from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
+from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
 
 
 def hidden_layers():

@@ -3,8 +3,8 @@
 import numpy as np
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.neural import Committee, NeuralClassifier, RandomWarp, load_keras
-from mnistbench.preprocessing import MomentNormalizer
+from mnistbench.estimators.neural import Committee, NeuralClassifier, RandomWarp, load_keras
+from mnistbench.estimators.preprocessing import MomentNormalizer
 
 
 def hidden_layers():

@@ -5,7 +5,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from mnistbench.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
+from mnistbench.estimators.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
 
 
 def build(

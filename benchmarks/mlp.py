@@ -1,6 +1,6 @@
 """Multilayer perceptron: two hidden layers, on pixels shifted by at most one (Keras)."""
 
-from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
+from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
 
 
 def hidden_layers():

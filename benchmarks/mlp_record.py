@@ -1,7 +1,7 @@
 """Multilayer perceptron on the edge directions of upright digits, trained on bent copies too (Keras)."""
 
-from mnistbench.neural import NeuralClassifier, RandomWarp, load_keras
-from mnistbench.preprocessing import AugmentedPipeline, MomentNormalizer, OrientationHistograms
+from mnistbench.estimators.neural import NeuralClassifier, RandomWarp, load_keras
+from mnistbench.estimators.preprocessing import AugmentedPipeline, MomentNormalizer, OrientationHistograms
 
 
 def build(

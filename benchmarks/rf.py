@@ -3,7 +3,7 @@
 from sklearn.ensemble import RandomForestClassifier
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.preprocessing import QuantizePixels
+from mnistbench.estimators.preprocessing import QuantizePixels
 
 
 def build(seed, threads, trees=200, max_features="sqrt", levels=4):

@@ -4,8 +4,8 @@ from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.ensemble import ExtraTreesClassifier
 from sklearn.pipeline import make_union
 
-from mnistbench.neural import RandomWarp
-from mnistbench.preprocessing import (
+from mnistbench.estimators.neural import RandomWarp
+from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
     MomentNormalizer,
     OrientationHistograms,

@@ -7,7 +7,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.kernel_approximation import RBFSampler
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
+from mnistbench.estimators.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
 
 BLOCK = 5_000  # rows whose features are in memory at once: 200 MB of them
 

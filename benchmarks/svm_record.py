@@ -7,7 +7,7 @@ from scipy.special import softmax
 from sklearn.multiclass import OneVsRestClassifier
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
+from mnistbench.estimators.preprocessing import MomentNormalizer, OrientationHistograms, PrincipalComponents
 
 try:
     from sklearnex.svm import SVC

@@ -3,8 +3,8 @@
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.pipeline import make_pipeline
 
-from mnistbench.boosting import BoostedTrees
-from mnistbench.preprocessing import QuantizePixels
+from mnistbench.estimators.boosting import BoostedTrees
+from mnistbench.estimators.preprocessing import QuantizePixels
 
 
 def build(

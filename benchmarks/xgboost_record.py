@@ -3,9 +3,9 @@
 from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
 from sklearn.pipeline import make_union
 
-from mnistbench.boosting import BoostedTrees
-from mnistbench.neural import RandomWarp
-from mnistbench.preprocessing import (
+from mnistbench.estimators.boosting import BoostedTrees
+from mnistbench.estimators.neural import RandomWarp
+from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
     MomentNormalizer,
     OrientationHistograms,

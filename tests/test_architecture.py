@@ -28,23 +28,23 @@ LAYERS = (
     {"runs"},
     {"records", "splits", "timings"},
     {"registry", "datasets", "metrics", "stats", "calibration"},
-    {"environment", "contract", "control_group", "formats", "keys", "preprocessing", "neural", "boosting"},
+    {"environment", "contract", "control_group", "formats", "keys", "estimators"},
     {"errors", "progress", "request"},
 )
 ARROWS: set[tuple[str, str]] = set()
 
 # What a model file may import of the package: everything else is execution, which is none of its business.
-FOR_MODELS = {"neural", "preprocessing", "boosting"}
+FOR_MODELS = {"estimators"}
 # Libraries that take long to import, and who may: the worker's side of the process border, and the report.
 SLOW = {
-    "sklearn": {"preprocessing", "neural", "boosting"},
+    "sklearn": {"estimators"},
     "sklearnex": set(),
-    "xgboost": {"boosting"},
-    "keras": {"neural"},
-    "tensorflow": {"neural"},
+    "xgboost": {"estimators"},
+    "keras": {"estimators"},
+    "tensorflow": {"estimators"},
     "matplotlib": {"report"},
     "pandas": {"report", "analysis"},
-    "scipy": {"stats", "timings", "preprocessing", "ensemble"},
+    "scipy": {"stats", "timings", "estimators", "ensemble"},
 }
 
 

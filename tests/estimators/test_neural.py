@@ -13,10 +13,10 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.neural import NeuralClassifier, RandomShift, load_keras
-from mnistbench.neural.training import Epochs, _one_cycle
+from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
+from mnistbench.estimators.neural.training import Epochs, _one_cycle
 
-MODELS = Path(__file__).parent.parent / "benchmarks"
+MODELS = Path(__file__).parents[2] / "benchmarks"
 TRAIN = 1_297
 
 
@@ -303,7 +303,7 @@ def in_new_process(code, **environment):
 def test_a_backend_that_is_not_installed_is_named(backend):
     if importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is installed")
-    answer = in_new_process(f"from mnistbench.neural import load_keras\nload_keras({backend!r})")
+    answer = in_new_process(f"from mnistbench.estimators.neural import load_keras\nload_keras({backend!r})")
     assert answer.returncode == 1
     last = answer.stderr.splitlines()[-1]
     assert last.startswith(("ImportError", "ModuleNotFoundError"))
@@ -313,7 +313,7 @@ def test_a_backend_that_is_not_installed_is_named(backend):
 FIT = """
 import hashlib, numpy as np, sys
 from sklearn.datasets import load_digits
-from mnistbench.neural import NeuralClassifier, RandomWarp, load_keras
+from mnistbench.estimators.neural import NeuralClassifier, RandomWarp, load_keras
 keras = load_keras({backend!r}, 2)
 layers = keras.layers
 X, y = load_digits(return_X_y=True)

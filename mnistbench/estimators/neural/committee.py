@@ -8,7 +8,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistbench.neural.training import Progress
+from mnistbench.estimators.neural.training import Progress
 
 Array = np.ndarray[Any, np.dtype[Any]]
 

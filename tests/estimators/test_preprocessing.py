@@ -10,7 +10,7 @@ from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.preprocessing import (
+from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
     MomentNormalizer,
     OrientationHistograms,

@@ -14,7 +14,7 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistbench.neural.training import Distortion, Epochs, Progress, train
+from mnistbench.estimators.neural.training import Distortion, Epochs, Progress, train
 
 Array = np.ndarray[Any, np.dtype[Any]]
 
@@ -75,7 +75,7 @@ def _limit_threads(backend: str, threads: int) -> None:
 class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     """A feed-forward network of Keras layers, trained with Adam and one cycle of the learning rate.
 
-    `mnistbench.neural.training` says how it is trained.
+    `mnistbench.estimators.neural.training` says how it is trained.
 
     A fitted classifier pickles as its configuration and weights. `hidden_layers` is left out, as it may come
     from a file that another process cannot import: what is unpickled predicts, but cannot be fitted again.

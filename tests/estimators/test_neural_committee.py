@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.neural import Committee, NeuralClassifier
+from mnistbench.estimators.neural import Committee, NeuralClassifier
 
 TRAIN = 1_297
 NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "its networks are held to single precision"}

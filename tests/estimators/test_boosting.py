@@ -8,7 +8,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from xgboost import XGBClassifier
 
-from mnistbench.boosting import BoostedTrees
+from mnistbench.estimators.boosting import BoostedTrees
 
 
 @pytest.fixture(scope="module")
