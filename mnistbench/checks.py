@@ -1,7 +1,7 @@
 """Methodological checks: what a careful reader would object to in a table of results, each with its code.
 
-`CHECKS` documents them, `markdown_table` shows that for the README, `run_checks` applies them to a run. All
-are pure functions of the records and of what the stored predictions give.
+`CHECKS` documents them and `run_checks` applies them to a run. All are pure functions of the records and of
+what the stored predictions give.
 """
 
 import statistics
@@ -114,12 +114,6 @@ CHECKS: Mapping[str, Check] = {
         ),
     )
 }
-
-
-def markdown_table() -> str:
-    """Return the documentation of all checks as a Markdown table."""
-    rows = [f"| {c.code} | {c.title} | {c.rule} | {c.advice} |" for c in CHECKS.values()]
-    return "\n".join(["| code | finds | when | advice |", "| --- | --- | --- | --- |", *rows])
 
 
 def told_once(findings: Iterable[Finding]) -> list[Finding]:

@@ -111,20 +111,6 @@ def read_model_file(path: Path) -> ModelFile:
     return ModelFile(name, path, digest, summary, parameters, supplied)
 
 
-def choose(models: Mapping[str, ModelFile], names: Iterable[str]) -> list[ModelFile]:
-    """Return the named models in the order of the names, each once.
-
-    Raises:
-        UsageError: There is no model of that name; the text suggests the nearest.
-    """
-    chosen: dict[str, ModelFile] = {}
-    for name in names:
-        if name not in models:
-            raise UsageError(unknown("model", name, models))
-        chosen[name] = models[name]
-    return list(chosen.values())
-
-
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such name, with the nearest one and the whole list."""
     names = list(known)

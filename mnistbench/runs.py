@@ -37,14 +37,12 @@ class Predictions:
         probabilities: Shape (n, k), float32, columns in the order of the data set's classes; or None.
     """
 
-    labels: "np.ndarray[Any, Any]"
-    probabilities: "np.ndarray[Any, Any] | None"
+    labels: np.ndarray[Any, Any]
+    probabilities: np.ndarray[Any, Any] | None
 
 
-def encode_predictions(labels: "np.ndarray[Any, Any]", probabilities: "np.ndarray[Any, Any] | None") -> bytes:
+def encode_predictions(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any] | None) -> bytes:
     """Pack predictions as a compressed npz file's bytes."""
-    import numpy as np
-
     arrays = {"labels": labels.astype(np.int64)}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype(np.float32)
@@ -63,8 +61,6 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
     Raises:
         ValueError: The bytes are no such file.
     """
-    import numpy as np
-
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             labels = arrays["labels"]

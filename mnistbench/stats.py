@@ -115,7 +115,7 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     if len(values) < 2:
         raise DataError(f"{len(values)} value has no spread: give at least two, for example with more seeds.")
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
-    half = _t_quantile((1 + confidence) / 2, len(values) - 1) * sd / sqrt(len(values))
+    half = t_quantile((1 + confidence) / 2, len(values) - 1) * sd / sqrt(len(values))
     return Interval(mean - half, mean + half)
 
 
@@ -281,7 +281,7 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
     # The sum has at least the degrees of its least certain part, which taking residuals off can hide.
     least = min([n - 1, *(fits.count - 1 for fits in (a, b) if fits.varies)])
     degrees_of_freedom = max(se**4 / uncertainty, least, 1)
-    half = _t_quantile((1 + CONFIDENCE) / 2, degrees_of_freedom) * se
+    half = t_quantile((1 + CONFIDENCE) / 2, degrees_of_freedom) * se
     exact = not (a.varies or b.varies)
     p_value = (
         mcnemar(round(only_a), round(only_b))
@@ -345,5 +345,6 @@ def _normal_quantile(probability: float) -> float:
     return float(ndtri(probability))
 
 
-def _t_quantile(probability: float, degrees_of_freedom: float) -> float:
+def t_quantile(probability: float, degrees_of_freedom: float) -> float:
+    """Return the quantile of Student's t distribution; the degrees of freedom may be fractional."""
     return float(stdtrit(degrees_of_freedom, probability))

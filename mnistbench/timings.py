@@ -1,4 +1,4 @@
-"""What repeated timings say: their spread, whether two sets of them differ, and how they grow with size."""
+"""What repeated timings show: their spread, and whether two sets of them differ."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -10,10 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 # scipy.stats would do as well, but takes over a second to import.
-from scipy.special import stdtr, stdtrit
+from scipy.special import stdtr
 
 from mnistbench.errors import DataError
-from mnistbench.stats import CONFIDENCE, Interval
+from mnistbench.stats import CONFIDENCE, Interval, t_quantile
 
 FASTER_FACTOR = 1.05
 """Least ratio of times worth a verdict; the state of a machine commonly moves times by a few per cent."""
@@ -66,19 +66,6 @@ class TimeComparison:
     repeats_to_settle: int | None
 
 
-@dataclass(frozen=True)
-class PowerLaw:
-    """The law value = coefficient * size ** exponent, with the exponent's interval from three points on."""
-
-    coefficient: float
-    exponent: float
-    interval: Interval | None
-
-    def at(self, size: float) -> float:
-        """Value that the law gives for a size."""
-        return float(self.coefficient * size**self.exponent)
-
-
 def timing_summary(seconds: Sequence[float]) -> TimingSummary:
     """Summarise repeated timings.
 
@@ -125,7 +112,7 @@ def compare_times(
     if se > 0:
         degrees_of_freedom = se**4 / (x_part**2 / (len(x) - 1) + y_part**2 / (len(y) - 1))
         p_value = 2 * float(stdtr(degrees_of_freedom, -abs(shift) / se))
-        half = _t_quantile((1 + confidence) / 2, degrees_of_freedom) * se
+        half = t_quantile((1 + confidence) / 2, degrees_of_freedom) * se
     verdict: Verdict = "cannot tell"
     repeats = None
     if p_value < 1 - confidence and abs(shift) >= bound:
@@ -150,9 +137,7 @@ def _repeats_to_see(
 
     def enough(repeats: int) -> bool:
         degrees_of_freedom = (repeats - 1) * variance**2 / (x_variance**2 + y_variance**2)
-        needed = _t_quantile((1 + confidence) / 2, degrees_of_freedom) + _t_quantile(
-            POWER, degrees_of_freedom
-        )
+        needed = t_quantile((1 + confidence) / 2, degrees_of_freedom) + t_quantile(POWER, degrees_of_freedom)
         return needed * sqrt(variance / repeats) < distance
 
     position = bisect_left(candidates, True, key=enough)
@@ -170,35 +155,6 @@ def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
         if not front or points[model][0] > points[front[-1]][0] or points[model] == points[front[-1]]:
             front.append(model)
     return front
-
-
-def power_law(sizes: Sequence[float], values: Sequence[float]) -> PowerLaw | None:
-    """Fit value = coefficient * size ** exponent by least squares on logarithms.
-
-    Values are fit seconds, or error rates (1 - accuracy), against numbers of training images. The exponent's
-    interval is Student's with two degrees of freedom fewer than points; it takes the law itself for granted.
-
-    Returns:
-        None where there is no such law: fewer than two different sizes, or a size or value that is not
-        positive.
-    """
-    if len(set(sizes)) < 2 or min(*sizes, *values) <= 0:
-        return None
-    x, y = np.log(np.asarray(sizes, dtype=np.float64)), np.log(np.asarray(values, dtype=np.float64))
-    around = x - x.mean()
-    squares = float(around @ around)
-    exponent = float(around @ y) / squares
-    interval = None
-    if len(x) > 2:
-        residual = y - y.mean() - exponent * around
-        se = sqrt(float(residual @ residual) / (len(x) - 2) / squares)
-        half = _t_quantile((1 + CONFIDENCE) / 2, len(x) - 2) * se
-        interval = Interval(exponent - half, exponent + half)
-    return PowerLaw(exp(float(y.mean() - exponent * x.mean())), exponent, interval)
-
-
-def _t_quantile(probability: float, degrees_of_freedom: float) -> float:
-    return float(stdtrit(degrees_of_freedom, probability))
 
 
 def _logarithms(seconds: Sequence[float]) -> NDArray[np.float64]:

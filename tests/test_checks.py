@@ -7,7 +7,7 @@ import pytest
 from synthetic_runs import Model, dataset, make_run, true_labels
 from test_sessions import calibration
 
-from mnistbench.checks import CHECKS, Finding, markdown_table, run_checks, told_once
+from mnistbench.checks import CHECKS, Finding, run_checks, told_once
 from mnistbench.records import MachineLoad, Record, Session
 from mnistbench.stats import paired_tests
 
@@ -237,13 +237,6 @@ def test_failed_trials_and_empty_runs_are_passed_over(tmp_path):
     failed = dataclasses.replace(record, measurement=None, quality=None)
     assert run_checks({"svm": [failed], "cnn": []}) == []
     assert run_checks({}) == []
-
-
-def test_the_table_documents_every_check():
-    table = markdown_table()
-    for check in CHECKS.values():
-        assert f"| {check.code} | {check.title} |" in table
-    assert {line.count("|") for line in table.splitlines()} == {5}
 
 
 def test_what_is_found_of_several_is_told_once():

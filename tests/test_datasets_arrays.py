@@ -1,15 +1,12 @@
 """What makes four arrays a data set, and its digest."""
 
-import dataclasses
 import hashlib
-import json
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.arrays import assemble
 from mnistbench.errors import DataError
 
@@ -126,20 +123,3 @@ def test_the_digest_ignores_layout_and_sees_every_change():
         {"x_train": parts()["x_train"].reshape(4, 3, 2), "x_test": images(2, 3, 2) + np.uint8(1)},
     ):
         assert assemble("here", **parts(**change)).sha256() != digest
-
-
-def test_provenance_goes_through_json_and_comes_back():
-    info = DatasetInfo(
-        name="mine",
-        title="Mine",
-        source="folder mine",
-        licence="not stated",
-        sha256="0" * 64,
-        image_shape=(2, 3),
-        classes=(-7, 61),
-        train_count=4,
-        test_count=2,
-        arrays_folder="somewhere",
-        fallback_reason="no network",
-    )
-    assert DatasetInfo.from_json(json.loads(json.dumps(dataclasses.asdict(info)))) == info

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import UsageError
-from mnistbench.registry import builtin_folder, choose, discover, plain_value, read_model_file, unknown
+from mnistbench.registry import builtin_folder, discover, plain_value, read_model_file, unknown
 
 
 def written(folder: Path, source: str | bytes, name: str = "model.py") -> Path:
@@ -160,13 +160,12 @@ def test_a_folder_must_exist_and_hold_models(tmp_path):
         discover([tmp_path])
 
 
-def test_models_are_chosen_by_name_in_order_and_once(tmp_path):
-    for name in ("svm", "forest", "cnn"):
-        written(tmp_path, "def build(): ...", f"{name}.py")
-    models = discover([tmp_path])
-    assert [model.name for model in choose(models, ["svm", "cnn", "svm"])] == ["svm", "cnn"]
-    with pytest.raises(UsageError, match=r"no model named 'svn'. Did you mean svm\? Known: cnn, forest, svm"):
-        choose(models, ["svn"])
+def test_an_unknown_name_is_answered_with_the_nearest_and_all_known_ones():
+    models = ["cnn", "forest", "svm"]
+    assert (
+        unknown("model", "svn", models)
+        == "there is no model named 'svn'. Did you mean svm? Known: cnn, forest, svm."
+    )
     assert "Did you mean" not in unknown("model", "qqqq", models)
     assert unknown("run", "x", []).endswith("Known: none.")
 

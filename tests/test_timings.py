@@ -1,18 +1,17 @@
 """Comparisons of times agree with independent implementations, and keep their promises."""
 
 import statistics
-from math import exp, log, sqrt
+from math import log, sqrt
 
 import numpy as np
 import pytest
 import scipy.stats
-import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
 from mnistbench.errors import DataError
-from mnistbench.timings import compare_times, pareto_front, power_law, timing_summary
+from mnistbench.timings import compare_times, pareto_front, timing_summary
 
 unhurried = settings(deadline=None)
 seconds = st.floats(1e-4, 1e4)
@@ -195,37 +194,3 @@ def test_the_pareto_front_holds_exactly_the_models_that_none_beats(points):
     assert set(front) == expected
     assert len(front) == len(expected)
     assert [points[name][1] for name in front] == sorted(points[name][1] for name in front)
-
-
-@unhurried
-@given(st.lists(st.tuples(st.sampled_from([100, 300, 1000, 60_000]), seconds), min_size=3, max_size=12))
-def test_a_power_law_equals_statsmodels_on_logarithms(points):
-    sizes, values = zip(*points, strict=True)
-    law = power_law(sizes, values)
-    if len(set(sizes)) < 2:
-        assert law is None
-        return
-    fit = sm.OLS(np.log(values), sm.add_constant(np.log(np.array(sizes, dtype=float)))).fit()
-    assert (log(law.coefficient), law.exponent) == pytest.approx(tuple(fit.params), rel=1e-6, abs=1e-6)
-    assert (law.interval.low, law.interval.high) == pytest.approx(
-        tuple(fit.conf_int()[1]), rel=1e-5, abs=1e-5
-    )
-    assert law.at(5000) == pytest.approx(exp(fit.predict([[1, log(5000)]])[0]), rel=1e-5)
-
-
-def test_the_interval_of_an_exponent_covers_it():
-    rng = np.random.default_rng(14)
-    sizes = np.array([1000, 3000, 10_000, 30_000, 60_000])
-    intervals = [
-        power_law(sizes, 1e-4 * sizes**1.2 * np.exp(rng.normal(0, 0.1, 5))).interval for _ in range(2000)
-    ]
-    assert np.mean([each.low <= 1.2 <= each.high for each in intervals]) == pytest.approx(0.95, abs=0.015)
-
-
-def test_a_law_needs_two_sizes_and_an_interval_three_points():
-    law = power_law([100, 1000], [1.0, 100.0])
-    assert (law.coefficient, law.exponent) == pytest.approx((1e-4, 2.0))
-    assert law.interval is None
-    assert power_law([100, 100], [1.0, 2.0]) is None
-    assert power_law([100, 1000], [0.01, 0.0]) is None  # no error left: a logarithm has no place for it
-    assert power_law([], []) is None

@@ -1,9 +1,8 @@
 """What a data set is: four arrays that fit together, their digest and their provenance."""
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -74,12 +73,6 @@ class DatasetInfo:
     test_count: int
     arrays_folder: str
     fallback_reason: str | None = None
-
-    @classmethod
-    def from_json(cls, fields: Mapping[str, Any]) -> Self:
-        """Return the DatasetInfo whose `dataclasses.asdict` went through JSON."""
-        height, width = fields["image_shape"]
-        return cls(**{**fields, "image_shape": (height, width), "classes": tuple(fields["classes"])})
 
 
 def assemble(

@@ -335,10 +335,6 @@ def _tail(log: str) -> str:
     return "\n".join(shown)
 
 
-def _cut(text: str, length: int) -> str:
-    return text if len(text) <= length else f"{text[:length]} ..."
-
-
 def _environments(info: RunInfo, records: Sequence[Record]) -> list[Environment]:
     """List what the trials ran on, each once; without any record, what the run was planned on."""
     found: list[Environment] = []
