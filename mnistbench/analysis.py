@@ -14,7 +14,6 @@ from mnistbench.formats import visible
 from mnistbench.records import Record, RunInfo
 from mnistbench.registry import unknown
 from mnistbench.report.contents import Contents, contents
-from mnistbench.report.evidence import true_labels
 from mnistbench.report.headline import title
 from mnistbench.report.tables import Table
 from mnistbench.runs import RunFolder, find_run
@@ -226,7 +225,7 @@ class Run:
                 f"{self.folder.name} has no predictions of a trial {trial_id!r}: {error}. "
                 "Trials have their ids in the frame `trials`; those that are not ok predicted nothing."
             ) from error
-        truth = true_labels(self.folder)
+        truth = self.folder.true_labels()
         frame = pd.DataFrame({"image": np.arange(len(stored.labels))})
         if truth is not None:
             frame["true_label"] = truth

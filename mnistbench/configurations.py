@@ -144,7 +144,7 @@ def _labels(
             or any(s.parameters.get(name) != value for s in siblings)
         ]
         if len({s.train_size for s in siblings}) > 1:
-            details.append(f"{trial.train_size:,} images" if trial.train_size else "all images")
+            details.append(trial.size_label)
         if len({s.threads for s in siblings}) > 1:
             details.append(plural(trial.threads, "thread"))
         labels[key] = f"{trial.model} ({', '.join(details)})" if details else trial.model

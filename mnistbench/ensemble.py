@@ -18,8 +18,8 @@ from scipy.special import logsumexp, softmax
 from mnistbench.configurations import Configuration, configurations
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.metrics import Quality, quality
-from mnistbench.records import RunInfo, from_json, to_json
-from mnistbench.runs import Predictions, RunFolder, decode_predictions
+from mnistbench.records import from_json, to_json
+from mnistbench.runs import Predictions, RunFolder
 
 FILE = "ensemble.json"
 _SUM_TOLERANCE = 1e-6
@@ -87,9 +87,9 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
         MnistbenchError: Stored predictions are missing or damaged.
     """
     info, judged = folder.info(), validation.info()
-    if _split(info) != "test":
+    if info.is_validation:
         raise UsageError(f"{info.name} is a validation run; an ensemble is of a run on test images.")
-    if _split(judged) != "validation":
+    if not judged.is_validation:
         raise UsageError(
             f"{judged.name} is no validation run: weights chosen on test images would be tuned on test. "
             "Make one with `mnistbench run --validation` and the same models."
@@ -112,7 +112,9 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
     seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
     if not seeds:
         raise UsageError(f"no seed of {judged.name} has predictions of every model.")
-    truth = _labels(validation)
+    truth = validation.true_labels()
+    if truth is None:
+        raise MnistbenchError(f"{judged.name} has lost its true labels (labels.npz); run it again.")
     stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
     weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
     votes = [pooled(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
@@ -264,10 +266,6 @@ def vote(
     )
 
 
-def _split(info: RunInfo) -> str:
-    return info.trials[0].split if info.trials else "test"
-
-
 def _identity(row: Configuration) -> tuple[str, str]:
     return row.model, json.dumps(dict(row.trials[0].parameters), sort_keys=True)
 
@@ -290,13 +288,6 @@ def _stored(folder: RunFolder, trial_id: str) -> Predictions:
         raise MnistbenchError(
             f"{folder.path / 'predictions' / f'{trial_id}.npz'} cannot be read: {error}"
         ) from error
-
-
-def _labels(folder: RunFolder) -> NDArray[np.int64]:
-    try:
-        return decode_predictions((folder.path / "labels.npz").read_bytes()).labels
-    except (OSError, ValueError) as error:
-        raise MnistbenchError(f"{folder.path / 'labels.npz'} cannot be read: {error}") from error
 
 
 def _scored(truth: NDArray[np.int64], mixed: Probabilities, classes: Sequence[int]) -> Quality:

@@ -37,7 +37,7 @@ def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
             if any(other.parameters.get(name) != value for other in siblings)
         ]
         if len({other.train_size for other in siblings}) > 1:
-            details.append(f"{trial.train_size or 'all'} images")
+            details.append(trial.size_label)
         if len({other.threads for other in siblings}) > 1:
             details.append(f"{trial.threads} threads")
         if len({other.seed for other in siblings}) > 1:
@@ -71,7 +71,7 @@ def flat_record(record: Record) -> dict[str, Any]:
         "threads": trial.threads,
         "repeat": trial.repeat,
         "parameters": dict(trial.parameters),
-        "failure": f"{failure.kind}: {failure.message}" if failure else None,
+        "failure": str(failure) if failure else None,
     }
 
 
@@ -374,5 +374,5 @@ def _ending(record: Record) -> str:
             f"fit {duration(record.measurement.fit_seconds)}, "
             f"predict {duration(record.measurement.predict_seconds)}"
         )
-    cause = f" ({record.failure.kind}: {record.failure.message})" if record.failure else ""
+    cause = f" ({record.failure})" if record.failure else ""
     return visible(f"{STATUS_NAMES[record.status]}{cause}")

@@ -84,6 +84,11 @@ class Trial:
         digest = hashlib.sha256(f"{self.seed}/{axis}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
+    @property
+    def size_label(self) -> str:
+        """How many training images it uses, in words: "5,000 images", or "all images"."""
+        return f"{self.train_size:,} images" if self.train_size else "all images"
+
 
 @dataclass(frozen=True)
 class Batches:
@@ -269,6 +274,10 @@ class Failure:
     message: str
     traceback: str = ""
 
+    def __str__(self) -> str:
+        """Write it on one line: "ValueError: the solver met a NaN"."""
+        return f"{self.kind}: {self.message}"
+
 
 @dataclass(frozen=True)
 class Record:
@@ -358,6 +367,16 @@ class RunInfo:
     environment: Environment
     backend: str = "local"
     schema_version: int = SCHEMA_VERSION
+
+    @property
+    def split(self) -> str:
+        """Which images judge the run: "test" or "validation"."""
+        return self.trials[0].split if self.trials else "test"
+
+    @property
+    def is_validation(self) -> bool:
+        """Whether held-out training images judge the run, and not the test images."""
+        return self.split == "validation"
 
 
 @dataclass(frozen=True)

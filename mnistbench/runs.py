@@ -220,6 +220,28 @@ class RunFolder:
         packed = (self.path / "predictions" / f"{trial_id}.npz").read_bytes()
         return decode_predictions(packed, labels_only=labels_only)
 
+    def true_labels(self) -> "np.ndarray[Any, Any] | None":
+        """Read the true labels of the images that judge the run, int64, shape (n,); None if it stored none.
+
+        Raises:
+            MnistbenchError: The file is damaged.
+        """
+        path = self.path / "labels.npz"
+        try:
+            return decode_predictions(path.read_bytes()).labels
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise MnistbenchError(
+                f"{path} cannot be read: {_said(error)}. Delete it to report without per-class results, "
+                "or run the trials again."
+            ) from error
+
+    def is_newest_of(self, results: Path) -> bool:
+        """Return whether no run in a results folder was planned later."""
+        runs = find_runs(results)
+        return bool(runs) and runs[-1].path.resolve() == self.path.resolve()
+
     def log(self, trial_id: str) -> str:
         """Return what the trial's process printed, or nothing if there is no log."""
         path = self.path / "logs" / f"{trial_id}.log"

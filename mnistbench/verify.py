@@ -29,7 +29,7 @@ from mnistbench.registry import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
 from mnistbench.report.gallery import altered_pictures
-from mnistbench.runs import RunFolder, decode_predictions, find_run, find_runs, predictions_digest
+from mnistbench.runs import RunFolder, find_run, find_runs, predictions_digest
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
 
@@ -183,20 +183,17 @@ def _sessions(folder: RunFolder, records: Sequence[Record]) -> Iterator[str]:
 def _true_labels(folder: RunFolder, info: RunInfo, arrays: Arrays | None) -> tuple[Labels | None, list[str]]:
     """Return the stored labels, and what is wrong with them."""
     try:
-        stored = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
-    except FileNotFoundError:
+        stored = folder.true_labels()
+    except MnistbenchError as error:
+        return None, [str(error)]
+    if stored is None:
         return None, ["labels.npz is missing, so no score can be computed again"]
-    except (OSError, ValueError) as error:
-        return None, [f"labels.npz cannot be read: {error}"]
-    split = info.trials[0].split if info.trials else "test"
-    expected = (
-        validation_count(info.dataset.train_count) if split == "validation" else info.dataset.test_count
-    )
+    expected = validation_count(info.dataset.train_count) if info.is_validation else info.dataset.test_count
     if len(stored) != expected:
         return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"]
     if arrays is None:
         return stored, []
-    wrong = int((np.asarray(evaluation_labels(arrays, split)) != stored).sum())
+    wrong = int((np.asarray(evaluation_labels(arrays, info.split)) != stored).sum())
     return stored, [
         f"labels.npz differs from {info.dataset.title} in {plural(wrong, 'label')}"
     ] if wrong else []
@@ -362,7 +359,7 @@ def _report(folder: RunFolder, results: Path | None) -> tuple[int, list[str]]:
                 if path.relative_to(folder.path).as_posix() not in made
             ),
         ]
-        if results is not None and _is_newest(folder, results):
+        if results is not None and folder.is_newest_of(results) and (results / "report.md").exists():
             shared = {path.name: path.read_bytes() for path in again.path.parent.iterdir() if path.is_file()}
             differences += (f"{results.name}/{line}" for line in _compared(shared, results))
         return len(made), differences
@@ -411,13 +408,6 @@ def _shown(line: str | None, other: str | None) -> str:
     )
     part = line[start : start + _SHOWN]
     return repr(("..." if start else "") + part + ("..." if start + _SHOWN < len(line) else ""))
-
-
-def _is_newest(folder: RunFolder, results: Path) -> bool:
-    runs = find_runs(results)
-    return (
-        bool(runs) and runs[-1].path.resolve() == folder.path.resolve() and (results / "report.md").exists()
-    )
 
 
 def _differing(place: str, stored: Any, computed: Any) -> Iterator[str]:

@@ -664,3 +664,29 @@ def test_the_newest_interrupted_run_is_found(tmp_path, info):
     newest = made(tmp_path, info, "newest", "2026-01-04")
     (newest.path / "records.jsonl").write_text("damaged\n")
     assert find_interrupted_run(tmp_path).name == "half"
+
+
+def test_a_run_knows_its_split_its_labels_and_whether_it_is_the_newest(tmp_path, info):
+    older = RunFolder.create(tmp_path, replace(info, name="older", created_at="2026-01-01T00:00:00+00:00"))
+    labels = np.array([4, 7, 4])
+    newer = RunFolder.create(
+        tmp_path,
+        replace(info, name="newer", created_at="2026-01-02T00:00:00+00:00"),
+        encode_predictions(labels, None),
+    )
+    assert older.true_labels() is None
+    assert newer.true_labels().tolist() == labels.tolist()
+    (newer.path / "labels.npz").write_bytes(b"rubbish")
+    with pytest.raises(MnistbenchError, match=r"labels\.npz cannot be read"):
+        newer.true_labels()
+    assert newer.is_newest_of(tmp_path)
+    assert not older.is_newest_of(tmp_path)
+    held_out = replace(info, trials=tuple(replace(trial, split="validation") for trial in info.trials))
+    assert (info.split, info.is_validation) == ("test", False)
+    assert (held_out.split, held_out.is_validation) == ("validation", True)
+
+
+def test_sizes_and_failures_have_one_wording():
+    assert replace(TRIAL, train_size=5000).size_label == "5,000 images"
+    assert replace(TRIAL, train_size=None).size_label == "all images"
+    assert str(Failure("SIGSEGV", "it crashed")) == "SIGSEGV: it crashed"

@@ -149,9 +149,9 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
 
 
 def _refuse_mixing(a: ComparedRun, b: ComparedRun) -> None:
-    if a.split != b.split:
+    if a.info.split != b.info.split:
         raise UsageError(
-            f"{a.info.name} is judged by {a.split} images and {b.info.name} by {b.split} images: "
+            f"{a.info.name} is judged by {a.info.split} images and {b.info.name} by {b.info.split} images: "
             "these are never compared."
         )
     if a.info.dataset.sha256 != b.info.dataset.sha256:
@@ -251,7 +251,7 @@ def _accuracy(
     a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
 ) -> tuple[PairedTest | None, bool | None]:
     """Test b's accuracy against a's: exact McNemar for one seed; see `stats.paired_test` for several."""
-    truth = a.true_labels()
+    truth = a.folder.true_labels()
     labels_a, labels_b = a.labels(_by_seed(records_a)), b.labels(_by_seed(records_b))
     if truth is None or labels_a is None or labels_b is None:
         return None, None

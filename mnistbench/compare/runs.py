@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from mnistbench.configurations import configurations
 from mnistbench.environment import Environment
 from mnistbench.records import Record
-from mnistbench.runs import RunFolder, decode_predictions
+from mnistbench.runs import RunFolder
 
 
 class ComparedRun:
@@ -22,21 +22,9 @@ class ComparedRun:
         self.rows = configurations(self.info, self.records)
 
     @property
-    def split(self) -> str:
-        """Which images judge it: "test" or "validation"."""
-        return next((trial.split for trial in self.info.trials), "test")
-
-    @property
     def environment(self) -> Environment:
         """What its first trial ran on; without any, what it was planned on."""
         return self.records[0].environment if self.records else self.info.environment
-
-    def true_labels(self) -> NDArray[np.int64] | None:
-        """Return the labels that judge it, int64 (images,); None where they are missing or damaged."""
-        try:
-            return decode_predictions((self.folder.path / "labels.npz").read_bytes()).labels
-        except (OSError, ValueError):
-            return None
 
     def labels(self, records: Sequence[Record]) -> NDArray[np.int64] | None:
         """Return the predicted labels of some trials, int64 (trials, images)."""

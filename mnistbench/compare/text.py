@@ -116,8 +116,7 @@ def show(comparison: Comparison, console: Console) -> None:
 
 
 def _images(comparison: Comparison) -> str:
-    validation = any(trial.split == "validation" for trial in comparison.a.trials)
-    return "validation images, not test images" if validation else "test images"
+    return "validation images, not test images" if comparison.a.is_validation else "test images"
 
 
 def _accuracy_row(change: Change) -> tuple[str, ...]:

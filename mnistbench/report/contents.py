@@ -21,7 +21,6 @@ from mnistbench.report.evidence import (
     evidences,
     most_frequent_share,
     pairs_frame,
-    true_labels,
 )
 from mnistbench.report.headline import headline
 from mnistbench.report.soft_vote import SoftVote, soft_vote
@@ -99,7 +98,7 @@ def contents(folder: RunFolder) -> Contents:
     """
     info, records, sessions = folder.info(), folder.records(), folder.sessions()
     rows = configurations(info, records)
-    truth, classes = true_labels(folder), info.dataset.classes
+    truth, classes = folder.true_labels(), info.dataset.classes
     found = {} if truth is None else evidences(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []

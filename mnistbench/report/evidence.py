@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from mnistbench.configurations import Configuration
 from mnistbench.datasets.idx import idx_sha256
-from mnistbench.errors import DataError, MnistbenchError
+from mnistbench.errors import DataError
 from mnistbench.metrics import (
     MNIST_TEST_LABEL_ERRORS,
     ReliabilityBin,
@@ -19,7 +19,7 @@ from mnistbench.metrics import (
     per_class,
     reliability,
 )
-from mnistbench.runs import Predictions, RunFolder, decode_predictions
+from mnistbench.runs import Predictions, RunFolder
 from mnistbench.stats import PairedTest, paired_tests
 
 Labels = NDArray[np.int64]
@@ -46,24 +46,6 @@ class Evidence:
     confusion: Labels
     reliability: list[ReliabilityBin] | None
     accuracy_without_label_errors: float | None
-
-
-def true_labels(folder: RunFolder) -> Labels | None:
-    """Read the labels of the images that a run was judged by, int64 (n,); None where it stored none.
-
-    Raises:
-        MnistbenchError: The file is damaged.
-    """
-    path = folder.path / "labels.npz"
-    if not path.is_file():
-        return None
-    try:
-        return decode_predictions(path.read_bytes()).labels
-    except (OSError, ValueError) as error:
-        raise MnistbenchError(
-            f"{path} cannot be read: {error}. Delete it to report without per-class results, "
-            "or run the trials again."
-        ) from error
 
 
 def most_frequent_share(truth: Labels) -> float:

@@ -28,7 +28,7 @@ def json_file(said: Contents) -> bytes:
         "headline": said.headline,
         "dataset": info.dataset.name,
         "dataset_sha256": info.dataset.sha256,
-        "split": info.trials[0].split if info.trials else "test",
+        "split": info.split,
         "frames": {
             name: json.loads(labelled(frame, info).to_json(orient="records", double_precision=15))
             for name, frame in said.frames.items()

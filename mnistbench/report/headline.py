@@ -43,7 +43,7 @@ def title(info: RunInfo) -> str:
     said = info.dataset.title
     if info.dataset.fallback_reason:
         said += ", IN PLACE OF MNIST"
-    if is_validation(info):
+    if info.is_validation:
         said += ", VALIDATION IMAGES"
     return said
 
@@ -53,19 +53,14 @@ def notice(info: RunInfo) -> str:
     notices = []
     if info.dataset.fallback_reason:
         notices.append(f"{info.dataset.name} in place of MNIST")
-    if is_validation(info):
+    if info.is_validation:
         notices.append("validation images, not test images")
     return "; ".join(notices)
 
 
 def images_of(info: RunInfo) -> str:
     """Name the images that a run is judged by: "test images" or "validation images"."""
-    return "validation images" if is_validation(info) else "test images"
-
-
-def is_validation(info: RunInfo) -> bool:
-    """Whether a run is judged by held-out training images in place of the test images."""
-    return any(trial.split == "validation" for trial in info.trials)
+    return "validation images" if info.is_validation else "test images"
 
 
 def _errors(row: Configuration) -> str:

@@ -19,10 +19,10 @@ from mnistbench.records import Failure, Record, RunInfo, Status
 from mnistbench.report import curves, exports, figures, html, quality, tables
 from mnistbench.report.contents import DETAILED_ROWS, Contents, contents
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
-from mnistbench.report.headline import images_of, is_validation, notice, title
+from mnistbench.report.headline import images_of, notice, title
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
-from mnistbench.runs import RunFolder, find_runs
+from mnistbench.runs import RunFolder
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12
@@ -72,7 +72,7 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()
             _write_all(folder, "exports", exported)
         folder.write("report.md", _page(values, "").encode())
         folder.write("report.html", html.page(said, values, drawn, shown, small))
-        if results is not None and _is_newest(folder, results):
+        if results is not None and folder.is_newest_of(results):
             prefix = Path(os.path.relpath(folder.path, results)).as_posix() + "/"
             RunFolder(results).write("report.md", _page(values, prefix).encode())
     except OSError as error:
@@ -114,7 +114,7 @@ def _values(
         "date": info.created_at[:10],
         "notice": notice(info),
         "images": images_of(info),
-        "is_validation": is_validation(info),
+        "is_validation": info.is_validation,
         "evaluated": said.evaluated,
         "trials_planned": trial_count,
         "trial_count": plural(trial_count, "trial"),
@@ -165,11 +165,6 @@ def _exported(said: Contents, formats: Collection[str]) -> dict[str, bytes]:
     if "parquet" in formats:
         files |= {f"{name}.parquet": content for name, content in exports.parquet_files(said).items()}
     return files
-
-
-def _is_newest(folder: RunFolder, results: Path) -> bool:
-    runs = find_runs(results)
-    return bool(runs) and runs[-1].path.resolve() == folder.path.resolve()
 
 
 def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None:
@@ -292,7 +287,7 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
         {
             "label": label,
             "status": STATUS_NAMES[status],
-            "cause": f"{failure.kind}: {failure.message}" if failure else "The cause is not known.",
+            "cause": str(failure) if failure else "The cause is not known.",
             "times": f" ({plural(len(records), 'trial')} alike)" if len(records) > 1 else "",
             **_told(failure, folder.log(records[0].trial.id)),
             "again": "\n".join(

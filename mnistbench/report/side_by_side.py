@@ -20,7 +20,7 @@ from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.formats import MISSING, interval, percent, three_digits, visible
 from mnistbench.report.contents import Contents, contents
 from mnistbench.report.evidence import Evidence
-from mnistbench.report.headline import images_of, is_validation, title
+from mnistbench.report.headline import images_of, title
 from mnistbench.report.markdown import Markdown, render
 from mnistbench.report.markdown import table as rendered
 from mnistbench.report.tables import Column, Table, estimate, median, text, tie_names
@@ -151,7 +151,7 @@ def groups(runs: Sequence[SeenRun]) -> list[Group]:
     """Put together the runs that are judged by the same images, in the order in which they were named."""
     alike: dict[tuple[str, bool], list[SeenRun]] = {}
     for run in runs:
-        key = run.said.info.dataset.sha256, is_validation(run.said.info)
+        key = run.said.info.dataset.sha256, run.said.info.is_validation
         alike.setdefault(key, []).append(run)
     return [_group(group) for group in alike.values()]
 
@@ -163,8 +163,8 @@ def _group(runs: Sequence[SeenRun]) -> Group:
     bare = len(set().union(*map(_machines, runs))) == 1
     times, in_what = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
     return Group(
-        title=title(info) if is_validation(info) else f"{title(info)}: {images_of(info)}",
-        is_validation=is_validation(info),
+        title=title(info) if info.is_validation else f"{title(info)}: {images_of(info)}",
+        is_validation=info.is_validation,
         headlines={run.letter: run.said.headline for run in runs},
         accuracy=_accuracies(runs, rows, labels),
         changes=_changes(runs, labels) if len(runs) > 1 else None,

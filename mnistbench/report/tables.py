@@ -24,7 +24,6 @@ from mnistbench.formats import (
     visible,
 )
 from mnistbench.records import Measurement, RunInfo, Status
-from mnistbench.report.headline import is_validation
 from mnistbench.stats import AccuracyEstimate, accuracy_estimate
 from mnistbench.trust import Grade
 
@@ -269,7 +268,7 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
             if record is not None:
                 values |= {
                     "status": STATUS_NAMES[record.status],
-                    "cause": f"{record.failure.kind}: {record.failure.message}" if record.failure else None,
+                    "cause": str(record.failure) if record.failure else None,
                     "host": record.environment.host,
                     "started_at": record.started_at,
                     "trial_seconds": record.trial_seconds,
@@ -305,7 +304,7 @@ def failures(rows: Sequence[Configuration]) -> Table | None:
                 "seed": r.trial.seed,
                 "repeat": r.trial.repeat,
                 "status": STATUS_NAMES[r.status],
-                "cause": _shortened(f"{r.failure.kind}: {r.failure.message}" if r.failure else "unknown"),
+                "cause": _shortened(str(r.failure) if r.failure else "unknown"),
                 "trial_seconds": r.trial_seconds,
                 "id": r.trial.id,
             }
@@ -367,5 +366,5 @@ def labelled(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
     described = frame[raw].copy()
     name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
     described.insert(0, "dataset", name)
-    described.insert(1, "split", "validation" if is_validation(info) else "test")
+    described.insert(1, "split", info.split)
     return described
