@@ -14,7 +14,7 @@ import os
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
@@ -392,18 +392,65 @@ def _created_at(path: Path) -> str:
 def find_run(results: Path, name: str | None) -> RunFolder:
     """Return the run of that name or path; the newest if there is no name.
 
+    A name is a run's in the results folder, or else a run's folder in the working directory; it is refused if
+    it is both. With a slash in it, it is a path and nothing else.
+
+    Args:
+        results: The folder of the runs.
+        name: `NAME`, or a path such as `./NAME`.
+
     Raises:
-        UsageError: There is no such run.
+        UsageError: There is no such run, or there are two.
     """
     if name is None:
         folders = find_runs(results)
         if not folders:
             raise UsageError(f"there is no run in {results} yet; `mnistbench run` makes one.")
         return folders[-1]
-    for path in (results / name, Path(name)):
-        if (path / "run.json").is_file():
-            return RunFolder(path)
-    raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
+    path = _chosen(_places(results, name), name, _is_run)
+    if path is None:
+        raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
+    return RunFolder(path)
+
+
+def find_runs_of(results: Path, name: str | None) -> list[RunFolder]:
+    """Return the run that `find_run` finds, or else all runs of the folder of that name or path.
+
+    Raises:
+        UsageError: There is no such run and no such folder of runs, or there are two.
+    """
+    if name is not None:
+        places = _places(results, name)
+        if _chosen(places, name, _is_run) is None:
+            folder = _chosen(places, name, lambda path: bool(find_runs(path)))
+            if folder is not None:
+                return find_runs(folder)
+    return [find_run(results, name)]
+
+
+def _places(results: Path, name: str) -> list[Path]:
+    """Return where to look for a run, the first choice first."""
+    return [Path(name)] if _is_path(name) else [results / name, Path(name)]
+
+
+def _is_path(name: str) -> bool:
+    return name in (os.curdir, os.pardir) or any(mark in name for mark in (os.sep, os.altsep) if mark)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "run.json").is_file()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {_said(error)}.") from error
+
+
+def _chosen(places: list[Path], name: str, fits: Callable[[Path], bool]) -> Path | None:
+    """Return the first place that fits; refuse the name if there are two."""
+    found = [place for place in places if fits(place)]
+    if len({place.resolve() for place in found}) > 1:
+        either = " or ".join(str(path) if _is_path(str(path)) else f".{os.sep}{path}" for path in found)
+        raise UsageError(f"{name!r} can be {either}: give one of these paths.")
+    return found[0] if found else None
 
 
 def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:

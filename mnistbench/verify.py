@@ -21,7 +21,7 @@ from mnistbench.datasets import Arrays
 from mnistbench.datasets.cache import cached_arrays
 from mnistbench.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.ensemble import choose_ensemble, stored_ensemble
-from mnistbench.errors import DataError, MnistbenchError, UsageError
+from mnistbench.errors import DataError, MnistbenchError
 from mnistbench.formats import plural
 from mnistbench.metrics import Quality, quality
 from mnistbench.records import Record, RunInfo, Status, from_json, to_json
@@ -29,7 +29,7 @@ from mnistbench.registry import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
 from mnistbench.report.gallery import altered_pictures
-from mnistbench.runs import RunFolder, find_run, find_runs, predictions_digest
+from mnistbench.runs import RunFolder, predictions_digest
 from mnistbench.sessions import own_seconds
 from mnistbench.splits import evaluation_labels, validation_count
 
@@ -68,21 +68,6 @@ class Verification:
     differences: tuple[str, ...]
     unchecked: tuple[str, ...]
     notes: tuple[str, ...]
-
-
-def find_runs_to_verify(results: Path, name: str | None) -> list[RunFolder]:
-    """Return the run of that name or path, or all runs of a folder of runs; the newest run without a name.
-
-    Raises:
-        UsageError: There is no such run.
-    """
-    try:
-        return [find_run(results, name)]
-    except UsageError:
-        for path in (Path(name), results / name) if name is not None else ():
-            if runs := find_runs(path):
-                return runs
-        raise
 
 
 def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Verification:

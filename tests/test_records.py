@@ -44,6 +44,7 @@ from mnistbench.runs import (
     find_interrupted_run,
     find_run,
     find_runs,
+    find_runs_of,
     predictions_digest,
 )
 
@@ -652,6 +653,91 @@ def test_runs_are_found_oldest_first_by_their_plan_not_by_their_files(tmp_path, 
         find_run(tmp_path, "aa")
     with pytest.raises(UsageError, match=r"there is no run in .* yet"):
         find_run(tmp_path / "nowhere", None)
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A working directory with nothing in it."""
+    folder = tmp_path / "place"
+    folder.mkdir()
+    monkeypatch.chdir(folder)
+    return folder
+
+
+def paths(folders: list[RunFolder]) -> list[Path]:
+    return [folder.path for folder in folders]
+
+
+RESULTS = Path("results")
+
+
+def test_a_run_in_results_wins_over_a_folder_of_its_name_that_is_no_run(place, info):
+    made(RESULTS, info, "a", "2026-01-01")
+    Path("a").mkdir()
+    assert find_run(RESULTS, "a").path == RESULTS / "a"
+    made(Path("a"), info, "b", "2026-01-02")  # a folder of runs is no run either
+    assert find_run(RESULTS, "a").path == RESULTS / "a"
+    assert paths(find_runs_of(RESULTS, "a")) == [RESULTS / "a"]
+    assert paths(find_runs_of(RESULTS, "./a")) == [Path("a/b")]
+
+
+def test_a_run_in_the_working_directory_is_found_where_results_has_none_of_its_name(place, info):
+    (RESULTS / "a").mkdir(parents=True)
+    made(Path(), info, "a", "2026-01-01")
+    assert find_run(RESULTS, "a").path == Path("a")
+    assert paths(find_runs_of(RESULTS, "a")) == [Path("a")]
+
+
+def test_a_name_of_two_runs_is_refused_and_each_is_reached_by_its_path(place, info):
+    made(RESULTS, info, "a", "2026-01-01")
+    made(Path(), info, "a", "2026-01-02")
+    for find in (find_run, find_runs_of):
+        with pytest.raises(UsageError, match=r"'a' can be results/a or \./a: give one of these paths"):
+            find(RESULTS, "a")
+    assert find_run(RESULTS, "results/a").path == RESULTS / "a"
+    assert find_run(RESULTS, "./a").path == Path("a")
+    assert find_run(Path(), "a").path == Path("a")  # one folder, reached in two ways, is not two
+
+
+def test_a_path_is_from_the_working_directory_whatever_lies_in_results(place, info):
+    made(RESULTS / "reference", info, "a", "2026-01-01")
+    with pytest.raises(UsageError, match="no run named 'reference/a'"):
+        find_run(RESULTS, "reference/a")
+    made(Path("reference"), info, "a", "2026-01-02")
+    assert find_run(RESULTS, "reference/a").path == Path("reference/a")
+    assert find_run(RESULTS, str(place / "results" / "reference" / "a")).info().created_at == "2026-01-01"
+
+
+def test_runs_are_found_by_name_by_path_and_by_their_folder(place, info):
+    made(RESULTS, info, "a", "2026-01-01")
+    made(RESULTS, info, "b", "2026-01-02")
+    both = [RESULTS / "a", RESULTS / "b"]
+    assert paths(find_runs_of(RESULTS, None)) == [RESULTS / "b"]
+    assert paths(find_runs_of(RESULTS, "a")) == [RESULTS / "a"]
+    assert paths(find_runs_of(place, str(RESULTS / "a"))) == [RESULTS / "a"]
+    assert paths(find_runs_of(place / "nowhere", "results")) == both
+    assert paths(find_runs_of(place / "nowhere", str(place / "results"))) == [place / path for path in both]
+    with pytest.raises(UsageError, match="no run named 'nothing'"):
+        find_runs_of(RESULTS, "nothing")
+
+
+def test_a_name_of_two_folders_of_runs_is_refused(place, info):
+    made(RESULTS, info, "a", "2026-01-01")
+    made(Path("shared/results"), info, "b", "2026-01-01")
+    with pytest.raises(UsageError, match=r"'results' can be shared/results or \./results"):
+        find_runs_of(Path("shared"), "results")
+    assert paths(find_runs_of(Path("shared"), "./results")) == [RESULTS / "a"]
+
+
+@pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may read every folder")
+def test_a_run_that_may_not_be_read_is_one_clear_line(place, info):
+    folder = made(RESULTS, info, "a", "2026-01-01").path
+    folder.chmod(0)
+    try:
+        with pytest.raises(UsageError, match="results/a cannot be read: Permission denied"):
+            find_run(RESULTS, "a")
+    finally:
+        folder.chmod(0o700)
 
 
 def test_the_newest_interrupted_run_is_found(tmp_path, info):

@@ -10,11 +10,10 @@ from synthetic_runs import Model, dataset, make_run, true_labels
 
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
-from mnistbench.errors import UsageError
 from mnistbench.records import Session, Status
 from mnistbench.report import write_report
 from mnistbench.runs import RunFolder, decode_predictions, encode_predictions
-from mnistbench.verify import find_runs_to_verify, verify
+from mnistbench.verify import verify
 
 MODELS = {
     "svm": Model(0.02, 5, probabilities=False),
@@ -288,15 +287,3 @@ def test_changed_model_files_are_told_but_are_no_difference(folder):
     notes = found(folder).notes
     assert "the model file svm.py has changed since this run" in notes
     assert "the model file bad.py is not here any more" in notes
-
-
-def test_runs_are_found_by_name_by_path_and_by_their_folder(folder, tmp_path):
-    results = folder.path.parent
-    shutil.copytree(folder.path, results / "another")
-    names = ["another", "run"]
-    assert [f.name for f in find_runs_to_verify(results, "run")] == ["run"]
-    assert [f.name for f in find_runs_to_verify(tmp_path, str(folder.path))] == ["run"]
-    assert sorted(f.name for f in find_runs_to_verify(tmp_path / "nowhere", str(results))) == names
-    assert sorted(f.name for f in find_runs_to_verify(tmp_path, "results")) == names
-    with pytest.raises(UsageError):
-        find_runs_to_verify(results, "nothing")

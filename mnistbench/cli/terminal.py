@@ -24,7 +24,13 @@ app = typer.Typer(
 )
 
 ResultsOption = Annotated[
-    Path, typer.Option("--results", help="Folder of the runs.", metavar="FOLDER", file_okay=False)
+    Path,
+    typer.Option(
+        "--results",
+        help="Folder of the runs: a RUN is a name in it, or a path such as ./RUN.",
+        metavar="FOLDER",
+        file_okay=False,
+    ),
 ]
 CacheOption = Annotated[
     Path | None,

@@ -74,9 +74,10 @@ def verify(
     from mnistbench import verify as verification
     from mnistbench.datasets import cache_folder
     from mnistbench.formats import plural, visible
+    from mnistbench.runs import find_runs_of
 
     failed = False
-    for folder in verification.find_runs_to_verify(results, run_name):
+    for folder in find_runs_of(results, run_name):
         shared = folder.path.parent if folder.path.parent.resolve() == results.resolve() else None
         found = verification.verify(folder, cache=cache_folder(cache_dir), results=shared)
         taken_on_trust = found.unchecked if without_dataset else ()
