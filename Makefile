@@ -64,10 +64,11 @@ browser-tests: setup node_modules/axe-core/axe.min.js ## Run the tests of report
 screenshots: setup ## Take pictures of the newest run's report.html into screenshots/: light, dark, phone, print
 	@.venv/bin/python tests/browser/screenshots.py "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
 
-check: setup ## Check format, lint, types and the architecture
+check: setup ## Check format, lint, types, unused code and the architecture
 	.venv/bin/ruff format --check .
 	.venv/bin/ruff check .
 	.venv/bin/mypy
+	.venv/bin/vulture
 	.venv/bin/pytest -q tests/test_architecture.py
 
 wheel: setup ## Build the sdist and the wheel into dist/
