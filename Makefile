@@ -22,34 +22,34 @@ bench: setup ## Run the standard suite and write its report to results/
 bench-speed: setup ## Time the suite against a plain script with the libraries' defaults, back to back
 	@.venv/bin/python -P benchmarks/_speed.py $(ARGS)
 
-bench-jobs: setup ## Time the suite on one thread a trial, one trial at a time and then two side by side
+bench-jobs: setup ## Time the suite with one thread a trial: one trial at a time, then two side by side
 	@.venv/bin/python -P benchmarks/_jobs.py $(ARGS)
 
-bench-report: setup ## Time the report of 10,000 synthetic records, and what memory it takes
+bench-report: setup ## Measure the time and memory that the report of 10,000 synthetic records takes
 	@.venv/bin/python -P benchmarks/_report.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)
 
-report: setup ## Write the report of the newest run again, or of ARGS="RUN"
+report: setup ## Rebuild the report of the newest run, or of ARGS="RUN"
 	@.venv/bin/mnistbench report $(ARGS)
 
-readme: setup ## Put the tables of the reference runs into README.md
+readme: setup ## Bring the tables of the READMEs up to date; ARGS=--check fails if one is not
 	@.venv/bin/python .ci/readme.py $(ARGS)
 
-fetch: setup ## Fetch and check MNIST; ARGS="--from FOLDER" takes it from a folder or from another mirror
+fetch: setup ## Fetch and check MNIST; ARGS="--from PLACE" names a folder or another mirror
 	@.venv/bin/mnistbench fetch $(ARGS)
 
 # Two files of tests at a time; ARGS="-n 0" runs them one after another, for --pdb say.
 SIDE_BY_SIDE = -n 2 --dist loadfile
 
-test: setup ## Run the tests that take minutes together
+test: setup ## Run the tests, all but the slow ones
 	.venv/bin/pytest $(SIDE_BY_SIDE) $(ARGS)
 
-test-all: setup ## Run all tests, the slow ones too
+test-all: setup ## Run all tests
 	.venv/bin/pytest -m "" $(SIDE_BY_SIDE) $(ARGS)
 
-faults: setup ## Run the tests of every fault, and print what each must lead to and what it did
+faults: setup ## Test every fault of the fault matrix, and print its expected and its actual outcome
 	.venv/bin/python -m pytest -p tests.fault_matrix -m "" -q -r f $(ARGS)
 
 # axe-core judges accessibility in the browser's tests alone; without npm or Chromium these are skipped, and say so.
@@ -74,7 +74,7 @@ check: setup ## Check format, lint, types, unused code and the architecture
 wheel: setup ## Build the sdist and the wheel into dist/
 	.venv/bin/python -m build --no-isolation $(ARGS)
 
-lock: ## Choose anew the newest versions that pyproject.toml allows, and write .requirements.lock
+lock: ## Write .requirements.lock with the newest versions that pyproject.toml allows
 	@.ci/lock
 
 clean: ## Remove caches and build products; .venv and results/ stay

@@ -159,7 +159,7 @@ COLUMNS: Mapping[str, str] = {
 }
 """What a column holds, with its unit, in whichever frame it stands; see `Run.columns` for numbered ones."""
 
-_NUMBERED = {
+NUMBERED_COLUMNS = {
     "seconds_to_": ("seconds of training to an accuracy of {:g} % on the hold-out; empty if not reached", 10),
     "images_per_second_": ("images predicted a second, {:g} at a time", 1),
 }
@@ -267,7 +267,7 @@ def load_run(path: str | Path) -> Run:
 
 
 def _described(column: str) -> str:
-    for prefix, (text, scale) in _NUMBERED.items():
+    for prefix, (text, scale) in NUMBERED_COLUMNS.items():
         if column.startswith(prefix):
             return text.format(int(column.removeprefix(prefix)) / scale)
     return COLUMNS[column]

@@ -1,9 +1,7 @@
 """A run loaded in Python: frames with what they promise, and a view that no name can break."""
 
-import re
 import subprocess
 import sys
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,14 +80,3 @@ def test_importing_the_package_loads_nothing_heavy():
     code = "import sys, mnistbench; print({'pandas', 'numpy', 'matplotlib'} & set(sys.modules))"
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "set()"
-
-
-@pytest.mark.slow
-def test_the_example_of_the_readme_works():
-    root = Path(__file__).parent.parent
-    text = (root / "README.md").read_text(encoding="utf-8").partition("## From Python")[2]
-    example = re.search(r"```python\n(.*?)```", text, re.DOTALL)[1]
-    answer = subprocess.run([sys.executable, "-c", example], cwd=root, capture_output=True, text=True)
-    assert answer.returncode == 0, answer.stderr
-    assert "is best" in answer.stdout
-    assert "logreg" in answer.stdout
