@@ -125,7 +125,7 @@ def _dataset_here(job: Job, offline: bool) -> DatasetInfo:
     with contextlib.suppress(DataError):
         if verified_arrays(Path(job.dataset.arrays_folder), job.dataset.sha256) is not None:
             return job.dataset
-    found = resolve(job.dataset_spec, cache=cache_folder(), offline=offline)
+    found = resolve(job.dataset_spec, cache=cache_folder(), reading=job.dataset.reading, offline=offline)
     if found.sha256 != job.dataset.sha256:
         raise DataError(f"{job.dataset_spec} holds other images here than where the run was started.")
     return replace(job.dataset, arrays_folder=found.arrays_folder)

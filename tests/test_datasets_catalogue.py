@@ -8,7 +8,7 @@ import sys
 import pytest
 from test_datasets_folder import write
 
-from mnistbench.datasets import resolve
+from mnistbench.datasets import Reading, resolve
 from mnistbench.datasets.download import Mirror, Patience
 from mnistbench.datasets.mnist import MIRRORS
 from mnistbench.errors import DataError, UsageError
@@ -94,3 +94,10 @@ def test_importing_the_package_loads_no_slow_library():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("spec", [None, "mnist", "digits"])
+@pytest.mark.parametrize("reading", [Reading(pixel_max=16), Reading(drop_unseen=True)])
+def test_the_built_in_data_sets_are_read_in_one_way_only(tmp_path, spec, reading):
+    with pytest.raises(UsageError, match="--pixel-max and --unseen are for data of your own"):
+        resolve(spec, cache=tmp_path, reading=reading, offline=True)

@@ -2,13 +2,14 @@
 
 import gzip
 import os
+import pickle
 
 import numpy as np
 import pytest
 from test_datasets_idx import idx_bytes
 
-from mnistbench.datasets import open_arrays, resolve
-from mnistbench.datasets.folder import read_folder
+from mnistbench.datasets import Reading, open_arrays, resolve
+from mnistbench.datasets.folder import read_folder, read_user_data
 from mnistbench.errors import DataError
 
 LABELS = np.array([4, 7, 9, 13, *range(15, 70, 2)][:32])
@@ -22,16 +23,16 @@ def splits(size=(9, 7)):
     }
 
 
-def write(folder, *, test="t10k", compressed=False, separator="-", label_type=">u1", data=None):
+def write(folder, *, test="t10k", compressed=False, separator="-", label_type=">u1", data=None, name=""):
     folder.mkdir(parents=True, exist_ok=True)
     for split, (images, labels) in (data or splits()).items():
         prefix = test if split == "test" else split
         for kind, content in (("images", idx_bytes(images)), ("labels", idx_bytes(labels, label_type))):
-            name = f"{prefix}-{kind}{separator}idx{3 if kind == 'images' else 1}-ubyte"
+            file = f"{name}{prefix}-{kind}{separator}idx{3 if kind == 'images' else 1}-ubyte"
             if compressed:
-                (folder / f"{name}.gz").write_bytes(gzip.compress(content, mtime=0))
+                (folder / f"{file}.gz").write_bytes(gzip.compress(content, mtime=0))
             else:
-                (folder / name).write_bytes(content)
+                (folder / file).write_bytes(content)
     return folder
 
 
@@ -47,6 +48,81 @@ def assert_is(arrays, data):
 def test_reads_the_four_files_under_each_of_their_names(tmp_path, test, compressed, separator):
     folder = write(tmp_path / "mine", test=test, compressed=compressed, separator=separator)
     assert_is(read_folder(folder), splits())
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+@pytest.mark.parametrize("name", ["emnist-letters-", "qmnist-", "my.own_data-"])
+def test_a_data_sets_name_may_stand_before_the_files_names(tmp_path, name, compressed):
+    folder = write(tmp_path / "mine", test="test", name=name, compressed=compressed)
+    assert_is(read_folder(folder), splits())
+
+
+def test_of_a_table_of_labels_the_first_column_is_the_class(tmp_path):
+    folder = write(tmp_path / "mine", name="qmnist-", test="test")
+    for split, (_, labels) in splits().items():
+        (folder / f"qmnist-{split}-labels-idx1-ubyte").unlink()
+        table = np.column_stack([labels, np.full((len(labels), 7), 99)])
+        content = gzip.compress(idx_bytes(table, ">i4"))
+        (folder / f"qmnist-{split}-labels-idx2-int.gz").write_bytes(content)
+    assert_is(read_folder(folder), splits())
+
+
+def test_several_data_sets_in_one_folder_are_not_chosen_between(tmp_path):
+    write(tmp_path / "mine", name="emnist-digits-")
+    folder = write(tmp_path / "mine", name="emnist-letters-")
+    with pytest.raises(DataError, match="several data sets: 'emnist-digits' and 'emnist-letters'; give each"):
+        read_folder(folder)
+
+
+def test_files_of_an_incomplete_data_set_beside_a_complete_one_do_no_harm(tmp_path):
+    folder = write(tmp_path / "mine")
+    (folder / "qmnist-test-labels-idx2-int.gz").write_bytes(b"rubbish")
+    assert_is(read_folder(folder), splits())
+
+
+def test_a_missing_file_is_named_as_the_others_are(tmp_path):
+    folder = write(tmp_path / "mine", name="emnist-digits-")
+    (folder / "emnist-digits-train-images-idx3-ubyte").unlink()
+    with pytest.raises(DataError, match="expected a file emnist-digits-train-images-idx3-ubyte, with or"):
+        read_folder(folder)
+
+
+def test_a_folder_with_an_npz_alone_leads_to_that_file(tmp_path):
+    np.savez(tmp_path / "mine.npz", x=np.zeros(3))
+    with pytest.raises(DataError, match=r"holds no IDX files, but mine\.npz: give that file"):
+        read_folder(tmp_path)
+
+
+OTHER_FORMATS = {
+    "train.csv": (b"label,pixel0,pixel1\n5,0,0\n" * 500, r"is a table of text \(CSV\)"),
+    "umlaut.tsv": ("größe\t1\n".encode() * 700, r"is a table of text \(CSV\)"),
+    "notes.txt": (b"hello", "is a text file"),
+    "x.npy": (b"\x93NUMPY\x01\x00", r"is a single array \(\.npy\)"),
+    "renamed.npz": (b"\x93NUMPY\x01\x00", r"is a single array \(\.npy\)"),
+    "data.pkl": (pickle.dumps([1, 2]), "is a pickle, which is never read"),
+    "mnist.pkl.gz": (gzip.compress(pickle.dumps([1, 2])), "is a gzip-compressed file"),
+    "digits.h5": (b"\x89HDF\r\n\x1a\n", "is an HDF5 file"),
+    "mnist.mat": (b"MATLAB 5.0 MAT-file", "is a MATLAB file"),
+    "seven.png": (b"\x89PNG\r\n", "is a picture"),
+}
+
+
+@pytest.mark.parametrize("name", OTHER_FORMATS)
+def test_a_file_of_another_format_is_told_what_it_is_and_what_is_taken(tmp_path, name):
+    content, what = OTHER_FORMATS[name]
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(DataError, match=f"{name}: {what}; expected a folder of four IDX files.*numpy.savez"):
+        read_user_data(tmp_path / name)
+
+
+@pytest.mark.parametrize("compressed", [False, True])
+def test_a_single_idx_file_leads_to_its_folder(tmp_path, compressed):
+    for path in write(tmp_path / "mine", compressed=compressed).iterdir():
+        with pytest.raises(DataError) as caught:
+            read_user_data(path)
+        assert str(caught.value).endswith(
+            f"is a single IDX file; a data set is a folder of four: give {tmp_path / 'mine'}"
+        )
 
 
 @pytest.mark.parametrize("label_type", [">i1", ">i2", ">i4"])
@@ -93,9 +169,11 @@ def test_two_files_for_one_part_are_not_chosen_between(tmp_path):
 
 def test_real_valued_images_are_refused_with_the_way_to_convert_them(tmp_path):
     folder = write(tmp_path / "mine")
-    folder.joinpath("train-images-idx3-ubyte").write_bytes(idx_bytes(splits()["train"][0] / 255, ">f4"))
-    with pytest.raises(DataError, match=r"float32 values.*Convert"):
+    for part, name in (("train", "train-images-idx3-ubyte"), ("test", "t10k-images-idx3-ubyte")):
+        (folder / name).write_bytes(idx_bytes(splits()[part][0] / 255, ">f4"))
+    with pytest.raises(DataError, match=r"float32 values.*Convert.* or say --pixel-max 1\."):
         read_folder(folder)
+    assert_is(read_folder(folder, Reading(pixel_max=1)), splits())
 
 
 def test_a_damaged_file_is_named(tmp_path):
@@ -195,3 +273,19 @@ def test_an_npz_file_is_named_after_its_stem(tmp_path):
     assert (info.name, info.source) == ("mine.v2", "file mine.v2.npz")
     folder_info = resolve(str(write(tmp_path / "mine")), cache=tmp_path / "cache")
     assert info.sha256 == folder_info.sha256
+
+
+def test_how_it_was_read_is_part_of_what_it_is(tmp_path):
+    data = splits()
+    data["train"] = (data["train"][0] // 16, data["train"][1])
+    data["test"] = (data["test"][0] // 16, np.where(data["test"][1] == 9, 99, data["test"][1]))
+    reading = Reading(pixel_max=16, drop_unseen=True)
+    info = resolve(str(write(tmp_path / "mine", data=data)), cache=tmp_path / "cache", reading=reading)
+    assert info.reading == reading
+    assert info.changes == (
+        "pixels scaled from 0-16",
+        "without 2 test images of 1 class that no training image shows",
+    )
+    assert info.title == f"mine ({info.changes[0]}; {info.changes[1]})"
+    assert info.test_count == 62
+    assert open_arrays(info.arrays_folder).sha256() == info.sha256

@@ -71,8 +71,26 @@ def test_missing_arrays_are_named(path):
     del arrays["x_test"], arrays["y_test"]
     np.savez(path, **arrays)
     with pytest.raises(
-        DataError, match="has no array x_test, y_test; expected x_train, y_train, x_test, y_test"
+        DataError,
+        match="has no array x_test, y_test; expected x_train, y_train, x_test, y_test. "
+        r"It holds the arrays x_train, y_train\.",
     ):
+        read_npz(path)
+
+
+def test_what_another_npz_holds_is_listed(path):
+    np.savez(path, **{f"arr_{number}": np.zeros(1) for number in range(10)})
+    with pytest.raises(DataError, match=r"It holds the arrays arr_0, arr_1, .*, arr_7, \.\.\.\.$"):
+        read_npz(path)
+    np.savez(path)
+    with pytest.raises(DataError, match=r"It is empty\.$"):
+        read_npz(path)
+
+
+def test_an_archive_of_files_is_to_be_unpacked(path):
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("gzip/emnist-digits-train-images-idx3-ubyte.gz", b"")
+    with pytest.raises(DataError, match=r"It holds the files gzip/emnist-.*; unpack it and give the folder"):
         read_npz(path)
 
 

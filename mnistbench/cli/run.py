@@ -12,10 +12,14 @@ from mnistbench.cli.terminal import (
     CacheOption,
     ModelsOption,
     OfflineOption,
+    PixelMaxOption,
     ResultsOption,
+    Unseen,
+    UnseenOption,
     app,
     complain,
     model_names,
+    reading_of,
     resolve_dataset,
     suites,
     typed_command,
@@ -79,6 +83,8 @@ def run(
             help="mnist, digits, a folder of IDX files or an .npz; MNIST if left out.", metavar="DATASET"
         ),
     ] = None,
+    pixel_max: PixelMaxOption = None,
+    unseen: UnseenOption = Unseen.REFUSE,
     train_size: Annotated[
         str | None,
         typer.Option(help="Training images, stratified; 0 is all; several as 1000,5000.", metavar="N,..."),
@@ -146,15 +152,20 @@ def run(
         if trial is not None:
             earlier, planned = find_trial(results, trial)
             info = earlier.info()
-            data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
+            data = resolve_dataset(
+                info.dataset_spec, cache_dir, reading=info.dataset.reading, offline=offline, quiet=quiet
+            )
             chosen = runner.models_of(info, data, may_differ=True)
             folder = runner.create_run_again(
                 results, info, [planned], data, chosen, typed_command(), name=name, backend=backend.value
             )
         elif resume:
             folder = find_run(results, run_name) if run_name else find_interrupted_run(results)
-            data = resolve_dataset(folder.info().dataset_spec, cache_dir, offline=offline, quiet=quiet)
-            chosen = runner.models_of(folder.info(), data)
+            info = folder.info()
+            data = resolve_dataset(
+                info.dataset_spec, cache_dir, reading=info.dataset.reading, offline=offline, quiet=quiet
+            )
+            chosen = runner.models_of(info, data)
         else:
             _refuse_name(run_name)
             if not quiet:
@@ -177,7 +188,8 @@ def run(
             own = [name for name, model in found.items() if model.path.parent in (models or [])]
             chosen = {model.name: model for model in choose_models(picked, options, found, own)}
             memory = parse_bytes(memory_limit) if memory_limit else int(0.9 * memory / jobs)
-            data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
+            reading = reading_of(pixel_max, unseen)
+            data = resolve_dataset(dataset, cache_dir, reading=reading, offline=offline, quiet=quiet)
             folder = runner.create_run(
                 results,
                 suite=picked.name,
@@ -220,8 +232,8 @@ def _cluster(
 
 
 _OF_THE_PLAN = (
-    "suite", "only", "skip", "dataset", "train_size", "seeds", "threads", "repeats", "measure", "jobs",
-    "timeout", "memory_limit", "set_", "models", "validation",
+    "suite", "only", "skip", "dataset", "pixel_max", "unseen", "train_size", "seeds", "threads", "repeats",
+    "measure", "jobs", "timeout", "memory_limit", "set_", "models", "validation",
 )  # fmt: skip
 
 

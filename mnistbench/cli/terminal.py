@@ -1,16 +1,19 @@
 """What every command shares: the program itself, its common options, and how it complains."""
 
+import math
 import sys
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from mnistbench.errors import UsageError
 from mnistbench.plan import Suite, read_suites
 from mnistbench.registry import builtin_folder, discover
 
 if TYPE_CHECKING:
-    from mnistbench.datasets import DatasetInfo
+    from mnistbench.datasets import DatasetInfo, Reading
 
 _RULE = "!" * 78
 
@@ -48,6 +51,28 @@ ModelsOption = Annotated[
 ]
 
 
+PixelMaxOption = Annotated[
+    float | None,
+    typer.Option(
+        "--pixel-max",
+        help="White in your own data, such as 1 or 65535: pixels are scaled from 0-N to 0-255.",
+        metavar="N",
+    ),
+]
+
+
+class Unseen(StrEnum):
+    """What becomes of test images of a class that no training image shows."""
+
+    REFUSE = "refuse"
+    DROP = "drop"
+
+
+UnseenOption = Annotated[
+    Unseen, typer.Option("--unseen", help="Test images of a class that no training image shows.")
+]
+
+
 def model_names(incomplete: str) -> list[str]:
     """Complete the last of the suite's model names that are typed with commas between them."""
     *done, last = incomplete.split(",")
@@ -69,8 +94,28 @@ def suites() -> dict[str, Suite]:
     return read_suites(builtin_folder() / "suites.toml")
 
 
+def reading_of(pixel_max: float | None, unseen: Unseen) -> "Reading":
+    """Return how the user's own data are to be read.
+
+    Raises:
+        UsageError: No pixel can have that value.
+    """
+    from mnistbench.datasets import Reading
+
+    if pixel_max is not None and not 0 < pixel_max < math.inf:
+        raise UsageError(
+            f"--pixel-max {pixel_max:g} is not understood; expected a number above 0, e.g. 1, 16 or 65535."
+        )
+    return Reading(pixel_max, drop_unseen=unseen is Unseen.DROP)
+
+
 def resolve_dataset(
-    spec: str | None, cache_dir: Path | None, *, offline: bool, quiet: bool = False
+    spec: str | None,
+    cache_dir: Path | None,
+    *,
+    reading: "Reading",
+    offline: bool,
+    quiet: bool = False,
 ) -> "DatasetInfo":
     """Return the data set, fetched and verified, and say so unmissably if another stands in for MNIST.
 
@@ -79,7 +124,9 @@ def resolve_dataset(
     """
     from mnistbench.datasets import cache_folder, resolve
 
-    data = resolve(spec, cache=cache_folder(cache_dir), offline=offline, show_progress=not quiet)
+    data = resolve(
+        spec, cache=cache_folder(cache_dir), reading=reading, offline=offline, show_progress=not quiet
+    )
     if data.fallback_reason is not None:
         typer.echo(
             f"{_RULE}\nMNIST cannot be had, so this run uses {data.title} in its place:\n"

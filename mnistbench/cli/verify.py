@@ -10,10 +10,14 @@ from mnistbench.cli.terminal import (
     CacheOption,
     ModelsOption,
     OfflineOption,
+    PixelMaxOption,
     ResultsOption,
+    Unseen,
+    UnseenOption,
     app,
     complain,
     model_names,
+    reading_of,
     resolve_dataset,
     suites,
     typed_command,
@@ -140,7 +144,9 @@ def repeat(
 
     earlier = find_run(results, run_name)
     info = earlier.info()
-    data = resolve_dataset(info.dataset_spec, cache_dir, offline=offline, quiet=quiet)
+    data = resolve_dataset(
+        info.dataset_spec, cache_dir, reading=info.dataset.reading, offline=offline, quiet=quiet
+    )
     models = runner.models_of(info, data)
     again = runner.create_run_again(results, info, info.trials, data, models, typed_command())
     complete = carry_out(again, models, data, quiet=quiet)
@@ -169,6 +175,8 @@ def audit(
             help="mnist, digits, a folder of IDX files or an .npz; MNIST if left out.", metavar="DATASET"
         ),
     ] = None,
+    pixel_max: PixelMaxOption = None,
+    unseen: UnseenOption = Unseen.REFUSE,
     train_size: Annotated[
         str | None, typer.Option(help="Training images; 0 is all; those of `quick` if left out.", metavar="N")
     ] = None,
@@ -206,7 +214,8 @@ def audit(
     )
     suite = choose_suite(suites(), _AUDIT_SUITE)
     chosen = {model.name: model for model in choose_models(suite, options, found)}
-    data = resolve_dataset(dataset, cache_dir, offline=offline, quiet=quiet)
+    reading = reading_of(pixel_max, unseen)
+    data = resolve_dataset(dataset, cache_dir, reading=reading, offline=offline, quiet=quiet)
     folder = runner.create_run(
         results,
         suite="audit",

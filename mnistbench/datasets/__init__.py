@@ -3,9 +3,9 @@
 `resolve` turns what the user named into cached, checked arrays; `open_arrays` is how a worker reads them.
 """
 
-from mnistbench.datasets.arrays import Arrays, DatasetInfo
+from mnistbench.datasets.arrays import Arrays, DatasetInfo, Reading
 from mnistbench.datasets.cache import cache_folder, open_arrays
 from mnistbench.datasets.catalogue import resolve
 from mnistbench.datasets.mnist import fetch_mnist
 
-__all__ = ["Arrays", "DatasetInfo", "cache_folder", "fetch_mnist", "open_arrays", "resolve"]
+__all__ = ["Arrays", "DatasetInfo", "Reading", "cache_folder", "fetch_mnist", "open_arrays", "resolve"]

@@ -1,6 +1,7 @@
 """What a data set is: four arrays that fit together, their digest and their provenance."""
 
 import hashlib
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,8 +9,34 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.errors import DataError
+from mnistbench.formats import plural
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
+
+# Where the brightest of all pixels is below half of 255, the images hardly ever go from 0 to 255.
+_DIMMEST_MAXIMUM = 127
+# Training and test images on one scale have maxima closer together than this factor.
+_ONE_SCALE_FACTOR = 8
+_SCALED_AT_ONCE = 1_000  # images: the scaling takes 8 bytes a pixel
+
+
+@dataclass(frozen=True)
+class Reading:
+    """How a user's own arrays are to be read.
+
+    Attributes:
+        pixel_max: The value of a white pixel, which is scaled to 255; None: pixels go from 0 to 255 already.
+        drop_unseen: Leave out the test images of classes that no training image shows; else these are an
+            error.
+    """
+
+    pixel_max: float | None = None
+    drop_unseen: bool = False
+
+    @property
+    def changes_pixels(self) -> bool:
+        """Whether pixels are multiplied by anything but 1."""
+        return self.pixel_max not in (None, 255)
 
 
 @dataclass(frozen=True, eq=False)
@@ -21,12 +48,14 @@ class Arrays:
         y_train: Their labels as the data set numbers them, int64, (n,).
         x_test: Test images, uint8, (m, height, width).
         y_test: Their labels, int64, (m,).
+        changes: What reading changed in the data set, in words, such as "pixels scaled from 0-16".
     """
 
     x_train: NDArray[np.uint8]
     y_train: NDArray[np.int64]
     x_test: NDArray[np.uint8]
     y_test: NDArray[np.int64]
+    changes: tuple[str, ...] = ()
 
     def sha256(self) -> str:
         """Digest that says whether two data sets are the same, whatever file format they came from.
@@ -46,7 +75,7 @@ class Arrays:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Where a data set came from and where its arrays lie; small, and JSON through `dataclasses.asdict`.
+    """Where a data set came from and where its arrays lie.
 
     Attributes:
         name: "mnist", "digits", or the name of the user's folder or file.
@@ -60,6 +89,8 @@ class DatasetInfo:
         test_count: Number of test images.
         arrays_folder: The folder for `open_arrays`.
         fallback_reason: Why this data set stands in for MNIST; None if it was asked for.
+        reading: How the user asked for it to be read.
+        changes: What that changed, in words; the title has them too.
     """
 
     name: str
@@ -73,6 +104,11 @@ class DatasetInfo:
     test_count: int
     arrays_folder: str
     fallback_reason: str | None = None
+    reading: Reading = Reading()
+    changes: tuple[str, ...] = ()
+
+
+_AS_IT_IS = Reading()
 
 
 def assemble(
@@ -83,27 +119,28 @@ def assemble(
     x_test: NDArray[Any],
     y_test: NDArray[Any],
     listed_classes: NDArray[Any] | None = None,
+    reading: Reading = _AS_IT_IS,
 ) -> Arrays:
     """Check that four arrays make a data set, and bring them to one form.
 
     Args:
         origin: The folder or file they came from; errors name it.
-        x_train: Training images, (n, h, w) or (n, h, w, 1), integers from 0 to 255.
+        x_train: Training images, (n, h, w) or (n, h, w, 1), integers from 0 to 255; with `reading.pixel_max`
+            any numbers from 0 to that.
         y_train: Training labels, (n,), any integers that int64 holds.
         x_test: Test images, of the training images' height and width.
-        y_test: Test labels, only such as training shows.
+        y_test: Test labels, only such as training shows, unless `reading` drops the others.
         listed_classes: The labels that there should be, if the data set lists them.
+        reading: What to make of other pixels, and of test images of unseen classes.
 
     Raises:
         DataError: The arrays are no usable data set; the text says why and what to do.
     """
-    arrays = Arrays(
-        x_train=_images(origin, "training images", x_train),
-        y_train=_labels(origin, "training labels", y_train),
-        x_test=_images(origin, "test images", x_test),
-        y_test=_labels(origin, "test labels", y_test),
-    )
-    for split, x, y in (("training", arrays.x_train, arrays.y_train), ("test", arrays.x_test, arrays.y_test)):
+    x_train = _images(origin, "training images", x_train)
+    x_test = _images(origin, "test images", x_test)
+    y_train = _labels(origin, "training labels", y_train)
+    y_test = _labels(origin, "test labels", y_test)
+    for split, x, y in (("training", x_train, y_train), ("test", x_test, y_test)):
         if len(x) != len(y):
             raise DataError(
                 f"{origin}: there are {len(x):,} {split} images but {len(y):,} {split} labels; "
@@ -111,7 +148,7 @@ def assemble(
             )
         if len(x) == 0:
             raise DataError(f"{origin}: there are no {split} images; both splits need some.")
-    train_shape, test_shape = arrays.x_train.shape[1:], arrays.x_test.shape[1:]
+    train_shape, test_shape = x_train.shape[1:], x_test.shape[1:]
     if train_shape != test_shape:
         raise DataError(
             f"{origin}: training images are {train_shape[0]}x{train_shape[1]} pixels but test images "
@@ -121,21 +158,49 @@ def assemble(
         raise DataError(
             f"{origin}: the images are {train_shape[0]}x{train_shape[1]} pixels, so they are empty."
         )
-    _check_classes(origin, arrays, listed_classes)
-    return arrays
+    _check_pixels(origin, x_train, x_test, reading.pixel_max)
+    changes = []
+    if reading.changes_pixels:
+        changes.append(f"pixels scaled from 0-{_number(reading.pixel_max)}")
+    seen = np.isin(y_test, y_train)
+    if reading.drop_unseen and not seen.all():
+        if not seen.any():
+            raise DataError(f"{origin}: no test image is of a class that the training images show.")
+        dropped = np.unique(y_test[~seen])
+        changes.append(
+            f"without {plural(int((~seen).sum()), 'test image')} of "
+            f"{len(dropped)} {'class' if len(dropped) == 1 else 'classes'} that no training image shows"
+        )
+        x_test, y_test = x_test[seen], y_test[seen]
+        if listed_classes is not None:
+            listed_classes = listed_classes[~np.isin(listed_classes, dropped)]
+    _check_classes(origin, y_train, y_test, listed_classes)
+    return Arrays(
+        x_train=_scaled(x_train, reading.pixel_max),
+        y_train=y_train,
+        x_test=_scaled(x_test, reading.pixel_max),
+        y_test=y_test,
+        changes=tuple(changes),
+    )
 
 
-def _check_classes(origin: str, arrays: Arrays, listed_classes: NDArray[Any] | None) -> None:
-    trained = set(np.unique(arrays.y_train).tolist())
+def _check_classes(
+    origin: str,
+    y_train: NDArray[np.int64],
+    y_test: NDArray[np.int64],
+    listed_classes: NDArray[Any] | None,
+) -> None:
+    trained = set(np.unique(y_train).tolist())
     if len(trained) < 2:
         raise DataError(
             f"{origin}: all training images have the label {min(trained)}; two classes are needed."
         )
-    untrained = set(np.unique(arrays.y_test).tolist()) - trained
+    untrained = set(np.unique(y_test).tolist()) - trained
     if untrained:
         raise DataError(
-            f"{origin}: {_enumerate(untrained)} in the test labels but no training image; "
-            "add training images of it or leave its test images out."
+            f"{origin}: {_enumerate(untrained)} in the test labels but no training image shows "
+            f"{'it' if len(untrained) == 1 else 'them'}; add training images, or say --unseen drop to leave "
+            "those test images out."
         )
     if listed_classes is None:
         return
@@ -160,7 +225,8 @@ def _enumerate(classes: set[int]) -> str:
     return f"{len(classes)} classes ({first}{', ...' if len(classes) > 5 else ''}) are"
 
 
-def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.uint8]:
+def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[Any]:
+    """Return images of any numbers, (n, h, w)."""
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[:, :, :, 0]
     if array.ndim != 3:
@@ -168,19 +234,87 @@ def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.uint8]:
             f"{origin}: the {kind} have shape {array.shape}; expected (images, height, width), "
             "or that with one last axis of length 1. Reshape flat rows; turn colour images into grey ones."
         )
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind not in "biuf":
         raise DataError(
-            f"{origin}: the {kind} hold {array.dtype.name} values; expected integers from 0 to 255. "
-            "Convert values from 0 to 1 with `(x * 255).round().astype('uint8')`."
+            f"{origin}: the {kind} hold {array.dtype.name} values; expected integers from 0 to 255."
         )
-    if array.size and array.dtype != np.uint8:
-        low, high = int(array.min()), int(array.max())
-        if low < 0 or high > 255:
-            raise DataError(
-                f"{origin}: the {kind} hold values from {low} to {high}; expected integers from 0 to 255. "
-                "Convert with `((x - x.min()) * (255 / (x.max() - x.min()))).round().astype('uint8')`."
-            )
-    return np.ascontiguousarray(array, dtype=np.uint8)
+    return array
+
+
+def _check_pixels(origin: str, x_train: NDArray[Any], x_test: NDArray[Any], pixel_max: float | None) -> None:
+    """Refuse pixels in another range than the one stated, with the way to mend it.
+
+    Without a stated maximum, images pass that are integers and whose brightest pixel, of training and test
+    images together, is above half of 255.
+    """
+    lows, highs = zip(*(_extremes(origin, x) for x in (x_train, x_test)), strict=True)
+    low, high = min(lows), max(highs)
+    found = f"{origin}: pixels go from {_number(low)} to {_number(high)}"
+    if low < 0:
+        raise DataError(
+            f"{found}; expected integers from 0 to 255. "
+            "Convert with `((x - x.min()) * (255 / (x.max() - x.min()))).round().astype('uint8')`."
+        )
+    if high == 0:
+        raise DataError(f"{origin}: every pixel is 0, so the images are blank.")
+    if max(highs) > _ONE_SCALE_FACTOR * min(highs):
+        raise DataError(
+            f"{origin}: pixels of the training images go up to {_number(highs[0])} and those of the test "
+            f"images up to {_number(highs[1])}; bring both to one scale."
+        )
+    if pixel_max is not None:
+        if high > pixel_max:
+            raise DataError(f"{found}, above --pixel-max {_number(pixel_max)}.")
+        return
+    likely = _number(_likely_maximum(high))
+    real = [x.dtype.name for x in (x_train, x_test) if x.dtype.kind not in "iu"]
+    if real:
+        raise DataError(
+            f"{found} and are {real[0]} values; expected integers from 0 to 255. "
+            f"Convert with `(x * (255 / {likely})).round().astype('uint8')`, or say --pixel-max {likely}."
+        )
+    if high > 255:
+        raise DataError(f"{found}; expected 0 to 255. Multiply by 255/{likely}, or say --pixel-max {likely}.")
+    if high <= _DIMMEST_MAXIMUM:
+        raise DataError(
+            f"{found}; multiply by 255/{likely}, or say --pixel-max {likely} "
+            "(--pixel-max 255 if they are right as they are)."
+        )
+
+
+def _extremes(origin: str, images: NDArray[Any]) -> tuple[float, float]:
+    low, high = float(images.min()), float(images.max())
+    if not math.isfinite(low + high):  # both are NaN if any value is
+        raise DataError(f"{origin}: some pixels are NaN or infinite; replace them by numbers.")
+    return low, high
+
+
+def _likely_maximum(high: float) -> float:
+    """Return the value that white probably has where the brightest pixel has this one."""
+    if high <= 1:
+        return 1
+    if high <= _DIMMEST_MAXIMUM:
+        return high
+    if high <= 255:
+        return 255
+    bits = math.ceil(math.log2(high))
+    return high if high == 2**bits else 2**bits - 1
+
+
+def _scaled(images: NDArray[Any], pixel_max: float | None) -> NDArray[np.uint8]:
+    """Return the images times 255 / pixel_max, rounded half up, as uint8."""
+    if pixel_max is None or (pixel_max == 255 and images.dtype.kind in "iu"):
+        return np.ascontiguousarray(images, dtype=np.uint8)
+    scaled = np.empty(images.shape, dtype=np.uint8)
+    for start in range(0, len(images), _SCALED_AT_ONCE):
+        some = slice(start, start + _SCALED_AT_ONCE)
+        scaled[some] = np.floor(images[some].astype(np.float64) * 255 / pixel_max + 0.5)
+    return scaled
+
+
+def _number(value: float | None) -> str:
+    """Write a number as people do: 16, not 16.0."""
+    return f"{value:.0f}" if value is not None and value == int(value) else f"{value:.4g}"
 
 
 def _labels(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.int64]:

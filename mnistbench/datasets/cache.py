@@ -53,11 +53,11 @@ def open_arrays(arrays_folder: str | Path) -> Arrays:
         DataError: They are missing, unreadable or visibly damaged; only `verified_arrays` checks the digest.
     """
     folder = Path(arrays_folder)
-    arrays = Arrays(**{name: _open(folder / f"{name}.npy") for name in ARRAY_NAMES})
-    for x, y in ((arrays.x_train, arrays.y_train), (arrays.x_test, arrays.y_test)):
+    x_train, y_train, x_test, y_test = (_open(folder / f"{name}.npy") for name in ARRAY_NAMES)
+    for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
             raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_AGAIN}")
-    return arrays
+    return Arrays(x_train, y_train, x_test, y_test)
 
 
 _AGAIN = "Name the data set again (such as `mnistbench fetch` for MNIST) and they are mended."

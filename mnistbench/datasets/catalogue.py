@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistbench.datasets.arrays import DatasetInfo
+from mnistbench.datasets.arrays import DatasetInfo, Reading
 from mnistbench.datasets.digits import cached_digits
 from mnistbench.datasets.download import Mirror, Patience
 from mnistbench.datasets.folder import cached_user_data, describe_path, read_user_data
@@ -13,12 +13,14 @@ from mnistbench.datasets.mnist import MIRRORS, cached_mnist, fetch_mnist, is_mni
 from mnistbench.errors import DataError, UsageError
 
 _NAMES = frozenset({"mnist", "digits"})
+_AS_IT_IS = Reading()
 
 
 def resolve(
     spec: str | None,
     *,
     cache: Path,
+    reading: Reading = _AS_IT_IS,
     offline: bool = False,
     show_progress: bool = False,
     mirrors: Sequence[Mirror] = MIRRORS,
@@ -31,6 +33,7 @@ def resolve(
             same name, which can be given as ./mnist. None: MNIST, or `digits` with `fallback_reason` if MNIST
             cannot be had.
         cache: The cache folder.
+        reading: How to read the user's own data.
         offline: Use no network.
         show_progress: Draw progress bars where standard error is a terminal.
         mirrors: MNIST's mirrors, in the order to try them.
@@ -38,8 +41,12 @@ def resolve(
 
     Raises:
         DataError: The data set cannot be had or is not what it should be.
-        UsageError: There is no data set of that name.
+        UsageError: There is no data set of that name, or it needs no `reading`.
     """
+    if spec in (None, *_NAMES) and reading != _AS_IT_IS:
+        raise UsageError(
+            f"--pixel-max and --unseen are for data of your own; {spec or 'mnist'} is read as it must be."
+        )
     if spec is None:
         try:
             return fetch_mnist(
@@ -59,10 +66,10 @@ def resolve(
         )
     path = Path(spec).expanduser()
     if path.exists():
-        arrays = read_user_data(path)
+        arrays = read_user_data(path, reading)
         if is_mnist(arrays):
-            return cached_mnist(arrays, cache, source=describe_path(path))
-        return cached_user_data(arrays, path, cache, reserved_names=_NAMES)
+            return replace(cached_mnist(arrays, cache, source=describe_path(path)), reading=reading)
+        return cached_user_data(arrays, path, cache, reserved_names=_NAMES, reading=reading)
     if path.name != spec or path.suffix == ".npz":
         raise DataError(f"{spec}: there is no such folder or file.")
     near = difflib.get_close_matches(spec.casefold(), sorted(_NAMES), n=1)

@@ -4,6 +4,7 @@ Two zero bytes, one byte for the values' type, one for the number of dimensions,
 big-endian unsigned 32-bit integer, then the values, big-endian, in C order. Files may be gzip-compressed.
 """
 
+import contextlib
 import gzip
 import hashlib
 import io
@@ -39,7 +40,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
 
     Args:
         path: The file.
-        dimensions: How many dimensions it must have: 3 for images, 1 for labels.
+        dimensions: How many dimensions it must have: 3 for images, 1 for labels, 2 for a table of labels.
 
     Returns:
         An array of the file's type and shape, big-endian.
@@ -62,6 +63,17 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
         raise DataError(f"{path}: not an intact IDX file: {error}. Get the file again.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+
+
+def is_idx(path: Path) -> bool:
+    """Whether a file begins as an IDX file does, plain or gzip-compressed."""
+    with contextlib.suppress(OSError, EOFError, zlib.error), path.open("rb") as file:
+        start = file.read(4)
+        if start[:2] == b"\x1f\x8b":
+            file.seek(0)
+            start = gzip.GzipFile(fileobj=file).read(4)
+        return len(start) == 4 and start[:2] == b"\0\0" and start[2] in _DTYPES and start[3] > 0
+    return False
 
 
 class _FormatError(Exception):

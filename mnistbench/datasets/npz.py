@@ -13,20 +13,25 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, assemble
+from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, Reading, assemble
 from mnistbench.datasets.idx import MAX_DECODED_BYTES, plausible_bytes, read_exactly
 from mnistbench.errors import DataError
 
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_AS_IT_IS = Reading()
 
 
-def read_npz(path: Path) -> Arrays:
+_LISTED = 8  # names in a message
+
+
+def read_npz(path: Path, reading: Reading = _AS_IT_IS) -> Arrays:
     """Read and check a data set from a .npz file.
 
     Args:
         path: The file, as written by `numpy.savez` or `numpy.savez_compressed`. It holds x_train and x_test,
             (n, h, w) or (n, h, w, 1), integers from 0 to 255; y_train and y_test, (n,), any integers; and
             optionally `classes`, (k,), the labels that there should be.
+        reading: What to make of other pixels, and of test images of unseen classes.
 
     Raises:
         DataError: The file cannot be read, is damaged, or holds no usable data set.
@@ -37,7 +42,8 @@ def read_npz(path: Path) -> Arrays:
             missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in members]
             if missing:
                 raise DataError(
-                    f"{path}: has no array {', '.join(missing)}; expected {', '.join(ARRAY_NAMES)}."
+                    f"{path}: has no array {', '.join(missing)}; expected {', '.join(ARRAY_NAMES)}. "
+                    f"{_holdings(archive.namelist())}"
                 )
             arrays = {name: _read_member(archive, name, path) for name in ARRAY_NAMES}
             classes = _read_member(archive, "classes", path) if "classes.npy" in members else None
@@ -50,7 +56,17 @@ def read_npz(path: Path) -> Arrays:
     except Exception as error:  # zipfile and the .npy header parser raise many kinds for damaged bytes
         reason = f"{type(error).__name__}: {error}"
         raise DataError(f"{path}: not an intact .npz file ({reason}). Get the file again.") from error
-    return assemble(str(path), **arrays, listed_classes=classes)
+    return assemble(str(path), **arrays, listed_classes=classes, reading=reading)
+
+
+def _holdings(members: list[str]) -> str:
+    """Say what a zip file holds instead of a data set: arrays, or files that are none."""
+    arrays = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
+    names = arrays or members
+    listed = f"{', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''}"
+    if arrays:
+        return f"It holds the arrays {listed}."
+    return f"It holds the files {listed}; unpack it and give the folder." if names else "It is empty."
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:

@@ -50,7 +50,7 @@ def title(info: RunInfo) -> str:
 
 def notice(info: RunInfo) -> str:
     """Say what every table has to say about its images, in a few words; nothing for a plain test."""
-    notices = []
+    notices = list(info.dataset.changes)
     if info.dataset.fallback_reason:
         notices.append(f"{info.dataset.name} in place of MNIST")
     if info.is_validation:
