@@ -24,6 +24,7 @@ def real() -> Path:
     return ControlGroup.named("x")._path.parent
 
 
+@pytest.mark.root
 def test_the_kernel_ends_a_trial_at_its_memory_limit(real, make_job, monkeypatch):
     monkeypatch.setattr(watch.Watch, "_read_memory", lambda self: None)
     record = run_trial(make_job("allocating", memory_limit_bytes=300 * 2**20), CORE).record
@@ -32,6 +33,7 @@ def test_the_kernel_ends_a_trial_at_its_memory_limit(real, make_job, monkeypatch
     assert [path.name for path in real.glob("mnistbench-*")] == []
 
 
+@pytest.mark.root
 def test_a_process_that_hides_its_origin_is_ended_with_its_group(real, make_job, monkeypatch):
     monkeypatch.setattr(watch, "_TREE_SECONDS", 1e9)  # so that it is never seen as a descendant
     outcome = run_trial(make_job("escaping"), CORE)

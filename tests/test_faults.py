@@ -336,6 +336,7 @@ def fill(disk: Path) -> Path:
     return ballast
 
 
+@pytest.mark.root
 @pytest.mark.parametrize(
     "pages", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
 )
@@ -364,6 +365,7 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk
     record_property("did", f"with {pages} pages left {len(kept)} of 3 records were kept")
 
 
+@pytest.mark.root
 def test_a_full_disk_starts_no_run(on_small_disk, small_disk, record_property):
     on_small_disk.results.mkdir()
     fill(small_disk)
@@ -376,6 +378,7 @@ def test_a_full_disk_starts_no_run(on_small_disk, small_disk, record_property):
     record_property("did", answer.stderr)
 
 
+@pytest.mark.root
 @pytest.mark.slow
 def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_disk, record_property):
     bench = on_small_disk
@@ -395,6 +398,7 @@ def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_dis
     record_property("did", answer.stderr)
 
 
+@pytest.mark.root
 @pytest.mark.slow
 def test_a_read_only_results_folder_is_told(on_small_disk, small_disk, record_property):
     bench = on_small_disk

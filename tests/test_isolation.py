@@ -466,6 +466,7 @@ def test_a_living_run_is_not_cleared_away(make_job, tmp_path):
     wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
 
 
+@pytest.mark.root
 @linux
 def test_a_kill_by_the_kernel_is_told_as_lack_of_memory(tmp_path):
     group = Path("/sys/fs/cgroup/memory") / f"mnistbench-test-{os.getpid()}"

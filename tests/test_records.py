@@ -495,6 +495,7 @@ def test_a_record_that_is_written_outlives_an_interruption_right_after(folder, m
     assert folder.records() == [RECORD, FAILED]
 
 
+@pytest.mark.root
 @pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root may mount")
 def test_a_disk_that_fills_up_keeps_every_record_before(tmp_path, info):
     disk = tmp_path / "disk"
