@@ -321,7 +321,7 @@ MATRIX = {
             "test_datasets_cache.py::test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader",
         ),
         (
-            "MNIST cannot be had",
+            "MNIST is unavailable",
             "the run goes on with digits, and says so",
             "test_cli.py::test_without_mnist_the_run_goes_on_with_digits_and_says_so",
         ),

@@ -378,7 +378,7 @@ def test_debug_shows_the_traceback(command):
 def test_without_mnist_the_run_goes_on_with_digits_and_says_so(command, tmp_path):
     answer = command("run", "--only", "logreg", "--offline", "--timeout", "100", "--measure", "none")
     assert answer.returncode == 0, answer.stderr
-    assert "MNIST cannot be had" in answer.stderr
+    assert "MNIST is unavailable; using digits instead" in answer.stderr
     page = (tmp_path / "results" / "report.md").read_text(encoding="utf-8")
     assert re.search("^# .*digits", page, re.MULTILINE)
 

@@ -29,9 +29,7 @@ def unreachable():
 def test_digits_stand_in_when_nothing_was_named_and_mnist_cannot_be_had(tmp_path, unreachable):
     info = resolve(None, cache=tmp_path, **unreachable)
     assert info.name == "digits"
-    assert (
-        info.fallback_reason == "MNIST is not in the cache and no mirror delivered it (connection refused)."
-    )
+    assert info.fallback_reason == "MNIST is not in the cache, and no mirror delivered it: connection refused"
 
 
 def test_digits_stand_in_offline_with_the_reason(tmp_path):

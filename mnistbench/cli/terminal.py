@@ -120,17 +120,17 @@ def resolve_dataset(
     """Return the data set, fetched and verified, and say so unmissably if another stands in for MNIST.
 
     Raises:
-        DataError: It cannot be had.
+        DataError: It is unavailable.
     """
-    from mnistbench.datasets import cache_folder, resolve
+    from mnistbench.datasets import MNIST_ADVICE, cache_folder, resolve
 
     data = resolve(
         spec, cache=cache_folder(cache_dir), reading=reading, offline=offline, show_progress=not quiet
     )
     if data.fallback_reason is not None:
         typer.echo(
-            f"{_RULE}\nMNIST cannot be had, so this run uses {data.title} in its place:\n"
-            f"{data.fallback_reason}\nIts numbers say nothing about MNIST.\n{_RULE}",
+            f"{_RULE}\nMNIST is unavailable; using digits instead, whose numbers say nothing about MNIST.\n"
+            f"{data.fallback_reason}.\n{MNIST_ADVICE}.\n{_RULE}",
             err=True,
         )
     return data

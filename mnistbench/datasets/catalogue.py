@@ -31,16 +31,17 @@ def resolve(
     Args:
         spec: "mnist", "digits", a folder of IDX files or a .npz file. The two names win over a folder of the
             same name, which can be given as ./mnist. None: MNIST, or `digits` with `fallback_reason` if MNIST
-            cannot be had.
+            is unavailable.
         cache: The cache folder.
         reading: How to read the user's own data.
         offline: Use no network.
-        show_progress: Draw progress bars where standard error is a terminal.
+        show_progress: Print what came of each mirror, and draw progress bars where standard error is a
+            terminal.
         mirrors: MNIST's mirrors, in the order to try them.
         patience: How long to bear with a mirror.
 
     Raises:
-        DataError: The data set cannot be had or is not what it should be.
+        DataError: The data set is unavailable or is not what it should be.
         UsageError: There is no data set of that name, or it needs no `reading`.
     """
     if spec in (None, *_NAMES) and reading != _AS_IT_IS:
@@ -53,7 +54,7 @@ def resolve(
                 cache=cache, offline=offline, show_progress=show_progress, mirrors=mirrors, patience=patience
             )
         except DataError as error:
-            return replace(cached_digits(cache), fallback_reason=str(error).splitlines()[0])
+            return replace(cached_digits(cache), fallback_reason=str(error).splitlines()[0].rstrip("."))
     if spec == "mnist":
         return fetch_mnist(
             cache=cache, offline=offline, show_progress=show_progress, mirrors=mirrors, patience=patience

@@ -64,11 +64,17 @@ class Patience:
 
 
 class _DownloadError(Exception):
-    """One failed try; `passing` says whether another may help."""
+    """One failed try.
 
-    def __init__(self, reason: str, *, passing: bool) -> None:
+    Attributes:
+        passing: Whether another may help.
+        unreachable: Whether the server was never reached, so that the file does not matter.
+    """
+
+    def __init__(self, reason: str, *, passing: bool, unreachable: bool = False) -> None:
         super().__init__(reason)
         self.passing = passing
+        self.unreachable = unreachable
 
 
 @dataclass(frozen=True)
@@ -103,7 +109,8 @@ def download(
         mirrors: Where to look, in order.
         folder: Where the files go; it must exist.
         patience: How long to bear with each mirror.
-        show_progress: Whether to draw a bar for each file, where standard error is a terminal.
+        show_progress: Whether to print one line a mirror on standard error, with its outcome, and to draw a
+            bar for the file that is arriving, where that is a terminal.
 
     Raises:
         MirrorsExhaustedError: None of them delivered.
@@ -117,10 +124,16 @@ def download(
                 for name, sha256 in mirror.files.items()
             }
         except _DownloadError as error:
-            failures.append((without_credentials(mirror.url), str(error)))
-            _LOG.info("%s: %s", *failures[-1])
+            address, reason = without_credentials(mirror.url), str(error)
+            failures.append((address, reason))
+            _LOG.info("%s: %s", address, reason)
+            if show_progress:
+                print(f"{address}: unavailable ({reason})", file=sys.stderr)  # noqa: T201
         else:
-            return Delivery(paths, without_credentials(mirror.url))
+            address = without_credentials(mirror.url)
+            if show_progress:
+                print(f"{address}: downloaded", file=sys.stderr)  # noqa: T201
+            return Delivery(paths, address)
     raise MirrorsExhaustedError(failures)
 
 
@@ -138,8 +151,9 @@ def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_p
             if error.passing and attempt < patience.attempts:
                 time.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
                 continue
-            tries = f" ({attempt} tries)" if attempt > 1 else ""
-            raise _DownloadError(f"{path.name}: {error}{tries}", passing=False) from error
+            if error.unreachable:
+                raise
+            raise _DownloadError(f"{path.name}: {error}", passing=False) from error
         else:
             return path
     raise AssertionError("Patience.attempts must be at least 1")
@@ -200,11 +214,9 @@ class _Transfer:
         self.received = 0
         self._patience = patience
         self._ended = False
+        self._label = label
+        self._shown = shown
         self._bar: Any = None
-        if shown:
-            from tqdm import tqdm
-
-            self._bar = tqdm(desc=label, unit="B", unit_scale=True, dynamic_ncols=True, file=sys.stderr)
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002 (pooch's signature)
         import requests
@@ -217,12 +229,24 @@ class _Transfer:
             Path(output_file).open("wb") as file,
         ):
             response.raise_for_status()
-            length = response.headers.get("Content-Length", "")
-            if self._bar is not None and length.isdecimal():
-                self._bar.total = int(length)
+            if self._shown:
+                self._draw(response.headers.get("Content-Length", ""))
             for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
                 self._count(len(chunk))
                 file.write(chunk)
+
+    def _draw(self, length: str) -> None:
+        from tqdm import tqdm
+
+        self._bar = tqdm(
+            desc=self._label,
+            total=int(length) if length.isdecimal() else None,
+            unit="B",
+            unit_scale=True,
+            dynamic_ncols=True,
+            leave=False,  # the line with the mirror's outcome comes in its place
+            file=sys.stderr,
+        )
 
     def _count(self, byte_count: int) -> None:
         if self._ended:
@@ -249,7 +273,8 @@ def _explain(error: Exception, patience: Patience) -> Exception:
         case _TooLargeError():
             return _DownloadError(f"more than {patience.maximum_bytes:,} bytes came", passing=False)
         case requests.ConnectTimeout():
-            return _DownloadError(f"no connection within {patience.connect_seconds:g} s", passing=False)
+            reason = f"no connection within {patience.connect_seconds:g} s"
+            return _DownloadError(reason, passing=False, unreachable=True)
         case requests.ReadTimeout() | urllib3.ReadTimeoutError():
             return _DownloadError(f"no answer for {patience.read_seconds:g} s", passing=False)
         case requests.TooManyRedirects():
@@ -259,13 +284,16 @@ def _explain(error: Exception, patience: Patience) -> Exception:
             reason = f"HTTP {status} {error.response.reason}".strip()
             return _DownloadError(reason, passing=status in _PASSING_STATUSES)
         case requests.ProxyError():
-            return _DownloadError(f"the proxy failed: {_root(error)}", passing=True)
+            reason = f"the proxy failed: {_in_words(_root(error))}"
+            return _DownloadError(reason, passing=True, unreachable=True)
         case requests.SSLError():
-            return _DownloadError(f"no trusted TLS connection: {_root(error)}", passing=False)
+            reason = f"no trusted TLS connection: {_in_words(_root(error))}"
+            return _DownloadError(reason, passing=False, unreachable=True)
         case requests.ConnectionError():
-            return _DownloadError(_root(error), passing=True)
+            root = _root(error)
+            return _DownloadError(_in_words(root), passing=True, unreachable=isinstance(root, OSError))
         case urllib3.ProtocolError():
-            return _DownloadError(f"cut off: {_root(error)}", passing=True)
+            return _DownloadError(f"cut off: {_in_words(_root(error))}", passing=True)
         case ValueError() if not isinstance(error, requests.RequestException):  # pooch: the digest differs
             return _DownloadError("wrong bytes: the SHA-256 differs from the published one", passing=False)
         case OSError() if not isinstance(error, requests.RequestException):
@@ -279,8 +307,8 @@ def _explain(error: Exception, patience: Patience) -> Exception:
             return error
 
 
-def _root(error: BaseException) -> str:
-    """The innermost reason of a connection error, in words: urllib3 wraps it several layers deep."""
+def _root(error: BaseException) -> BaseException:
+    """Return the innermost reason of a connection error, which urllib3 wraps several layers deep."""
     seen = {id(error)}
     while True:
         inner = next(
@@ -297,6 +325,10 @@ def _root(error: BaseException) -> str:
             None,
         )
         if inner is None:
-            return (getattr(error, "strerror", None) or str(error)).lower()
+            return error
         seen.add(id(inner))
         error = inner
+
+
+def _in_words(error: BaseException) -> str:
+    return (getattr(error, "strerror", None) or str(error)).lower()

@@ -61,12 +61,14 @@ def fetch_mnist(
         source: A folder with the four IDX files (plain or gzip) or mnist.npz, such a .npz file, or the
             address of a site's own mirror (of the four .gz files or mnist.npz); None for the public mirrors.
         offline: Use no network.
-        show_progress: Draw progress bars where standard error is a terminal.
+        show_progress: Print what came of each mirror, and draw progress bars where standard error is a
+            terminal.
         mirrors: The public mirrors, in the order to try them.
         patience: How long to bear with a mirror.
 
     Raises:
-        DataError: MNIST cannot be had, or what was found is not MNIST; the text lists what was tried.
+        DataError: MNIST is unavailable, or what was found is not MNIST; the text lists what was tried, unless
+            `show_progress` has shown it.
         UsageError: `source` is an address and `offline` is set, or of an unknown kind.
     """
     folder = cache / "mnist"
@@ -92,20 +94,20 @@ def fetch_mnist(
                 mirrors, staging, patience=patience or Patience(), show_progress=show_progress
             )
         except MirrorsExhaustedError as error:
-            reasons = dict.fromkeys(reason.partition(": ")[2] for _, reason in error.failures)
-            tried = "\n".join(f"  {address}: {reason}" for address, reason in error.failures)
+            tried = [f"{address}: {reason}" for address, reason in error.failures]
+            listing = "" if show_progress else "\n  ".join(["Tried, in this order:", *tried]) + "\n"
+            reasons = "; ".join(dict.fromkeys(reason for _, reason in error.failures))
             raise DataError(
-                f"MNIST is not in the cache and no mirror delivered it ({'; '.join(reasons)}).\n"
-                f"Tried, in this order:\n{tried}\n{_ADVICE}"
+                f"MNIST is not in the cache, and no mirror delivered it: {reasons}.\n{listing}{_ADVICE}"
             ) from error
         return _describe(array_cache.store(_read(staging), folder, delivery.source), folder)
 
 
-_ADVICE = (
+MNIST_ADVICE = (
     "What to do: check the network, or set HTTPS_PROXY if there is a proxy; or get the four files (or "
-    "mnist.npz) on another machine and run `mnistbench fetch --from FOLDER`; or use the built-in digits with "
-    "`--dataset digits`."
+    "mnist.npz) on another machine and run `mnistbench fetch --from FOLDER`"
 )
+_ADVICE = f"{MNIST_ADVICE}; or use the built-in digits with `--dataset digits`."
 
 
 def is_mnist(arrays: Arrays) -> bool:
