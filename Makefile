@@ -1,5 +1,5 @@
 # Every target sets itself up: it makes .venv when that is not there, out of date or half-made.
-#   PYTHON=python3.12   the interpreter to make .venv with (3.11 to 3.13; found by itself when not given)
+#   PYTHON=python3.12   the interpreter to make .venv with (3.11 to 3.13; found automatically if left out)
 #   EXTRAS=gpu          further extras of pyproject.toml to install; remembered
 #   ARGS="..."          arguments for the program behind the target
 # All paths are relative, so that the folder's own path may hold spaces.

@@ -1,7 +1,7 @@
 """Hold a run to accuracy floors: `floors.py DATASET`, with the lines of `mnistbench run --json` as input.
 
-A floor is the accuracy that the quick suite had when the floor was set, less three standard errors or so.
-It shows a model or a way of the data that broke, not a model that got a little worse.
+A floor is the accuracy that the quick suite had when the floor was set, less about three standard errors.
+It catches a model or a data path that broke, not a model that got slightly worse.
 """
 
 import json

@@ -86,7 +86,7 @@ def test_every_link_leads_somewhere(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_every_command_and_option_exists(page):
-    commands = typer.main.get_command(app).commands
+    program = typer.main.get_command(app)
     text = re.sub(r"<!-- table: .*?<!-- end of table: [^\n]*", "", text_of(page), flags=re.DOTALL)
     code = [
         *code_of(text, "sh"),
@@ -95,8 +95,9 @@ def test_every_command_and_option_exists(page):
     for line in "\n".join(code).splitlines():
         words = re.sub(r"#.*", "", line).split()
         if words[:1] == ["mnistbench"] and len(words) > 1:
-            options = {option for parameter in commands[words[1]].params for option in parameter.opts}
-            used = {word.partition("=")[0] for word in words[2:] if word.startswith("--")}
+            command = program if words[1].startswith("-") else program.commands[words[1]]
+            options = {option for parameter in command.params for option in parameter.opts}
+            used = {word.partition("=")[0] for word in words if word.startswith("--")}
             assert used <= options | {"--help"}, line
         elif words[:1] == ["make"] and len(words) > 1:
             assert re.search(rf"^{re.escape(words[1])}:", text_of("Makefile"), re.MULTILINE), line

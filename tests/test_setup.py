@@ -253,7 +253,7 @@ def test_a_moved_folder_is_set_up_anew(installed, tmp_path):
     """The console scripts of a copied or moved .venv would start the old folder's Python."""
     folder = tmp_path / "moved"
     shutil.copytree(installed, folder, symlinks=True)
-    assert "anew" in make(folder, "setup").stdout
+    assert "again (it was" in make(folder, "setup").stdout
     assert runs(folder)
 
 
@@ -278,7 +278,7 @@ def test_a_broken_installation_is_made_anew(installed, tmp_path, damage):
             stamp.write_text(stamp.read_text().replace(version, "3.10"))
         case "no stamp":
             stamp.unlink()
-    assert "anew" in make(folder, "setup").stdout
+    assert "again (it was" in make(folder, "setup").stdout
     assert runs(folder)
 
 
@@ -358,7 +358,7 @@ def test_a_machine_without_a_fitting_python_gets_told_what_was_found_and_what_to
     assert "python3.13 is Python 3.13 without venv or pip" in answer.stderr
     assert "apt install python3.13-venv" in answer.stderr
     assert "python3.12 does not start" in answer.stderr
-    assert "python3.11 is not there" in answer.stderr
+    assert "python3.11 is not installed" in answer.stderr
     assert "PYTHON=/path/to" in answer.stderr
     assert not (machine.folder / ".venv").exists()
 
@@ -439,6 +439,19 @@ def test_set_up_takes_the_pythons_that_the_package_takes():
         minor for minor in range(30) if SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.0")
     ]
     assert script == {package[0], package[-1]}
+
+
+def test_the_workflow_tests_every_python_by_targets_that_exist():
+    workflow = (ROOT / ".github/workflows/test.yml").read_text()
+    [listed] = re.findall(r"python: \[(.*)\]", workflow)
+    supported = SpecifierSet(PROJECT["requires-python"])
+    assert [v.strip(' "') for v in listed.split(",")] == [
+        f"3.{minor}" for minor in range(30) if supported.contains(f"3.{minor}.0")
+    ]
+    targets = re.findall(r"run: make ([a-z-]+)", workflow)
+    assert {"setup", "check", "test", "bench"} <= set(targets)
+    for target in targets:
+        assert re.search(rf"^{target}:", (ROOT / "Makefile").read_text(), re.MULTILINE), target
 
 
 @pytest.mark.parametrize(
