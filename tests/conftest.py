@@ -22,6 +22,24 @@ collect_ignore = ["models"]
 signal.signal(signal.SIGINT, signal.default_int_handler)
 MODELS = Path(__file__).parent / "models"
 
+# What a user's shell may hold that would change what the tests see: how programs draw on a terminal, how
+# Python writes, how the libraries compute, where requests go. A test that needs one of them sets it itself.
+_OF_THE_SHELL = (
+    "CLICOLOR", "CLICOLOR_FORCE", "COLUMNS", "FORCE_COLOR", "GITHUB_ACTIONS", "LINES", "NO_COLOR",
+    "PY_COLORS", "TERM", "TERMINAL_WIDTH", "TTY_COMPATIBLE", "TTY_INTERACTIVE",
+    "PYTHONIOENCODING", "PYTHONOPTIMIZE", "PYTHONWARNINGS",
+    "KERAS_BACKEND", "MATPLOTLIBRC", "MKL_NUM_THREADS", "MPLBACKEND", "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS", "TF_CPP_MIN_LOG_LEVEL", "TF_ENABLE_ONEDNN_OPTS",
+    "ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY", "NO_PROXY",
+    "all_proxy", "https_proxy", "http_proxy", "no_proxy",
+)  # fmt: skip
+
+
+def pytest_sessionstart() -> None:
+    """Take the user's settings out of the environment, before any test file is imported or worker started."""
+    for variable in _OF_THE_SHELL:
+        os.environ.pop(variable, None)
+
 
 def own_core() -> tuple[int, ...]:
     """Return one of the cores, another one for each of pytest-xdist's workers as far as they go."""

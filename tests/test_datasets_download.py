@@ -30,13 +30,6 @@ def server():
         yield server
 
 
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
-
-
 def mirror(server, behaviour):
     return Mirror(f"{server.url}{behaviour}/", SHA256)
 

@@ -7,6 +7,7 @@ import shutil
 import socket
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import numpy as np
@@ -21,13 +22,6 @@ from mnistbench.datasets.mnist import MIRRORS
 from mnistbench.errors import DataError, UsageError
 
 IMPATIENT = Patience(connect_seconds=1, read_seconds=1, attempts=1, slow_seconds=2)
-
-
-@pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch):
-    for variable in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
-        monkeypatch.delenv(variable, raising=False)
-        monkeypatch.delenv(variable.upper(), raising=False)
 
 
 @pytest.fixture(scope="module")
@@ -205,16 +199,14 @@ def test_processes_that_fetch_at_once_do_not_disturb_each_other(tmp_path, idx_fi
     assert not list((tmp_path / "mnist").glob(".staging-*"))
 
 
-@pytest.mark.skipif(
-    not Path("/dev/shm").is_dir() or Path("/dev/shm").stat().st_dev == Path.cwd().stat().st_dev,
-    reason="needs a second file system",
-)
 def test_the_cache_may_be_on_another_disk(tmp_path, idx_files):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system")
     folder = write_idx_files(tmp_path / "files", idx_files)
-    cache = Path("/dev/shm") / f"mnistbench-{tmp_path.name}"
+    cache = Path(tempfile.mkdtemp(prefix="mnistbench-", dir=memory))
     try:
         (tmp_path / "linked").symlink_to(cache)
-        cache.mkdir()
         assert is_mnist(fetch_mnist(cache=tmp_path / "linked", source=str(folder)), "folder files")
     finally:
         shutil.rmtree(cache)
