@@ -1,11 +1,12 @@
-"""Convolutional network: two convolutions and a dense layer, on pixels shifted by at most one (Keras)."""
+"""Convolutional network: two convolutions and a dense layer, on images shifted by up to one pixel (Keras)."""
 
-from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
+from functools import partial
+
+from mnistbench.estimators.distortions import RandomShift
+from mnistbench.estimators.neural import NeuralClassifier
 
 
-def hidden_layers():
-    from keras import layers
-
+def hidden_layers(layers):
     return [
         layers.Conv2D(24, 5, activation="relu"),
         layers.MaxPooling2D(2),
@@ -16,32 +17,12 @@ def hidden_layers():
     ]
 
 
-def build(
-    seed,
-    threads,
-    image_shape,
-    epochs=2,
-    shift=1,
-    batch_size=128,
-    peak_rate=0.01,
-    label_smoothing=0.1,
-    sharpness=2.0,
-    precision="auto",
-    backend=None,
-):
-    load_keras(backend, threads)
+def network(seed, keras, image_shape, shift, **training):
     return NeuralClassifier(
-        hidden_layers,
-        image_shape,
-        min_side=14,
-        epochs=epochs,
-        batch_size=batch_size,
-        peak_rate=peak_rate,
-        label_smoothing=label_smoothing,
-        distort=RandomShift(shift),
-        sharpness=sharpness,
-        precision=precision,
-        seed=seed,
-        threads=threads,
-        backend=backend,
+        hidden_layers, image_shape, min_side=14, distort=RandomShift(shift), seed=seed, **keras, **training
     )
+
+
+build = partial(
+    network, epochs=2, shift=1, batch_size=128, peak_rate=0.01, label_smoothing=0.1, sharpness=2.0
+)

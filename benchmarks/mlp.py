@@ -1,22 +1,23 @@
-"""Multilayer perceptron: two hidden layers, on pixels shifted by at most one (Keras)."""
+"""Multilayer perceptron: two hidden layers, on images shifted by up to one pixel (Keras)."""
 
-from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
+from functools import partial
 
-
-def hidden_layers():
-    from keras import layers
-
-    return [
-        layers.Flatten(),
-        layers.Dense(512, activation="relu"),
-        layers.Dense(256, activation="relu"),
-    ]
+from mnistbench.estimators.distortions import RandomShift
+from mnistbench.estimators.neural import NeuralClassifier
 
 
-def build(
-    seed,
-    threads,
-    image_shape,
+def hidden_layers(layers):
+    return [layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(256, activation="relu")]
+
+
+def network(seed, keras, image_shape, shift, **training):
+    return NeuralClassifier(
+        hidden_layers, image_shape, distort=RandomShift(shift), seed=seed, **keras, **training
+    )
+
+
+build = partial(
+    network,
     epochs=4,
     shift=1,
     batch_size=256,
@@ -24,22 +25,4 @@ def build(
     average=0.98,
     label_smoothing=0.05,
     sharpness=2.0,
-    precision="auto",
-    backend=None,
-):
-    load_keras(backend, threads)
-    return NeuralClassifier(
-        hidden_layers,
-        image_shape,
-        epochs=epochs,
-        batch_size=batch_size,
-        peak_rate=peak_rate,
-        label_smoothing=label_smoothing,
-        average=average,
-        distort=RandomShift(shift),
-        sharpness=sharpness,
-        precision=precision,
-        seed=seed,
-        threads=threads,
-        backend=backend,
-    )
+)

@@ -1,22 +1,30 @@
-"""Gradient-boosted trees on edge directions and discriminants of digits set upright (XGBoost)."""
+"""Gradient-boosted trees on axes of the edge directions of deskewed digits (XGBoost)."""
 
-from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
-from sklearn.pipeline import make_union
+from functools import partial
 
 from mnistbench.estimators.boosting import BoostedTrees
-from mnistbench.estimators.neural import RandomWarp
+from mnistbench.estimators.distortions import slight_warps
 from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
-    MomentNormalizer,
-    OrientationHistograms,
-    PrincipalComponents,
+    components_and_discriminants,
+    edge_directions,
 )
 
 
-def build(
-    seed,
-    threads,
-    image_shape,
+def recipe(seed, threads, image_shape, copies, scaling, components, rounds, **boosting):
+    trees = BoostedTrees(
+        n_estimators=rounds, tree_method="hist", n_jobs=threads, random_state=seed, **boosting
+    )
+    steps = [
+        ("edges", edge_directions(image_shape, scaling)),
+        ("axes", components_and_discriminants(components, seed)),
+        ("trees", trees),
+    ]
+    return AugmentedPipeline(steps, image_shape, slight_warps(image_shape), copies=copies, seed=seed)
+
+
+build = partial(
+    recipe,
     copies=2,
     scaling=0.7,
     components=96,
@@ -26,28 +34,4 @@ def build(
     max_bin=32,
     subsample=0.4,
     colsample_bynode=0.2,
-):
-    side = min(image_shape)
-    trees = BoostedTrees(
-        n_estimators=rounds,
-        learning_rate=learning_rate,
-        max_depth=max_depth,
-        max_bin=max_bin,
-        subsample=subsample,
-        colsample_bynode=colsample_bynode,
-        tree_method="hist",
-        n_jobs=threads,
-        random_state=seed,
-    )
-    return AugmentedPipeline(
-        [
-            ("upright", MomentNormalizer(image_shape, scaling=scaling)),
-            ("edges", OrientationHistograms(image_shape, strides=(side / 7, side / 4))),
-            ("axes", make_union(PrincipalComponents(components, seed=seed), LinearDiscriminantAnalysis())),
-            ("trees", trees),
-        ],
-        image_shape=image_shape,
-        distort=RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=0.025 * side, images_per_warp=16),
-        copies=copies,
-        seed=seed,
-    )
+)

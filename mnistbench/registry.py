@@ -1,8 +1,9 @@
 """Finds model files and reads what they say of themselves, without importing any library of theirs.
 
 A model is one file: its stem is the name, the first line of its docstring the summary, and the keyword
-defaults of its `build` the parameters. The file is parsed, never run, so that listing is instant and a
-model whose library is missing costs one row of a run and not the run.
+defaults of its `build` the parameters, also where it is `build = partial(function, name=default)`. The file
+is parsed, never run, so that listing is instant and a model whose library is missing costs one row of a run
+and not the run.
 """
 
 import ast
@@ -18,7 +19,9 @@ from typing import Any
 from mnistbench.errors import UsageError
 
 # What `build` may ask for without a default: the suite supplies it.
-SUPPLIED = frozenset({"seed", "threads", "image_shape"})
+SUPPLIED = frozenset({"seed", "threads", "image_shape", "keras"})
+# The parameters of every model whose `build` asks for `keras`, which holds their values.
+KERAS_PARAMETERS: Mapping[str, Any] = {"precision": "auto", "backend": None}
 PLAIN_VALUES = "a number, text, True, False, None, or a list of these"
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 
@@ -32,7 +35,7 @@ class ModelFile:
         path: The file.
         sha256: Of the file's bytes.
         summary: First line of the module's docstring; may be empty.
-        parameters: The keyword defaults of `build`.
+        parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` where it asks for `keras`.
         supplied: The arguments that `build` wants from the suite, out of `SUPPLIED`.
         problem: Why the file cannot be run, or None; such a model is listed, and its trials are invalid.
     """
@@ -100,12 +103,8 @@ def read_model_file(path: Path) -> ModelFile:
         reason = str(error) or "it is nested too deeply"
         return ModelFile(name, path, digest, problem=f"is not valid Python: {reason}")
     summary = (ast.get_docstring(module) or "").strip().partition("\n")[0]
-    builds = [n for n in module.body if isinstance(n, ast.FunctionDef) and n.name == "build"]
-    if not builds:
-        return ModelFile(name, path, digest, summary, problem="has no function `build`")
-    build = builds[-1]  # the one that counts once the file is run
     try:
-        supplied, parameters = _signature(build)
+        supplied, parameters = _signature(module)
     except ValueError as error:
         return ModelFile(name, path, digest, summary, problem=str(error))
     return ModelFile(name, path, digest, summary, parameters, supplied)
@@ -132,17 +131,26 @@ def plain_value(value: Any) -> Any:
     raise ValueError(f"{value!r} is not {PLAIN_VALUES}")
 
 
-def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]:
-    arguments = build.args
-    if arguments.vararg or arguments.kwarg or arguments.posonlyargs:
+def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return what a file's `build` wants from the suite, and its parameters.
+
+    Raises:
+        ValueError: There is no such function, or its signature does not suit.
+    """
+    function, given = _build(module)
+    arguments = function.args
+    if arguments.vararg or arguments.posonlyargs or (arguments.kwarg and not given):
         raise ValueError("`build` may not take *args, **kwargs or positional-only arguments")
     required = len(arguments.args) - len(arguments.defaults)
-    defaults: list[tuple[str, ast.expr | None]] = [
-        *((argument.arg, None) for argument in arguments.args[:required]),
-        *zip((a.arg for a in arguments.args[required:]), arguments.defaults, strict=True),
-        *zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True),
-    ]
-    supplied = tuple(name for name, default in defaults if default is None)
+    defaults: dict[str, ast.expr | None] = {
+        **{argument.arg: None for argument in arguments.args[:required]},
+        **dict(zip((a.arg for a in arguments.args[required:]), arguments.defaults, strict=True)),
+        **dict(zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True)),
+    }
+    if not arguments.kwarg and (unknown_names := given.keys() - defaults):
+        raise ValueError(f"`build` gives {min(unknown_names)!r} to {function.name}, which does not take it")
+    defaults = {name: default for name, default in defaults.items() if name not in given} | given
+    supplied = tuple(name for name, default in defaults.items() if default is None)
     for name in supplied:
         if name not in SUPPLIED:
             raise ValueError(
@@ -150,7 +158,7 @@ def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]
                 f"or use one of {', '.join(sorted(SUPPLIED))}"
             )
     parameters = {}
-    for name, default in defaults:
+    for name, default in defaults.items():
         if default is None:
             continue
         try:
@@ -159,4 +167,27 @@ def _signature(build: ast.FunctionDef) -> tuple[tuple[str, ...], dict[str, Any]]
             raise ValueError(
                 f"the default of {name!r} in `build` must be written out, as {PLAIN_VALUES}"
             ) from error
+    if "keras" in supplied:
+        if own := parameters.keys() & KERAS_PARAMETERS:
+            raise ValueError(f"`build` wants keras, which has {min(own)!r} already; leave that out")
+        parameters.update(KERAS_PARAMETERS)
     return supplied, parameters
+
+
+def _build(module: ast.Module) -> tuple[ast.FunctionDef, dict[str, ast.expr | None]]:
+    """Return the function behind `build`, and the keywords that `functools.partial` gives to it, if any."""
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    for node in reversed(module.body):  # the last one counts once the file is run
+        match node:
+            case ast.FunctionDef(name="build"):
+                return functions["build"], {}
+            case ast.Assign(
+                targets=[ast.Name("build")],
+                value=ast.Call(
+                    func=ast.Name("partial") | ast.Attribute(ast.Name("functools"), "partial"),
+                    args=[ast.Name(name)],
+                    keywords=keywords,
+                ),
+            ) if name in functions and all(keyword.arg for keyword in keywords):
+                return functions[name], {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    raise ValueError("has no function `build`")

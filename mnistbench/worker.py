@@ -38,7 +38,8 @@ _INFERENCE_SECONDS = 1.0
 _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
 _KEPT_WARNINGS = 20
 _FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
-_DISTRIBUTIONS = {"sklearn": "scikit-learn", "sklearnex": "scikit-learn-intelex"}
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_WRAPPERS = {"builtins", "mnistbench", "sklearnex", "daal4py"}
 
 
 def main() -> None:
@@ -92,8 +93,7 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     x_train, y_train, x_eval, image_shape = load.value
 
     progress.phase("build")
-    arguments = _arguments(request, image_shape)
-    built = timed(lambda: build(**arguments))
+    built = timed(lambda: build(**_arguments(request, image_shape)))
     estimator = built.value
     check_estimator(estimator)
     _set_progress(estimator, progress.step)
@@ -281,12 +281,21 @@ def _import_build(path: Path, sha256: str) -> Callable[..., Any]:
 
 
 def _arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
-    """Return all arguments of `build`: what it wants from the suite, and its parameters."""
-    from mnistbench.registry import plain_value
+    """Return all arguments of `build`: what it wants from the suite, and its parameters.
 
+    Keras is loaded here where `build` asks for it, so that no fit pays for that.
+    """
+    from mnistbench.registry import KERAS_PARAMETERS, plain_value
+
+    parameters = {name: plain_value(value) for name, value in request.parameters.items()}
     context = {"seed": request.seed, "threads": request.threads, "image_shape": image_shape}
-    supplied = {name: context[name] for name in request.supplied}
-    return supplied | {name: plain_value(value) for name, value in request.parameters.items()}
+    if "keras" in request.supplied:
+        from mnistbench.estimators.neural import load_keras
+
+        keras = {name: parameters.pop(name) for name in KERAS_PARAMETERS}
+        load_keras(keras["backend"], request.threads)
+        context["keras"] = keras | {"threads": request.threads}
+    return {name: context[name] for name in request.supplied} | parameters
 
 
 def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, int]]:
@@ -376,12 +385,21 @@ def _engine(estimator: Any) -> str:
     said = _attribute(estimator, "engine_")
     if said:
         return str(said)
-    for kind in type(_parts(estimator)[-1]).__mro__:
+    last = _parts(estimator)[-1]
+    members = getattr(last, "__dict__", {}).get("estimators_")
+    workers = members if isinstance(members, list) and members else [last]
+    # scikit-learn-intelex falls back to scikit-learn without a warning: then oneDAL has fitted nothing.
+    if all(getattr(worker, "_onedal_estimator", None) is not None for worker in workers):
+        from importlib.metadata import version
+
+        return f"scikit-learn-intelex {version('scikit-learn-intelex')} (oneDAL)"
+    part = " (libsvm)" if any(kind.__name__ == "BaseLibSVM" for kind in type(workers[0]).__mro__) else ""
+    for kind in type(last).__mro__:
         package = kind.__module__.partition(".")[0]
-        if package in ("builtins", "mnistbench") or package.startswith("mnistbench_model_"):
+        if package in _WRAPPERS or package.startswith("mnistbench_model_"):
             continue
-        version = getattr(sys.modules.get(package), "__version__", "")
-        return f"{_DISTRIBUTIONS.get(package, package)} {version}".strip()
+        release = getattr(sys.modules.get(package), "__version__", "")
+        return f"{_DISTRIBUTIONS.get(package, package)} {release}{part}".strip()
     return "its own code"
 
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -11,7 +12,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import UsageError
-from mnistbench.registry import builtin_folder, discover, plain_value, read_model_file, unknown
+from mnistbench.registry import (
+    builtin_folder,
+    discover,
+    plain_value,
+    read_model_file,
+    unknown,
+)
 
 
 def written(folder: Path, source: str | bytes, name: str = "model.py") -> Path:
@@ -42,6 +49,29 @@ def test_a_model_is_read_without_being_run(tmp_path):
         "tol": -1e-3,
         "flag": None,
     }
+
+
+@pytest.mark.parametrize("call", ["partial", "functools.partial"])
+def test_the_keywords_of_a_partial_function_are_its_defaults_as_in_python(tmp_path, call):
+    source = (
+        "import functools\n"
+        "from functools import partial\n"
+        "def recipe(seed, depth, width=8, rate=0.1, **training): return (depth, width, rate, training)\n"
+        f"build = {call}(recipe, epochs=2, depth=3, width=16, sizes=(1, 2))\n"
+    )
+    path = written(tmp_path, source)
+    model = read_model_file(path)
+    assert model.problem is None
+    assert model.supplied == ("seed",)
+    assert model.parameters == {"rate": 0.1, "epochs": 2, "depth": 3, "width": 16, "sizes": (1, 2)}
+    build = runpy.run_path(str(path))["build"]
+    assert build(seed=0) == build(seed=0, **model.parameters)
+
+
+def test_a_model_that_asks_for_keras_has_its_parameters(tmp_path):
+    model = read_model_file(written(tmp_path, "def build(keras, epochs=2): ..."))
+    assert model.supplied == ("keras",)
+    assert model.parameters == {"epochs": 2, "precision": "auto", "backend": None}
 
 
 def test_reading_models_imports_no_library_for_machine_learning():
@@ -82,6 +112,16 @@ def test_every_model_of_the_suite_is_in_order():
         ("def build(*args): ...", "`build` may not take *args"),
         ("def build(**options): ...", "`build` may not take *args, **kwargs"),
         ("def build(seed, /): ...", "positional-only"),
+        ("build = partial(recipe, depth=2)", "has no function `build`"),
+        ("def recipe(depth): ...\nbuild = partial(recipe, **{'depth': 2})", "has no function `build`"),
+        ("def recipe(depth): ...\nbuild = partial(recipe, 2)", "has no function `build`"),
+        ("def recipe(depth): ...\nbuild = partial(recipe)", "`build` wants 'depth', which is not supplied"),
+        (
+            "def recipe(depth): ...\nbuild = partial(recipe, depth=2, width=3)",
+            "`build` gives 'width' to recipe, which does not take it",
+        ),
+        ("def recipe(depth): ...\nbuild = partial(recipe, depth=LIMIT)", "the default of 'depth'"),
+        ("def build(keras, precision='auto'): ...", "`build` wants keras, which has 'precision' already"),
         ("def build(depth): ...", "`build` wants 'depth', which is not supplied"),
         ("def build(*, depth): ...", "`build` wants 'depth', which is not supplied"),
         ("def build(depth=LIMIT): ...", "the default of 'depth' in `build` must be written out"),

@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from dataclasses import replace
+from importlib import metadata
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from conftest import CORE
 
@@ -159,6 +161,37 @@ def test_the_engine_is_the_library_that_the_class_comes_from():
     assert worker._engine(LogisticRegression()) == named
     assert worker._engine(make_pipeline(LogisticRegression())) == named
     assert worker._engine(Own()) == named
+
+
+def test_the_engine_of_a_support_vector_machine_is_the_one_that_fitted_it():
+    import sklearn
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
+    from sklearn.svm import SVC
+
+    X, y = np.eye(6), np.arange(6) % 3
+    libsvm = f"scikit-learn {sklearn.__version__} (libsvm)"
+    assert worker._engine(SVC().fit(X, y)) == libsvm
+    assert worker._engine(OneVsRestClassifier(SVC()).fit(X, y)) == libsvm
+    plain = OneVsRestClassifier(LogisticRegression()).fit(X, y)
+    assert worker._engine(plain) == f"scikit-learn {sklearn.__version__}"
+
+
+def test_scikit_learn_intelex_is_named_only_where_one_dal_fitted_every_machine():
+    fast = pytest.importorskip("sklearnex.svm").SVC
+    import sklearn
+    from sklearn.multiclass import OneVsRestClassifier
+
+    X, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 3
+    one_dal = f"scikit-learn-intelex {metadata.version('scikit-learn-intelex')} (oneDAL)"
+    assert worker._engine(fast().fit(X, y)) == one_dal
+    machines = OneVsRestClassifier(fast()).fit(X, y)
+    assert worker._engine(machines) == one_dal
+    own_kernel = fast(kernel=lambda a, b: a @ b.T).fit(X, y)  # which oneDAL lacks, so that libsvm takes over
+    libsvm = f"scikit-learn {sklearn.__version__} (libsvm)"
+    assert worker._engine(own_kernel) == libsvm
+    machines.estimators_[1] = own_kernel
+    assert worker._engine(machines) == libsvm
 
 
 @pytest.mark.parametrize(

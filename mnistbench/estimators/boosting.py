@@ -1,12 +1,11 @@
-"""XGBoost's classifier, with a word on how far its training has come."""
+"""XGBoost's classifier, reporting each round of its training."""
 
-from collections.abc import Callable
 from typing import Any, Self
 
 from xgboost import Booster, XGBClassifier
 from xgboost.callback import TrainingCallback
 
-Progress = Callable[[int, int, str], None]
+from mnistbench.estimators.arrays import Progress
 
 
 class BoostedTrees(XGBClassifier):

@@ -1,4 +1,4 @@
-"""scikit-learn transformers that several models share.
+"""Transformers of images that several models share, and pipelines of them.
 
 Images come and go as flat rows, shape (n, height * width), as scikit-learn wants them. What needs to know
 their height and width takes `image_shape`; None takes a row as an image one pixel high.
@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -15,12 +16,12 @@ from sklearn.base import (
     TransformerMixin,
 )
 from sklearn.decomposition import PCA
-from sklearn.pipeline import Pipeline
+from sklearn.discriminant_analysis import LinearDiscriminantAnalysis
+from sklearn.pipeline import FeatureUnion, Pipeline, make_pipeline, make_union
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Distortion = Callable[[Array, np.random.Generator], Array]
+from mnistbench.estimators.arrays import Distortion, Images, Rows
 
 _BATCH = 1_000  # images worked on at once, so that the intermediate arrays stay in the processor's cache
 
@@ -46,7 +47,7 @@ class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
             raise ValueError(f"levels is {self.levels}; expected 2 to 256, which a byte can hold")
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> Rows:
         """Return the level of each pixel, uint8, shape (n, d).
 
         Raises:
@@ -78,13 +79,13 @@ class _ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         self.image_shape_ = (height, width)
         return self.image_shape_
 
-    def _transform_images(self, X: Any, transform: Callable[[Array], Array]) -> Array:
+    def _transform_images(self, X: Any, transform: Callable[[Images], Rows]) -> Rows:
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         parts = [transform(images) for images in self._batches(X)]
         return np.concatenate(parts)
 
-    def _batches(self, X: Array) -> Iterator[Array]:
+    def _batches(self, X: Rows) -> Iterator[Images]:
         for start in range(0, len(X), _BATCH):
             yield X[start : start + _BATCH].reshape(-1, *self.image_shape_)
 
@@ -129,7 +130,7 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
         self._fit_images(X)
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> Rows:
         """Return the images normalised, in the type and shape of X; an image without ink stays empty.
 
         Raises:
@@ -137,7 +138,7 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
         """
         return self._transform_images(X, self._normalized)
 
-    def _normalized(self, images: Array) -> Array:
+    def _normalized(self, images: Images) -> Rows:
         count, height, width = images.shape
         rows, columns = np.arange(height, dtype=images.dtype), np.arange(width, dtype=images.dtype)
         ink = np.maximum(images, 0)
@@ -173,7 +174,7 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
         return np.asarray(moved.reshape(count, -1))
 
 
-def _neighbour(position: Array, size: int) -> tuple[Array, Array]:
+def _neighbour(position: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
     """Return the pixel before each position, in a row framed by zeros, and how far beyond it lies."""
     position = np.clip(position + 1, 0, size + 1 - 1e-4)  # outside the frame all is zero
     before = position.astype(np.intp)
@@ -223,7 +224,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         self._n_features_out = self.windows_.shape[1] * self.bins
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> Rows:
         """Return the histograms, in the type of X, shape (n, points * bins); each row has length 1, or 0.
 
         Raises:
@@ -231,7 +232,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         """
         return self._transform_images(X, self._histograms)
 
-    def _histograms(self, images: Array) -> Array:
+    def _histograms(self, images: Images) -> Rows:
         framed = np.pad(images, [(0, 0), (1, 1), (1, 1)])
         across = (framed[:, 1:-1, 2:] - framed[:, 1:-1, :-2]).reshape(len(images), -1)
         down = (framed[:, 2:, 1:-1] - framed[:, :-2, 1:-1]).reshape(len(images), -1)
@@ -251,7 +252,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         return rows
 
 
-def _windows(size: int, stride: float) -> Array:
+def _windows(size: int, stride: float) -> NDArray[Any]:
     """Return triangular windows over `size` pixels, each summing to 1, float64, shape (points, size)."""
     points = min(size, max(1, round(size / stride)))
     spacing = size / points
@@ -291,7 +292,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         self._n_features_out = self.pca_.n_components_
         return self
 
-    def transform(self, X: Any) -> Array:
+    def transform(self, X: Any) -> Rows:
         """Return the components, in the type of X, shape (n, min(count, rows and columns in `fit`)).
 
         Raises:
@@ -307,6 +308,25 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+def edge_directions(image_shape: tuple[int, int], scaling: float) -> Pipeline:
+    """Return the record recipes' features: deskew each digit, then describe it by its edge directions.
+
+    Args:
+        image_shape: (height, width) of the images.
+        scaling: See `MomentNormalizer`.
+    """
+    side = min(image_shape)
+    return make_pipeline(
+        MomentNormalizer(image_shape, scaling=scaling),
+        OrientationHistograms(image_shape, strides=(side / 7, side / 4)),
+    )
+
+
+def components_and_discriminants(count: int, seed: int | None) -> FeatureUnion:
+    """Return axes for trees to split on: so many principal components, and the linear discriminants."""
+    return make_union(PrincipalComponents(count, seed=seed), LinearDiscriminantAnalysis())
 
 
 class AugmentedPipeline(Pipeline):  # type: ignore[misc]
@@ -325,9 +345,9 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
     def __init__(
         self,
         steps: list[tuple[str, Any]],
-        *,
         image_shape: tuple[int, int],
         distort: Distortion,
+        *,
         copies: int = 1,
         seed: int | None = None,
     ) -> None:

@@ -13,16 +13,15 @@ import pytest
 from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.estimators.neural import NeuralClassifier, RandomShift, load_keras
+from mnistbench.estimators.distortions import RandomShift
+from mnistbench.estimators.neural import NeuralClassifier, load_keras
 from mnistbench.estimators.neural.training import Epochs, _one_cycle
 
 MODELS = Path(__file__).parents[2] / "benchmarks"
 TRAIN = 1_297
 
 
-def dense_layers():
-    from keras import layers
-
+def dense_layers(layers):
     return [layers.Flatten(), layers.Dense(64, activation="relu")]
 
 
@@ -147,7 +146,7 @@ def build(name, **arguments):
     spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.build(seed=0, threads=None, **arguments)
+    return module.build(seed=0, keras={}, **arguments)
 
 
 def noisy_images(shape, classes):
@@ -313,12 +312,12 @@ def test_a_backend_that_is_not_installed_is_named(backend):
 FIT = """
 import hashlib, numpy as np, sys
 from sklearn.datasets import load_digits
-from mnistbench.estimators.neural import NeuralClassifier, RandomWarp, load_keras
+from mnistbench.estimators.distortions import RandomWarp
+from mnistbench.estimators.neural import NeuralClassifier, load_keras
 keras = load_keras({backend!r}, 2)
-layers = keras.layers
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
-def net():
+def net(layers):
     convolution = [layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU()]
     return [*convolution, layers.Flatten(), layers.Dropout(0.1)]
 warp = RandomWarp(rotation=5, elastic=0.2)
@@ -350,8 +349,8 @@ NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "it is held to s
 class DenseLayers:
     """A function's name in a test's holds its address, which is another one in every process."""
 
-    def __call__(self):
-        return dense_layers()
+    def __call__(self, layers):
+        return dense_layers(layers)
 
 
 @pytest.mark.slow

@@ -16,6 +16,8 @@ from mnistbench.estimators.preprocessing import (
     OrientationHistograms,
     PrincipalComponents,
     QuantizePixels,
+    components_and_discriminants,
+    edge_directions,
 )
 
 SHAPE = (20, 24)
@@ -236,3 +238,18 @@ def test_an_augmented_pipeline_is_cloned_whole():
 def test_a_negative_number_of_copies_is_refused(images):
     with pytest.raises(ValueError, match="copies is -1; expected 0 or more"):
         augmented(copies=-1).fit(images, np.arange(len(images)))
+
+
+def test_edge_directions_are_those_of_the_deskewed_digits(images):
+    both = edge_directions(SHAPE, 0.7).fit(images)
+    deskewed = MomentNormalizer(SHAPE, scaling=0.7).fit_transform(images)
+    side = min(SHAPE)
+    edges = OrientationHistograms(SHAPE, strides=(side / 7, side / 4)).fit_transform(deskewed)
+    assert np.array_equal(both.transform(images), edges)
+
+
+def test_components_stand_before_discriminants(images):
+    y = np.arange(len(images)) % 3
+    axes = components_and_discriminants(4, seed=0).fit(images, y).transform(images)
+    assert axes.shape == (len(images), 4 + 2)
+    assert np.array_equal(axes[:, :4], PrincipalComponents(4, seed=0).fit_transform(images))

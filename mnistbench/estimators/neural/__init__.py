@@ -1,7 +1,6 @@
 """Neural networks: a thin Keras classifier with the contract of scikit-learn, trained in seconds."""
 
-from mnistbench.estimators.neural.augmentation import RandomShift, RandomWarp
 from mnistbench.estimators.neural.classifier import NeuralClassifier, load_keras
 from mnistbench.estimators.neural.committee import Committee
 
-__all__ = ["Committee", "NeuralClassifier", "RandomShift", "RandomWarp", "load_keras"]
+__all__ = ["Committee", "NeuralClassifier", "load_keras"]

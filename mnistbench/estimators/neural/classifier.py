@@ -14,9 +14,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistbench.estimators.neural.training import Distortion, Epochs, Progress, train
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress, Rows, Scores
+from mnistbench.estimators.neural.training import Epochs, train
 
 _BACKENDS = ("tensorflow", "torch", "jax")
 _PREDICTION_BATCH = 1_000
@@ -25,8 +24,8 @@ _PREDICTION_BATCH = 1_000
 def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
     """Import Keras on a backend and return the module; later calls return the same one.
 
-    Keras picks its backend when it is first imported, and takes seconds to do it: a model's `build` calls
-    this so that no fit pays for it.
+    Keras picks its backend when it is first imported, which takes seconds: call this before a fit that is
+    timed. The suite does so for a model file whose `build` asks for `keras`.
 
     Args:
         backend: "tensorflow", "torch" or "jax". None leaves the choice to KERAS_BACKEND and Keras's own
@@ -81,8 +80,8 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     from a file that another process cannot import: what is unpickled predicts, but cannot be fitted again.
 
     Args:
-        hidden_layers: Makes the Keras layers between the input, of shape (height, width, 1), and the dense
-            layer of one logit a class that is put behind them. It imports Keras itself, when it is called.
+        hidden_layers: Called with the module `keras.layers`, returns the layers between the input, of shape
+            (height, width, 1), and the dense layer of one logit a class that is put behind them.
         image_shape: (height, width) of the images in the rows of X. None takes each row as an image one
             pixel high.
         min_side: Images lower or narrower than this are centred in so many zero pixels, for layers that need
@@ -126,7 +125,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __init__(
         self,
-        hidden_layers: Callable[[], Sequence[Any]],
+        hidden_layers: Callable[[Any], Sequence[Any]],
         image_shape: tuple[int, int] | None = None,
         *,
         min_side: int = 1,
@@ -211,12 +210,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         )
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> Labels:
         """Return the most probable label of each row of X, shape (n,)."""
         most_probable = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[most_probable])
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> Scores:
         """Return the probability of each class, float64, shape (n, k), columns as in `classes_`."""
         check_is_fitted(self, "_network")
         X = validate_data(self, X, dtype=np.float32, reset=False)
@@ -225,7 +224,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         odds = np.exp(self.sharpness * (logits - logits.max(axis=1, keepdims=True)))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-    def _images(self, X: Array) -> Array:
+    def _images(self, X: Rows) -> Images:
         """Return the rows of X as images, shape (n, height, width, 1), no side shorter than `min_side`."""
         height, width = self.image_shape or (1, X.shape[1])
         images = X.reshape(-1, height, width, 1)
@@ -244,7 +243,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             importlib.import_module("torch").manual_seed(seed)  # its dropout has no other seed
         try:
             logits = keras.layers.Dense(len(self.classes_), dtype="float32", name="logits")
-            return keras.Sequential([keras.Input(shape), *self.hidden_layers(), logits])
+            return keras.Sequential([keras.Input(shape), *self.hidden_layers(keras.layers), logits])
         finally:
             keras.config.set_dtype_policy(policy)
             random.setstate(state)
@@ -273,7 +272,7 @@ class _Network:
         self._model = model
         self._function: Callable[[Any], Any] | None = None
 
-    def logits(self, images: Array) -> Array:
+    def logits(self, images: Images) -> Scores:
         """Return the logits, float32, shape (n, k), of images, float32, shape (n, height, width, 1)."""
         if self._backend != "tensorflow":
             logits = self._model.predict(images, batch_size=_PREDICTION_BATCH, verbose=0)
@@ -308,7 +307,7 @@ class _Network:
         self.__init__(keras, model)  # type: ignore[misc]
 
 
-def _shifted_views(images: Array, pixels: int) -> Iterator[Array]:
+def _shifted_views(images: Images, pixels: int) -> Iterator[Images]:
     """Yield images, shape (n, height, width, 1), and their copies moved four ways and filled with zeros."""
     yield images
     if pixels == 0:

@@ -1,6 +1,6 @@
-"""Several networks, each with its own view of the images, that decide together."""
+"""Several networks, each with its own view of the images, whose probabilities are averaged."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -8,13 +8,11 @@ from sklearn.base import BaseEstimator, ClassifierMixin, clone
 from sklearn.pipeline import Pipeline
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistbench.estimators.neural.training import Progress
-
-Array = np.ndarray[Any, np.dtype[Any]]
+from mnistbench.estimators.arrays import Labels, Progress, Scores
 
 
 class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """The mean of what several networks say, trained one after the other on differently prepared images.
+    """Several networks, trained one after the other on differently prepared images, of equal weight.
 
     D. Ciresan, U. Meier and J. Schmidhuber, "Multi-column deep neural networks for image classification",
     CVPR 2012: networks whose images were prepared differently make fewer errors in common.
@@ -60,19 +58,19 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.engine_, self.device_ = network.engine_, network.device_
         return self
 
-    def predict(self, X: Any) -> Array:
+    def predict(self, X: Any) -> Labels:
         """Return the most probable label of each row of X, shape (n,)."""
         most_probable = self.predict_proba(X).argmax(axis=1)
         return np.asarray(self.classes_[most_probable])
 
-    def predict_proba(self, X: Any) -> Array:
+    def predict_proba(self, X: Any) -> Scores:
         """Return the mean of the columns' probabilities, float64, shape (n, k), columns as in `classes_`."""
         check_is_fitted(self, "columns_")
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return np.asarray(np.mean([column.predict_proba(X) for column in self.columns_], axis=0))
 
-    def _counted(self, before: int, on_progress: Progress) -> Callable[[int, int, str], None]:
-        """Return what a column reports to, with so many columns trained before it."""
+    def _counted(self, before: int, on_progress: Progress) -> Progress:
+        """Return the `on_progress` of a column that is trained after so many others."""
 
         def report(done: int, total: int, unit: str) -> None:
             on_progress(before * total + done, len(self.columns) * total, unit)

@@ -14,10 +14,9 @@ from typing import Any
 
 import numpy as np
 
-Array = np.ndarray[Any, np.dtype[Any]]
-Distortion = Callable[[Array, np.random.Generator], Array]
+from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress
+
 Loss = Callable[[Any, Any], Any]
-Progress = Callable[[int, int, str], None]
 
 _REPORTS_PER_EPOCH = 10
 # For a training of a few hundred steps: Keras's 0.999 would remember the first of them to the end.
@@ -70,8 +69,8 @@ class Epochs:
 
     def __init__(
         self,
-        images: Array,
-        labels: Array,
+        images: Images,
+        labels: Labels,
         generator: np.random.Generator,
         *,
         count: int,
@@ -89,7 +88,7 @@ class Epochs:
         self.count = max(count, -(-min_steps // self.steps_per_epoch))
         self.step_count = self.count * self.steps_per_epoch
 
-    def __iter__(self) -> Iterator[tuple[Array, Array]]:
+    def __iter__(self) -> Iterator[tuple[Images, Labels]]:
         """Yield each epoch's images and labels in the order of training, whole batches only."""
         for _ in range(self.count):
             order = self._generator.permutation(len(self._images))[: self.steps_per_epoch * self.batch_size]
@@ -99,7 +98,7 @@ class Epochs:
             yield images, self._labels[order]
 
     def progress(self, step: int) -> tuple[int, int, str] | None:
-        """Return (done, total, unit) after so many steps, or None where it is not worth telling.
+        """Return (done, total, unit) after so many steps, or None where nothing is reported.
 
         The unit is "epoch", or "step" in a training of one or two epochs.
         """
@@ -166,7 +165,7 @@ def _train_with_keras(
         def __len__(self) -> int:
             return epochs.steps_per_epoch
 
-        def __getitem__(self, index: int) -> tuple[Array, Array]:
+        def __getitem__(self, index: int) -> tuple[Images, Labels]:
             chosen = slice(index * size, (index + 1) * size)
             return self._images[chosen], self._labels[chosen]
 

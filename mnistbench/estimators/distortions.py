@@ -4,11 +4,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.estimators.arrays import Images
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_array
-
-Array = np.ndarray[Any, np.dtype[Any]]
 
 
 @dataclass(frozen=True)
@@ -21,7 +22,7 @@ class RandomShift:
 
     pixels: int
 
-    def __call__(self, images: Array, generator: np.random.Generator) -> Array:
+    def __call__(self, images: Images, generator: np.random.Generator) -> Images:
         """Return the images, float32, shape (n, height, width), each shifted."""
         reach = self.pixels
         height, width = images.shape[1:]
@@ -62,7 +63,7 @@ class RandomWarp:
     smoothness: float = 4.0
     images_per_warp: int = 64
 
-    def __call__(self, images: Array, generator: np.random.Generator) -> Array:
+    def __call__(self, images: Images, generator: np.random.Generator) -> Images:
         """Return the images, float32, shape (n, height, width), each warped; what lies outside is zero."""
         height, width = images.shape[1:]
         warp_count = -(-len(images) // self.images_per_warp)
@@ -74,10 +75,10 @@ class RandomWarp:
             warped[index::warp_count] = (_interpolation(sources[index]) @ pixels).T
         return warped.reshape(images.shape)
 
-    def _sources(self, count: int, height: int, width: int, generator: np.random.Generator) -> Array:
+    def _sources(self, count: int, height: int, width: int, generator: np.random.Generator) -> NDArray[Any]:
         """Return where each pixel of a warped image comes from: (row, column), shape (count, 2, h, w)."""
 
-        def uniform(reach: float, *shape: int) -> Array:
+        def uniform(reach: float, *shape: int) -> NDArray[Any]:
             return generator.uniform(-reach, reach, (count, *shape))
 
         angle = np.deg2rad(uniform(self.rotation))
@@ -100,7 +101,17 @@ class RandomWarp:
         return np.asarray(sources)
 
 
-def _interpolation(sources: Array) -> "csr_array":
+def slight_warps(image_shape: tuple[int, int]) -> RandomWarp:
+    """Return the distortion of handwriting that leaves its edges' directions nearly as they were.
+
+    For copies of images, shape (height, width), that are to be described by those directions: rotation by up
+    to 5 degrees, a tenth of scale and shear, and an elastic part of a fortieth of the shorter side.
+    """
+    elastic = 0.025 * min(image_shape)
+    return RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=elastic, images_per_warp=16)
+
+
+def _interpolation(sources: NDArray[Any]) -> "csr_array":
     """Return the matrix that interpolates an image's pixels at `sources`, shape (2, height, width)."""
     from scipy.sparse import csr_array
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from mnistbench.estimators.neural import RandomShift, RandomWarp
+from mnistbench.estimators.distortions import RandomShift, RandomWarp
 
 
 def dot(height, width):

@@ -1,0 +1,41 @@
+"""Support vector machines, by scikit-learn-intelex where it is installed."""
+
+from typing import Any
+
+import numpy as np
+from scipy.special import softmax
+from sklearn.multiclass import OneVsRestClassifier
+
+from mnistbench.estimators.arrays import Scores
+
+try:
+    from sklearnex.svm import SVC
+except ImportError:  # there is no wheel for this system
+    from sklearn.svm import SVC
+
+
+def rbf_svc(C: float, gamma: float | str, threads: int | None) -> Any:
+    """Return an SVC with an RBF kernel: scikit-learn-intelex's, else scikit-learn's, which uses one core."""
+    machine = SVC(C=C, gamma=gamma)
+    return machine.set_params(n_jobs=threads) if "n_jobs" in machine.get_params() else machine
+
+
+class OneVsRest(OneVsRestClassifier):  # type: ignore[misc]
+    """One machine a class against the rest, whose decisions give probabilities.
+
+    Args:
+        estimator: The machine: a classifier with `decision_function`. Copies of it are trained.
+        sharpness: Multiplies the decisions of which the probabilities are the softmax; it does not change
+            the labels.
+    """
+
+    def __init__(self, estimator: Any, sharpness: float = 1.0) -> None:
+        super().__init__(estimator)
+        self.sharpness = sharpness
+
+    def predict_proba(self, X: Any) -> Scores:
+        """Return the probability of each class, shape (n, k), columns as in `classes_`."""
+        decisions = self.decision_function(X)
+        if decisions.ndim == 1:  # of two classes one machine decides
+            decisions = np.stack([-decisions, decisions], axis=1)
+        return np.asarray(softmax(self.sharpness * decisions, axis=1))
