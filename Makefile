@@ -20,13 +20,13 @@ bench: setup ## Run the standard suite and write its report to results/
 	@.venv/bin/mnistbench run $(ARGS)
 
 bench-speed: setup ## Time the suite against a plain script with the libraries' defaults, back to back
-	@.venv/bin/python -P benchmarks/_speed.py $(ARGS)
+	@.venv/bin/python benchmarks/studies/speed.py $(ARGS)
 
 bench-jobs: setup ## Time the suite with one thread a trial: one trial at a time, then two side by side
-	@.venv/bin/python -P benchmarks/_jobs.py $(ARGS)
+	@.venv/bin/python tests/budgets/jobs.py $(ARGS)
 
 bench-report: setup ## Measure the time and memory that the report of 10,000 synthetic records takes
-	@.venv/bin/python -P benchmarks/_report.py $(ARGS)
+	@.venv/bin/python tests/budgets/report.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)

@@ -1,9 +1,9 @@
 """A soft vote of a run's models, from their stored predictions: nothing is trained for it.
 
 It is the weighted geometric mean of their probabilities, in which a model that is sure weighs more than one
-that is not: on MNIST's hold-out its log loss is below the arithmetic mean's (`benchmarks/_pooling.py`). The
-weights are chosen on the hold-out of the training images, from a validation run of the same models, and then
-applied to the test predictions, once.
+that is not: on MNIST's hold-out its log loss is below the arithmetic mean's
+(`benchmarks/studies/pooling.py`). The weights are chosen on the hold-out of the training images, from a
+validation run of the same models, and then applied to the test predictions, once.
 """
 
 import json

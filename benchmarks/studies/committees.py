@@ -1,22 +1,23 @@
 """How the networks of cnn_record were chosen: each alone and every committee of them, on held-out images.
 
-`python benchmarks/_committees.py --blocks 2` trains the recipe's networks on MNIST's training images without
-a block of 10,000, scores them on that block, does the same with another block, and prints a row for each
-committee. The blocks are those of `_selection.py`; the test images are never looked at. To compare other
+`python benchmarks/studies/committees.py --blocks 2` trains the recipe's networks on MNIST's training images
+without a block of 10,000, scores them on that block, repeats this with another block, and prints a row for
+each committee. The blocks are those of `selection.py`; the test images are never used. To compare other
 networks, change the recipe and run it again.
 """
 
 import argparse
 import itertools
+import runpy
 import tempfile
 from pathlib import Path
 
 import numpy as np
-from _selection import held_out_in_turn
-from cnn_record import build
+from selection import held_out_in_turn
 
 from mnistbench.datasets import cache_folder, open_arrays, resolve
 from mnistbench.metrics import quality
+from mnistbench.registry import builtin_folder
 from mnistbench.splits import split
 
 NETWORKS = ("raw", "upright", "one size")  # in the recipe's order
@@ -35,7 +36,7 @@ def main():
     for size in range(1, len(NETWORKS) + 1):
         for members in itertools.combinations(range(len(NETWORKS)), size):
             names = ", ".join(NETWORKS[member] for member in members)
-            scores = [score(given[list(members)], truth) for given, truth in judged]
+            scores = [score(probabilities[list(members)], truth) for probabilities, truth in judged]
             wrong = "; ".join(str(each.error_count) for each in scores)
             loss = "; ".join(f"{each.log_loss:.4f}" for each in scores)
             print(f"| {names} | {wrong} | {loss} |")
@@ -49,7 +50,9 @@ def votes(dataset, seed, threads):
         np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
         for images in (chosen.x_train, chosen.x_eval)
     )
-    committee = build(seed, threads, chosen.x_train.shape[1:]).fit(x_train, chosen.y_train)
+    recipe = runpy.run_path(str(builtin_folder() / "cnn_record.py"))
+    committee = recipe["build"](seed=seed, keras={"threads": threads}, image_shape=chosen.x_train.shape[1:])
+    committee.fit(x_train, chosen.y_train)
     return np.stack([network.predict_proba(x_eval) for network in committee.columns_]), chosen.y_eval
 
 

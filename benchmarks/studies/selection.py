@@ -1,10 +1,10 @@
 """How the models' settings were chosen: the candidates, scored on training images that were held out.
 
-`python benchmarks/_selection.py svm_record --threads 2` fits every candidate of that model to the first
-50,000 training images of MNIST, scores it on the last 10,000, and prints a row for each; without a name,
-every model's. With `--blocks 3` each is also scored on two other blocks of 10,000 and trained on the rest.
-A block is contiguous, as images of one writer stand near each other. The test images are never looked at.
-Other options go to `mnistbench run`.
+`python benchmarks/studies/selection.py svm_record --threads 2` fits every candidate of that model to the
+first 50,000 training images of MNIST, scores it on the last 10,000, and prints a row for each; without a name
+it does so for every model. With `--blocks 3` each is also scored on two other blocks of 10,000 and trained on
+the rest. A block is contiguous, as images of one writer stand near each other. The test images are never
+used. Other options go to `mnistbench run`.
 """
 
 import argparse
@@ -83,7 +83,7 @@ def main():
 
 
 def held_out_in_turn(blocks, folder):
-    """Yield MNIST and copies of it, each turned so that other images are the last, which are held out."""
+    """Yield MNIST and rotated copies of it: each has another block last, which is the one held out."""
     yield "mnist"
     if blocks == 1:
         return
@@ -99,7 +99,7 @@ def held_out_in_turn(blocks, folder):
 
 
 def scored(model, sweep, dataset, options):
-    """Run one sweep and return the record of each candidate that ended well."""
+    """Run one sweep and return the record of each candidate that succeeded."""
     settings = [f"--set={model}.{name}={values}" for name, values in sweep.items()]
     with tempfile.TemporaryDirectory() as results:
         command = ["run", f"--dataset={dataset}", "--validation", f"--only={model}", *settings, *options]
@@ -116,7 +116,7 @@ def mean_accuracy(records):
 
 
 def row(records):
-    """Write a candidate as a row of `results/reference/attempts.md`."""
+    """Return a candidate as a row of `results/reference/attempts.md`."""
     trial = records[0].trial
     parameters = ", ".join(f"{name} {value}" for name, value in trial.parameters.items())
     score = f"{100 * mean_accuracy(records):.2f} %"

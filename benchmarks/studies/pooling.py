@@ -1,8 +1,8 @@
 """How the ensemble's rule was chosen: ways to pool probabilities, cross-validated on the training hold-out.
 
-`python benchmarks/_pooling.py results/reference/record-validation` takes the stored predictions of a
+`python benchmarks/studies/pooling.py results/reference/record-validation` takes the stored predictions of a
 validation run, chooses each rule's weights on four fifths of its images and scores them on the last fifth,
-each fifth once. The test images are never looked at.
+each fifth once. The test images are never used.
 """
 
 import argparse
@@ -26,21 +26,21 @@ def loss(probabilities, truth):
 def arithmetic_mean(votes, truth):
     """Return the rule that takes the weighted mean of probabilities."""
 
-    def mean(raw, given):
-        return np.tensordot(softmax(raw), given, 1)
+    def mean(raw, probabilities):
+        return np.tensordot(softmax(raw), probabilities, 1)
 
     found = minimize(lambda raw: loss(mean(raw, votes), truth), np.zeros(len(votes)), method="L-BFGS-B")
-    return lambda given: mean(found.x, given)
+    return lambda votes: mean(found.x, votes)
 
 
 def geometric_mean(votes, truth):
     """Return the suite's rule."""
     weights = pool_weights(votes, truth, range(votes.shape[2]))
-    return lambda given: pooled(weights, given)
+    return lambda votes: pooled(weights, votes)
 
 
 RULES = {
-    "one vote each": lambda _votes, _truth: lambda given: given.mean(axis=0),
+    "one vote each": lambda _votes, _truth: lambda votes: votes.mean(axis=0),
     "weighted arithmetic mean": arithmetic_mean,
     "weighted geometric mean": geometric_mean,
 }
@@ -54,7 +54,7 @@ def main():
     labels = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
     truth = np.searchsorted(folder.info().dataset.classes, labels)
     stored = [folder.predictions(record.trial.id).probabilities for record in folder.records()]
-    votes = np.stack([given for given in stored if given is not None]).astype(float)
+    votes = np.stack([each for each in stored if each is not None]).astype(float)
     fifths = np.arange(len(truth)) * FOLDS // len(truth)
     for name, choose in RULES.items():
         judged = np.empty(votes.shape[1:])

@@ -1,7 +1,7 @@
-"""What the report of a large run costs: 10,000 records, synthetic, in seconds and in memory.
+"""Measure the time and memory that the report of a large run takes: 10,000 synthetic records.
 
-`make bench-report` makes the run folder, writes its report in a process of its own and prints what that took;
-it may be 20 s and 500 MB at most.
+`make bench-report` makes the run folder and writes its report in a process of its own. The budget is 20 s and
+500 MB; beyond it the exit status is 1.
 """
 
 import argparse
@@ -26,13 +26,13 @@ start = time.perf_counter()
 from mnistbench.report import write_report
 from mnistbench.runs import RunFolder
 write_report(RunFolder(Path(sys.argv[1])), None)
-# Kilobytes on Linux. A small process started this one, so its own peak is all there is to see.
+# Kilobytes on Linux. A small process started this one, so this is its own peak.
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)
 """
 
 
 def multiply(folder, times):
-    """Let a run have so many times its models, each with predictions of its own."""
+    """Copy each model of a run so many times, with its records and predictions."""
     info, records = folder.info(), folder.records()
     copies = [
         dataclasses.replace(
@@ -50,8 +50,8 @@ def multiply(folder, times):
 
 
 def main():
-    """Measure, and leave with status 1 if the report takes more than it may."""
-    sys.path.insert(0, str(Path(__file__).parent.parent / "tests"))
+    """Measure; exit with status 1 beyond the budget."""
+    sys.path.insert(0, str(Path(__file__).parents[1]))
     from synthetic_runs import Model, dataset, make_run
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
@@ -71,10 +71,10 @@ def main():
         seconds, megabytes = map(float, answer.stdout.split())
         count = len(folder.records())
         sizes = {name: (folder.path / name).stat().st_size / 1e6 for name in ("report.html", "report.md")}
-    told = ", ".join(f"{name} {size:.2f} MB" for name, size in sizes.items())
+    sizes_text = ", ".join(f"{name} {size:.2f} MB" for name, size in sizes.items())
     console.print(
         f"{count:,} records: {seconds:.1f} s (at most {SECONDS}), "
-        f"{megabytes:.0f} MB (at most {MEGABYTES}); {told}"
+        f"{megabytes:.0f} MB (at most {MEGABYTES}); {sizes_text}"
     )
     if seconds > SECONDS or megabytes > MEGABYTES:
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""What the suite's recipes save: a plain script with the libraries' defaults, then the suite, in one go.
+"""What the suite's recipes save: a plain script with the libraries' defaults, then the suite, back to back.
 
 `make bench-speed` runs it. The plain side is what a newcomer writes: each library's classifier as it comes,
 fitted one after the other in one process, and for Keras, which has no default network, the two networks of
@@ -110,20 +110,20 @@ def run_suite(train_size, only):
 
 def table(title, rows):
     """Return a table of one side."""
-    shown = Table(title=title, title_justify="left")
+    side = Table(title=title, title_justify="left")
     for heading in ("model", "accuracy, %", "fit, s", "predict, s"):
-        shown.add_column(heading, justify="left" if heading == "model" else "right")
+        side.add_column(heading, justify="left" if heading == "model" else "right")
     for row in rows:
         seconds = (f"{row[key]:.2f}" for key in ("fit_seconds", "predict_seconds"))
-        shown.add_row(row["model"], f"{100 * row['accuracy']:.2f}", *seconds)
-    return shown
+        side.add_row(row["model"], f"{100 * row['accuracy']:.2f}", *seconds)
+    return side
 
 
 def ratios(plain, suite):
     """Return the table that compares the two, row by row and in sum."""
-    shown = Table(title="Suite against plain script: fit and predict together", title_justify="left")
+    comparison = Table(title="Suite against plain script: fit and predict together", title_justify="left")
     for heading in ("model", "plain, s", "suite, s", "suite / plain", "accuracy gained, points"):
-        shown.add_column(heading, justify="left" if heading == "model" else "right")
+        comparison.add_column(heading, justify="left" if heading == "model" else "right")
 
     def total(rows):
         return sum(row["fit_seconds"] + row["predict_seconds"] for row in rows)
@@ -131,10 +131,10 @@ def ratios(plain, suite):
     for before, after in zip(plain, suite, strict=True):
         gain = 100 * (after["accuracy"] - before["accuracy"])
         seconds = total([before]), total([after])
-        shown.add_row(before["model"], *_row(*seconds), f"{gain:+.2f}")
-    shown.add_section()
-    shown.add_row("all", *_row(total(plain), total(suite)), "")
-    return shown
+        comparison.add_row(before["model"], *_row(*seconds), f"{gain:+.2f}")
+    comparison.add_section()
+    comparison.add_row("all", *_row(total(plain), total(suite)), "")
+    return comparison
 
 
 def _row(plain_seconds, suite_seconds):
@@ -152,8 +152,7 @@ def main():
     if options.plain:
         run_plain(options.train_size, only)
         return
-    # -P: this folder's xgboost.py must not stand in for the library
-    command = [sys.executable, "-P", __file__, "--plain", "--train-size", str(options.train_size)]
+    command = [sys.executable, __file__, "--plain", "--train-size", str(options.train_size)]
     answer = subprocess.run(
         [*command, "--only", ",".join(only)], stdout=subprocess.PIPE, text=True, check=True
     )
