@@ -110,7 +110,7 @@ def run_trial(
     """
     if stop is not None and stop.is_set():
         raise Interrupted
-    truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split)
+    truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split, job.trial.holdout)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = time.perf_counter()
     if job.model.problem is not None:
@@ -281,6 +281,7 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         arrays_folder=str(Path(job.dataset.arrays_folder).resolve()),
         classes=job.dataset.classes,
         split=trial.split,
+        holdout=trial.holdout,
         train_size=trial.train_size,
         subset_seed=trial.derived_seed("subset"),
         measurements=job.measurements,

@@ -137,9 +137,18 @@ def plan(
     asked for twice is done once.
 
     Raises:
-        UsageError: A parameter is unknown or of the wrong type, or a training size is out of range.
+        UsageError: A parameter is unknown or of the wrong type, or a training size is out of range, or there
+            are too few training images to hold some out.
     """
+    from mnistbench.datasets.holdout import LAST
     from mnistbench.records import Trial
+
+    if options.split == "validation" and dataset.holdout is None:
+        raise UsageError(
+            "--validation holds out a sixth of the training images, and needs each class in it and in the "
+            f"rest: {dataset.title} has too few for that, {dataset.train_count:,} training images of "
+            f"{len(dataset.classes)} classes."
+        )
 
     variants = {
         model.name: list(_variants(model, (options.parameters or {}).get(model.name, {}))) for model in models
@@ -161,6 +170,7 @@ def plan(
             threads=threads,
             split=options.split,
             repeat=repeat,
+            holdout=dataset.holdout or LAST,
         )
         for repeat, seed, threads, size in rounds
         for model in models
@@ -325,9 +335,9 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
 def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tuple[int | None, ...]:
     available = dataset.train_count
     if options.split == "validation":
-        from mnistbench.splits import validation_count
+        from mnistbench.datasets.holdout import holdout_count
 
-        available -= validation_count(available)
+        available -= holdout_count(available)
     if options.train_sizes is None:
         # A suite's sizes are meant for MNIST: a smaller data set gives what it has.
         sizes = [size if size is not None and size < available else None for size in suite.train_sizes]

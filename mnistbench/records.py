@@ -13,6 +13,7 @@ from typing import Any, TypeVar
 
 from mnistbench.calibration import Calibration
 from mnistbench.datasets import DatasetInfo
+from mnistbench.datasets.holdout import HOLDOUTS, LAST
 from mnistbench.environment import Environment
 from mnistbench.metrics import Quality
 from mnistbench.registry import plain_value
@@ -46,7 +47,9 @@ class Trial:
         parameters: Every parameter of the model's `build`, defaults included.
         seed: The seed from which those of each axis are derived.
         threads: Threads, and cores, the trial may use.
-        split: "test", or "validation" for the last part of the training images.
+        split: "test", or "validation" for the hold-out.
+        holdout: Which training images are held out, for "validation" and for learning curves: one of
+            `datasets.holdout.HOLDOUTS`.
         repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
     """
 
@@ -59,12 +62,16 @@ class Trial:
     threads: int
     split: str = "test"
     repeat: int = 0
+    holdout: str = LAST
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
         """Derive the id: the same trial has the same id on every machine; a repetition adds its number."""
+        judged_by = [self.split]
+        if self.split == "validation" and self.holdout != LAST:
+            judged_by.append(self.holdout)
         described = {
-            "dataset": [self.dataset, self.dataset_sha256, self.split],
+            "dataset": [self.dataset, self.dataset_sha256, *judged_by],
             "train_size": self.train_size,
             "model": self.model,
             "parameters": dict(self.parameters),
@@ -372,6 +379,16 @@ class RunInfo:
     def split(self) -> str:
         """Which images judge the run: "test" or "validation"."""
         return self.trials[0].split if self.trials else "test"
+
+    @property
+    def holdout(self) -> str:
+        """Which training images are held out, for "validation" and for learning curves."""
+        return self.trials[0].holdout if self.trials else LAST
+
+    @property
+    def held_out(self) -> str:
+        """Name these images: "the last sixth of the training images"."""
+        return HOLDOUTS.get(self.holdout, self.holdout)
 
     @property
     def is_validation(self) -> bool:

@@ -22,6 +22,7 @@ class Request:
         arrays_folder: The data set's decoded arrays.
         classes: The data set's labels, sorted.
         split: "test" or "validation".
+        holdout: The kind of hold-out.
         train_size: Training images used; None for all.
         subset_seed: Of the choice of these images.
         measurements: What to measure beside quality, `fit` and `predict`.
@@ -38,6 +39,7 @@ class Request:
     arrays_folder: str
     classes: Sequence[int]
     split: str
+    holdout: str
     train_size: int | None
     subset_seed: int
     measurements: Sequence[str]

@@ -92,7 +92,7 @@ def create_run(
         environment=environment.current(),
         backend=backend,
     )
-    truth = evaluation_labels(open_arrays(dataset.arrays_folder), split)
+    truth = evaluation_labels(open_arrays(dataset.arrays_folder), info.split, info.holdout)
     return RunFolder.create(results, info, encode_predictions(truth, None))
 
 

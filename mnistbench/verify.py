@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from mnistbench.datasets import Arrays
 from mnistbench.datasets.cache import cached_arrays
+from mnistbench.datasets.holdout import holdout_count
 from mnistbench.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.errors import DataError, MnistbenchError
@@ -31,7 +32,7 @@ from mnistbench.report.exports import same_parquet
 from mnistbench.report.gallery import altered_pictures
 from mnistbench.runs import RunFolder, predictions_digest
 from mnistbench.sessions import own_seconds
-from mnistbench.splits import evaluation_labels, validation_count
+from mnistbench.splits import evaluation_labels
 
 _SOURCES = (
     "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",
@@ -117,8 +118,8 @@ def _plan(folder: RunFolder, info: RunInfo) -> Iterator[str]:
     yield from _differing("run.json", stored, _plain(info))
     if len({trial.id for trial in info.trials}) != len(info.trials):
         yield "run.json lists a trial twice"
-    if len({trial.split for trial in info.trials}) > 1:
-        yield "run.json mixes trials on test images with trials on validation images"
+    if len({(trial.split, trial.holdout) for trial in info.trials}) > 1:
+        yield "run.json mixes trials that are judged by different images"
     for trial in info.trials:
         if trial.dataset_sha256 != info.dataset.sha256:
             yield f"run.json: trial {trial.id} is of another data set than the run"
@@ -173,12 +174,12 @@ def _true_labels(folder: RunFolder, info: RunInfo, arrays: Arrays | None) -> tup
         return None, [str(error)]
     if stored is None:
         return None, ["labels.npz is missing, so no score can be computed again"]
-    expected = validation_count(info.dataset.train_count) if info.is_validation else info.dataset.test_count
+    expected = holdout_count(info.dataset.train_count) if info.is_validation else info.dataset.test_count
     if len(stored) != expected:
         return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"]
     if arrays is None:
         return stored, []
-    wrong = int((np.asarray(evaluation_labels(arrays, info.split)) != stored).sum())
+    wrong = int((np.asarray(evaluation_labels(arrays, info.split, info.holdout)) != stored).sum())
     return stored, [
         f"labels.npz differs from {info.dataset.title} in {plural(wrong, 'label')}"
     ] if wrong else []
@@ -256,7 +257,7 @@ def _timings(info: RunInfo, record: Record) -> Iterator[str]:
         return
     available = info.dataset.train_count
     if trial.split == "validation":
-        available -= validation_count(available)
+        available -= holdout_count(available)
     if measured.train_images != (trial.train_size or available):
         yield f"it saw {measured.train_images} training images, planned were {trial.train_size or available}"
     if record.quality is not None and measured.test_images != record.quality.test_count:

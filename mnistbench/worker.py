@@ -306,14 +306,15 @@ def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, 
     import numpy as np
 
     from mnistbench.datasets import open_arrays
-    from mnistbench.splits import split, validation_count
+    from mnistbench.datasets.holdout import holdout_count
+    from mnistbench.splits import split
 
     arrays = open_arrays(request.arrays_folder)
     available = len(arrays.x_train)
     if split_name == "validation":
-        available -= validation_count(available)
+        available -= holdout_count(available)
     size = request.train_size if request.train_size is not None and request.train_size < available else None
-    chosen = split(arrays, split_name, size, request.subset_seed)
+    chosen = split(arrays, split_name, size, request.subset_seed, request.holdout)
 
     def scaled(images: Any) -> Any:
         rows = np.array(images, dtype=np.float32).reshape(len(images), -1)
@@ -330,7 +331,8 @@ def _holdout_labels(request: Request) -> Any:
     from mnistbench.datasets import open_arrays
     from mnistbench.splits import evaluation_labels
 
-    return _encoded(evaluation_labels(open_arrays(request.arrays_folder), "validation"), request.classes)
+    arrays = open_arrays(request.arrays_folder)
+    return _encoded(evaluation_labels(arrays, "validation", request.holdout), request.classes)
 
 
 def _encoded(labels: Any, classes: Sequence[int]) -> Any:

@@ -75,7 +75,7 @@ def test_a_plan_is_the_same_in_every_process(dataset):
     code = (
         "import sys; sys.path.insert(0, 'tests')\n"
         "from test_plan import *\nfrom types import SimpleNamespace\n"
-        f"data = SimpleNamespace(name='noise', sha256={dataset.sha256!r}, train_count=240)\n"
+        f"data = SimpleNamespace(name='noise', sha256={dataset.sha256!r}, train_count=240, holdout='last')\n"
         "print(json.dumps([t.id for t in plan(SUITE, Options(), [SVM, RF], data)]))"
     )
     answer = subprocess.run(
@@ -385,3 +385,17 @@ def test_a_wrong_suite_is_told(tmp_path, content, message):
 def test_missing_suites_are_told(tmp_path):
     with pytest.raises(UsageError, match=r"the suites cannot be read: .*No such file"):
         read_suites(tmp_path / "suites.toml")
+
+
+def test_trials_hold_out_what_suits_the_data_set(dataset):
+    drawn = replace(dataset, holdout="stratified")
+    for split in ("test", "validation"):
+        trials = plan(SUITE, Options(split=split), [RF], drawn)
+        assert {trial.holdout for trial in trials} == {"stratified"}
+
+
+def test_too_few_images_for_a_hold_out_are_refused_before_anything_runs(dataset):
+    small = replace(dataset, holdout=None, train_count=5, classes=(0, 1))
+    with pytest.raises(UsageError, match=r"--validation .* too few for that, 5 training images of 2 classes"):
+        plan(SUITE, Options(split="validation"), [RF], small)
+    assert plan(SUITE, Options(), [RF], small)

@@ -234,6 +234,20 @@ PLAIN = st.recursive(
 )
 
 
+def test_the_kind_of_hold_out_is_part_of_a_trial_only_where_it_judges_the_trial():
+    judged = replace(TRIAL, split="validation")
+    assert replace(judged, holdout="stratified").id != judged.id
+    assert replace(TRIAL, holdout="stratified").id == TRIAL.id
+
+
+def test_a_trial_of_an_earlier_version_held_out_the_last_images():
+    earlier = replace(TRIAL, split="validation")
+    values = json.loads(json.dumps(to_json(earlier)))
+    del values["holdout"]
+    again = from_json(Trial, values)
+    assert (again.holdout, again.id) == ("last", earlier.id)
+
+
 @given(st.dictionaries(st.text(), PLAIN, max_size=4))
 def test_parameters_of_every_form_keep_their_trial(parameters):
     trial = replace(TRIAL, parameters=parameters)

@@ -12,6 +12,7 @@ from markdown_it import MarkdownIt
 from synthetic_runs import Model, dataset, make_run, true_labels
 
 from mnistbench.configurations import configurations
+from mnistbench.datasets.holdout import HOLDOUTS
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import MnistbenchError
 from mnistbench.formats import three_digits
@@ -19,7 +20,7 @@ from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
 from mnistbench.records import Status
 from mnistbench.report import evidence, write_report
 from mnistbench.report.costs import time_trust
-from mnistbench.runs import RunFolder
+from mnistbench.runs import RunFolder, encode_predictions
 
 GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
 
@@ -240,6 +241,22 @@ def test_a_run_without_labels_is_reported_without_them(tmp_path):
     assert "No confusion matrix for cnn, svm, logreg" in write_report(folder, None).read_text(
         encoding="utf-8"
     )
+
+
+def test_a_run_that_was_planned_without_images_to_judge_it_is_reported(tmp_path):
+    folder = make_run(tmp_path, {"a": Model(statuses=(Status.FAILED,))}, split="validation")
+    folder.write("labels.npz", encode_predictions(np.array([], dtype=np.int64), None))
+    assert "a" in [row[0] for row in rows_of(write_report(folder, tmp_path), "## Results")]
+
+
+@pytest.mark.parametrize("holdout", sorted(HOLDOUTS))
+def test_a_validation_run_names_its_hold_out(tmp_path, holdout):
+    folder = make_run(tmp_path, GOOD, split="validation")
+    plan = folder.path / "run.json"
+    plan.write_text(plan.read_text().replace('"holdout": "last"', f'"holdout": "{holdout}"'))
+    page = write_report(folder, tmp_path).read_text()
+    assert f"trained without {HOLDOUTS[holdout]} and are judged by these" in page
+    assert f"trained without {HOLDOUTS[holdout]} and are judged" in (folder.path / "report.html").read_text()
 
 
 def test_damaged_labels_are_named(tmp_path):

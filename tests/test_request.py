@@ -16,6 +16,7 @@ def test_it_arrives_as_it_was_sent():
         arrays_folder="/cache/mnist",
         classes=list(range(10)),
         split="test",
+        holdout="last",
         train_size=None,
         subset_seed=0,
         measurements=[],

@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.datasets import Arrays, open_arrays
+from mnistbench.datasets.holdout import holdout_indices
 from mnistbench.errors import UsageError
-from mnistbench.splits import evaluation_labels, split, stratified_subset, validation_count
+from mnistbench.splits import evaluation_labels, split, stratified_subset
 
 
 def numbered(train_count: int = 120, test_count: int = 30, classes: int = 5) -> Arrays:
@@ -93,16 +94,25 @@ def test_the_validation_split_is_the_last_sixth_and_never_the_test_images(size):
         split(arrays, "validation", 101, 0)
 
 
-def test_mnists_validation_images_are_its_last_ten_thousand():
-    assert validation_count(60_000) == 10_000
+def test_a_drawn_hold_out_and_the_rest_are_all_images_and_never_the_same():
+    arrays = numbered()
+    held = holdout_indices(arrays, "stratified")
+    whole = split(arrays, "validation", None, 0, "stratified")
+    assert np.array_equal(whole.x_eval[:, 0, 0], held)
+    assert np.array_equal(whole.y_eval, evaluation_labels(arrays, "validation", "stratified"))
+    assert sorted([*whole.x_train[:, 0, 0], *held]) == list(range(120))
+    assert np.array_equal(whole.y_train, whole.x_train[:, 0, 0] % 5)
+    part = split(arrays, "validation", 50, 3, "stratified")
+    assert np.array_equal(part.x_eval, whole.x_eval)
+    assert not np.isin(part.x_train, part.x_eval).any()
 
 
-def test_a_validation_split_that_cannot_be_is_told():
-    with pytest.raises(UsageError, match="5 training images are too few for --validation"):
+def test_a_hold_out_of_nothing_and_one_of_an_unseen_class_are_refused():
+    with pytest.raises(UsageError, match="too few to hold some of each class out"):
         split(numbered(train_count=5), "validation", None, 0)
     arrays = numbered()
     late = np.where(np.arange(120) < 100, arrays.y_train % 4, 4)
-    with pytest.raises(UsageError, match="holds class 4, which the rest lacks: shuffle"):
+    with pytest.raises(UsageError, match="too few to hold some of each class out"):
         split(Arrays(arrays.x_train, late, arrays.x_test, arrays.y_test), "validation", None, 0)
 
 

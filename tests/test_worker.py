@@ -39,6 +39,7 @@ def request_folder(make_job, tmp_path):
             arrays_folder=job.dataset.arrays_folder,
             classes=job.dataset.classes,
             split=job.trial.split,
+            holdout=job.trial.holdout,
             train_size=job.trial.train_size,
             subset_seed=0,
             measurements=(),
@@ -114,8 +115,9 @@ def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, nam
     assert (record.measurement.cold_start is None) == (name == "unpicklable")
 
 
-def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job):
-    job = replace(make_job("learning"), measurements=("learning_curve",))
+@pytest.mark.parametrize("holdout", ["last", "stratified"])
+def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job, holdout):
+    job = replace(make_job("learning", holdout=holdout), measurements=("learning_curve",))
     record = isolation.run_trial(job, CORE).record
     curve = record.measurement.learning_curve
     assert record.measurement.train_images == 240

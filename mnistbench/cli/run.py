@@ -121,7 +121,7 @@ def run(
     ] = None,
     models: ModelsOption = None,
     validation: Annotated[
-        bool, typer.Option("--validation", help="Judge by the last sixth of the training images.")
+        bool, typer.Option("--validation", help="Judge by a sixth of the training images, held out.")
     ] = False,
     results: ResultsOption = Path("results"),
     cache_dir: CacheOption = None,

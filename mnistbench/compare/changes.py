@@ -154,6 +154,11 @@ def _refuse_mixing(a: ComparedRun, b: ComparedRun) -> None:
             f"{a.info.name} is judged by {a.info.split} images and {b.info.name} by {b.info.split} images: "
             "these are never compared."
         )
+    if a.info.is_validation and a.info.holdout != b.info.holdout:
+        raise UsageError(
+            f"{a.info.name} is judged by {a.info.held_out}, and {b.info.name} by {b.info.held_out}: "
+            "nothing can be paired."
+        )
     if a.info.dataset.sha256 != b.info.dataset.sha256:
         raise UsageError(
             f"{a.info.name} is on {a.info.dataset.title} and {b.info.name} on {b.info.dataset.title}, which "

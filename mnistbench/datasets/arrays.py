@@ -91,6 +91,8 @@ class DatasetInfo:
         fallback_reason: Why this data set stands in for MNIST; None if it was asked for.
         reading: How the user asked for it to be read.
         changes: What that changed, in words; the title has them too.
+        holdout: The kind of hold-out that suits it, as `holdout.choose_holdout` says; None if it is too small
+            for one.
     """
 
     name: str
@@ -106,6 +108,7 @@ class DatasetInfo:
     fallback_reason: str | None = None
     reading: Reading = Reading()
     changes: tuple[str, ...] = ()
+    holdout: str | None = "last"
 
 
 _AS_IT_IS = Reading()

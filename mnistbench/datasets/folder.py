@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from mnistbench.datasets import cache as array_cache
 from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, DatasetInfo, Reading, assemble
+from mnistbench.datasets.holdout import choose_holdout
 from mnistbench.datasets.idx import is_idx, read_idx
 from mnistbench.datasets.npz import read_npz
 from mnistbench.errors import DataError
@@ -135,6 +136,7 @@ def cached_user_data(
         arrays_folder=str(folder),
         reading=reading,
         changes=arrays.changes,
+        holdout=choose_holdout(arrays.y_train),
     )
 
 

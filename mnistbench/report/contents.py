@@ -99,6 +99,8 @@ def contents(folder: RunFolder) -> Contents:
     info, records, sessions = folder.info(), folder.records(), folder.sessions()
     rows = configurations(info, records)
     truth, classes = folder.true_labels(), info.dataset.classes
+    if truth is not None and len(truth) == 0:  # of a run that was planned without images to judge it
+        truth = None
     found = {} if truth is None else evidences(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []

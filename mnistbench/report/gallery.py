@@ -298,7 +298,7 @@ def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
     arrays = cached_arrays(cache, info.dataset)
     if arrays is None or not info.trials:
         return None
-    return np.asarray(split(arrays, info.split, None, 0).x_eval)
+    return np.asarray(split(arrays, info.split, None, 0, info.holdout).x_eval)
 
 
 def _made(images: Images, chosen: Sequence[int]) -> Pictures:

@@ -18,6 +18,7 @@ from mnistbench.configurations import Configuration
 from mnistbench.environment import Environment
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.formats import MISSING, interval, percent, three_digits, visible
+from mnistbench.records import RunInfo
 from mnistbench.report.contents import Contents, contents
 from mnistbench.report.evidence import Evidence
 from mnistbench.report.headline import images_of, title
@@ -52,7 +53,7 @@ class Group:
 
     Attributes:
         title: The images.
-        is_validation: Whether these are held-out training images.
+        held_out: Which training images these are, in words; nothing for test images.
         headlines: The result of each run, by its letter.
         accuracy: What each model reached in each run.
         changes: How each model's accuracy differs from that in the first run; None where nothing is shared.
@@ -61,7 +62,7 @@ class Group:
     """
 
     title: str
-    is_validation: bool
+    held_out: str
     headlines: Mapping[str, str]
     accuracy: Table
     changes: Table | None
@@ -149,11 +150,15 @@ def _unit(run: SeenRun) -> float | None:
 
 def groups(runs: Sequence[SeenRun]) -> list[Group]:
     """Put together the runs that are judged by the same images, in the order in which they were named."""
-    alike: dict[tuple[str, bool], list[SeenRun]] = {}
+    alike: dict[tuple[str, str], list[SeenRun]] = {}
     for run in runs:
-        key = run.said.info.dataset.sha256, run.said.info.is_validation
+        key = run.said.info.dataset.sha256, _held_out(run.said.info)
         alike.setdefault(key, []).append(run)
     return [_group(group) for group in alike.values()]
+
+
+def _held_out(info: RunInfo) -> str:
+    return info.held_out if info.is_validation else ""
 
 
 def _group(runs: Sequence[SeenRun]) -> Group:
@@ -164,7 +169,7 @@ def _group(runs: Sequence[SeenRun]) -> Group:
     times, in_what = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
     return Group(
         title=title(info) if info.is_validation else f"{title(info)}: {images_of(info)}",
-        is_validation=info.is_validation,
+        held_out=_held_out(info),
         headlines={run.letter: run.said.headline for run in runs},
         accuracy=_accuracies(runs, rows, labels),
         changes=_changes(runs, labels) if len(runs) > 1 else None,
