@@ -50,7 +50,7 @@ test-all: setup ## Run all tests
 	.venv/bin/pytest -m "" $(SIDE_BY_SIDE) $(ARGS)
 
 faults: setup ## Test every fault of the fault matrix, and print its expected and its actual outcome
-	.venv/bin/python -m pytest -p tests.fault_matrix -m "" -q -r f $(ARGS)
+	.venv/bin/python -m pytest -p tests.support.fault_matrix -m "" -q -r f $(ARGS)
 
 # axe-core judges accessibility in the browser's tests alone; without npm or Chromium these are skipped, and say so.
 AXE = axe-core@4.14.1
@@ -59,10 +59,10 @@ node_modules/axe-core/axe.min.js:
 	@npm install --no-save --no-package-lock --silent --prefix . $(AXE) || echo 'No npm: accessibility is not tested.' >&2
 
 browser-tests: setup node_modules/axe-core/axe.min.js ## Run the tests of report.html in headless Chromium
-	.venv/bin/pytest -m slow tests/test_report_html.py $(ARGS)
+	.venv/bin/pytest -m slow tests/report/test_html.py $(ARGS)
 
 screenshots: setup ## Take pictures of the newest run's report.html into screenshots/: light, dark, phone, print
-	@.venv/bin/python tests/browser/screenshots.py "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
+	@.venv/bin/python tests/support/screenshots.py "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
 
 check: setup ## Check format, lint, types, unused code and the architecture
 	.venv/bin/ruff format --check .

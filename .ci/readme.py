@@ -9,11 +9,11 @@ import sys
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
-from mnistbench import trust
-from mnistbench.analysis import COLUMNS, FRAMES, NUMBERED_COLUMNS
-from mnistbench.checks import CHECKS
-from mnistbench.plan import read_suites
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.analysis import trust
+from mnistbench.analysis.checks import CHECKS
+from mnistbench.analysis.loaded import COLUMNS, FRAMES, NUMBERED_COLUMNS
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.trials import read_suites
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = ("README.md", "benchmarks/README.md", "results/README.md", "mnistbench/README.md")

@@ -1,5 +1,8 @@
 """The errors that a user can cause and mend; the command line prints their text without a traceback."""
 
+import difflib
+from collections.abc import Iterable
+
 
 class MnistbenchError(Exception):
     """Something the user can act on; the text names the thing, what was expected and what to do next."""
@@ -17,3 +20,11 @@ class DataError(MnistbenchError):
     """A data set cannot be had, or is not what it claims to be."""
 
     exit_status = 3
+
+
+def unknown(kind: str, name: str, known: Iterable[str]) -> str:
+    """Say that there is no such name, with the nearest one and the whole list."""
+    names = list(known)
+    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
+    hint = f" Did you mean {near[0]}?" if near else ""
+    return f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}."

@@ -17,22 +17,24 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from mnistbench.analysis.ensemble import FILE as ENSEMBLE_FILE
+from mnistbench.analysis.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.datasets import Arrays
 from mnistbench.datasets.cache import cached_arrays
 from mnistbench.datasets.holdout import holdout_count
-from mnistbench.ensemble import FILE as ENSEMBLE_FILE
-from mnistbench.ensemble import choose_ensemble, stored_ensemble
+from mnistbench.datasets.splits import evaluation_labels
 from mnistbench.errors import DataError, MnistbenchError
-from mnistbench.formats import plural
-from mnistbench.metrics import Quality, quality
-from mnistbench.records import Record, RunInfo, Status, from_json, to_json
-from mnistbench.registry import builtin_folder, read_model_file
+from mnistbench.plan.models import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
 from mnistbench.report.gallery import altered_pictures
-from mnistbench.runs import RunFolder, predictions_digest
-from mnistbench.sessions import own_seconds
-from mnistbench.splits import evaluation_labels
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.json import from_json, to_json
+from mnistbench.runs.predictions import predictions_digest
+from mnistbench.runs.records import Record, RunInfo, Status
+from mnistbench.runs.sessions import own_seconds
+from mnistbench.stats.scores import Quality, quality
+from mnistbench.text import plural
 
 _SOURCES = (
     "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",

@@ -2,25 +2,24 @@
 
 import os
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import settings
+from support.trials import MODELS, write_dataset
 
-from mnistbench.datasets import DatasetInfo, open_arrays
-from mnistbench.environment import usable_cores
-from mnistbench.isolation import Job
-from mnistbench.records import Trial
-from mnistbench.registry import read_model_file
+from mnistbench.datasets import DatasetInfo
+from mnistbench.execution.isolation import Job
+from mnistbench.plan.models import read_model_file
+from mnistbench.runs.records import Trial
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
 collect_ignore = ["models"]
 # A shell ignores it for what it runs in the background, and every process started from there inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
-MODELS = Path(__file__).parent / "models"
 
 # What a user's shell may hold that would change what the tests see: how programs draw on a terminal, how
 # Python writes, how the libraries compute, where requests go. A test that needs one of them sets it itself.
@@ -39,47 +38,6 @@ def pytest_sessionstart() -> None:
     """Take the user's settings out of the environment, before any test file is imported or worker started."""
     for variable in _OF_THE_SHELL:
         os.environ.pop(variable, None)
-
-
-def own_core() -> tuple[int, ...]:
-    """Return one of the cores, another one for each of pytest-xdist's workers as far as they go."""
-    cores = usable_cores()
-    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
-    return (cores[worker % len(cores)],)
-
-
-CORE = own_core()
-
-
-def write_dataset(
-    folder: Path,
-    classes: Sequence[int] = tuple(range(10)),
-    *,
-    train_count: int = 240,
-    test_count: int = 60,
-    image_shape: tuple[int, int] = (6, 5),
-) -> DatasetInfo:
-    """Write images that are noise around a mean of their class, in the layout of `open_arrays`."""
-    folder.mkdir(parents=True, exist_ok=True)
-    draw = np.random.default_rng(5)
-    means = draw.integers(60, 196, (len(classes), *image_shape))
-    for part, count in (("train", train_count), ("test", test_count)):
-        positions = np.arange(count) % len(classes)
-        noise = draw.integers(-20, 21, (count, *image_shape))
-        np.save(folder / f"x_{part}.npy", (means[positions] + noise).astype(np.uint8))
-        np.save(folder / f"y_{part}.npy", np.asarray(classes, dtype=np.int64)[positions])
-    return DatasetInfo(
-        name="noise",
-        title="Noise",
-        source="made by the tests",
-        licence="none",
-        sha256=open_arrays(folder).sha256(),
-        image_shape=image_shape,
-        classes=tuple(classes),
-        train_count=train_count,
-        test_count=test_count,
-        arrays_folder=str(folder),
-    )
 
 
 @pytest.fixture(scope="session")

@@ -1,15 +1,15 @@
 """The suite's own models: each works on any images and labels, and learns what it is meant to learn."""
 
 import pytest
-from conftest import write_dataset
+from support.trials import write_dataset
 
 from mnistbench.datasets import cache_folder, resolve
-from mnistbench.environment import usable_cores
 from mnistbench.errors import DataError
-from mnistbench.isolation import run_trial
-from mnistbench.plan import read_suites
-from mnistbench.records import Status
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.execution.isolation import run_trial
+from mnistbench.machine import usable_cores
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.trials import read_suites
+from mnistbench.runs.records import Status
 
 MODELS = discover([builtin_folder()])
 STANDARD = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")

@@ -3,10 +3,10 @@
 import os
 
 import pytest
-from conftest import CORE
+from support.trials import CORE
 
-from mnistbench.calibration import Calibration, calibrate, drift
-from mnistbench.processes import child_environment
+from mnistbench.execution.processes import child_environment
+from mnistbench.machine import Calibration, calibrate, drift
 
 
 def calibration(**scales):

@@ -6,12 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.datasets import Arrays
-from mnistbench.datasets.holdout import (
-    HOLDOUTS,
-    choose_holdout,
-    holdout_count,
-    holdout_indices,
-)
+from mnistbench.datasets.holdout import HOLDOUTS, choose_holdout, holdout_count, holdout_indices
 
 
 def labelled(y_train) -> Arrays:

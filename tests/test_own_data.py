@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import MODELS
+from support.trials import MODELS
 
-from mnistbench.runs import RunFolder
+from mnistbench.runs.folder import RunFolder
 
 Bench = Callable[..., "subprocess.CompletedProcess[str]"]
 

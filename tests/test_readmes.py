@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from mnistbench.cli import app
-from mnistbench.registry import read_model_file
+from mnistbench.plan.models import read_model_file
 
 ROOT = Path(__file__).parent.parent
 PAGES = ["README.md", *(f"{folder}/README.md" for folder in ("benchmarks", "results", "mnistbench"))]

@@ -6,13 +6,14 @@ import shutil
 
 import numpy as np
 import pytest
-from synthetic_runs import Model, dataset, make_run, true_labels
+from support.synthetic_runs import Model, dataset, make_run, true_labels
 
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
-from mnistbench.records import Session, Status
 from mnistbench.report import write_report
-from mnistbench.runs import RunFolder, decode_predictions, encode_predictions
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import decode_predictions, encode_predictions
+from mnistbench.runs.records import Session, Status
 from mnistbench.verify import verify
 
 MODELS = {

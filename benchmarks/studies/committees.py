@@ -16,9 +16,9 @@ import numpy as np
 from selection import held_out_in_turn
 
 from mnistbench.datasets import cache_folder, open_arrays, resolve
-from mnistbench.metrics import quality
-from mnistbench.registry import builtin_folder
-from mnistbench.splits import split
+from mnistbench.datasets.splits import split
+from mnistbench.plan.models import builtin_folder
+from mnistbench.stats.scores import quality
 
 NETWORKS = ("raw", "upright", "one size")  # in the recipe's order
 

@@ -12,8 +12,9 @@ import numpy as np
 from scipy.optimize import minimize
 from scipy.special import softmax
 
-from mnistbench.ensemble import pool_weights, pooled
-from mnistbench.runs import RunFolder, decode_predictions
+from mnistbench.analysis.ensemble import pool_weights, pooled
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import decode_predictions
 
 FOLDS = 5
 

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from mnistbench.datasets import cache_folder, open_arrays, resolve
-from mnistbench.runs import find_run
+from mnistbench.runs.folder import find_run
 
 HOLDOUT = 10_000
 

@@ -19,8 +19,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mnistbench.runs import find_runs
-from mnistbench.sessions import overhead
+from mnistbench.runs.folder import find_runs
+from mnistbench.runs.sessions import overhead
 
 MODELS = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
 

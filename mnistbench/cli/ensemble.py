@@ -21,10 +21,10 @@ def ensemble(
 
     The weights have the least log loss on the validation run's images, and never see a test image.
     """
-    from mnistbench.ensemble import choose_ensemble, store_ensemble
-    from mnistbench.formats import visible
+    from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
     from mnistbench.report import write_report
-    from mnistbench.runs import find_run
+    from mnistbench.runs.folder import find_run
+    from mnistbench.text import visible
 
     folder = find_run(results, run_name)
     chosen = choose_ensemble(folder, find_run(results, weights_from))

@@ -25,12 +25,9 @@ from mnistbench.cli.terminal import (
     typed_command,
 )
 from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.plan import (
-    DEFAULT_SUITE,
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.options import (
     MEASUREMENTS,
-    Options,
-    choose_models,
-    choose_suite,
     choose_threads,
     parse_assignments,
     parse_bytes,
@@ -38,12 +35,11 @@ from mnistbench.plan import (
     parse_measurements,
     parse_names,
     parse_sizes,
-    plan,
 )
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_models, choose_suite, plan
 
 if TYPE_CHECKING:
-    from mnistbench.cluster import Cluster
+    from mnistbench.execution.dask.cluster import Cluster
 
 
 class BackendName(StrEnum):
@@ -141,9 +137,9 @@ def run(
     Exit status: 0 all trials ok; 1 some trial not ok, the report is written;
     2 wrong usage; 3 data not to be had; 130 interrupted.
     """
-    from mnistbench import runner
-    from mnistbench.environment import usable_cores, usable_memory_bytes
-    from mnistbench.runs import find_interrupted_run, find_run, find_trial
+    from mnistbench.execution import runner
+    from mnistbench.machine import usable_cores, usable_memory_bytes
+    from mnistbench.runs.folder import find_interrupted_run, find_run, find_trial
 
     if trial is not None or resume:
         _refuse_plan(context, "--trial" if trial is not None else "--resume")
@@ -226,7 +222,7 @@ def _cluster(
             "--jobs is for this machine alone; on a cluster each worker runs one trial at a time."
         )
 
-    from mnistbench.cluster import connect
+    from mnistbench.execution.dask.cluster import connect
 
     return connect(scheduler, offline=offline)
 
@@ -258,7 +254,7 @@ def _refuse_name(name: str | None) -> None:
 
 
 def _hint_at_interrupted(results: Path) -> None:
-    from mnistbench.runs import find_runs
+    from mnistbench.runs.folder import find_runs
 
     for folder in find_runs(results)[-1:]:
         with contextlib.suppress(MnistbenchError):

@@ -11,11 +11,11 @@ from mnistbench.cli.interruptions import Interruptions
 from mnistbench.cli.terminal import complain
 
 if TYPE_CHECKING:
-    from mnistbench.backend import Backend
+    from mnistbench.cli.live import Silent
     from mnistbench.datasets import DatasetInfo
-    from mnistbench.live import Silent
-    from mnistbench.registry import ModelFile
-    from mnistbench.runs import RunFolder
+    from mnistbench.execution.local import Backend
+    from mnistbench.plan.models import ModelFile
+    from mnistbench.runs.folder import RunFolder
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 
@@ -34,7 +34,7 @@ def carry_out(
     Returns:
         Whether all of them have ended; False after an interruption.
     """
-    from mnistbench import runner
+    from mnistbench.execution import runner
 
     try:
         with (
@@ -60,7 +60,7 @@ def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: boo
     Returns:
         The exit status: 0 if all trials are ok, 1 if some are not, 130 if it was interrupted.
     """
-    from mnistbench.configurations import configurations, status_counts
+    from mnistbench.analysis.configurations import configurations, status_counts
     from mnistbench.report import write_report
 
     page = write_report(folder, results)
@@ -89,14 +89,14 @@ def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:
 def _observer(folder: "RunFolder", *, quiet: bool, json: bool) -> "Silent":
     from rich.console import Console
 
-    from mnistbench.live import JsonLines, LiveTable, PlainLines, Silent
+    from mnistbench.cli.live import JsonLines, LiveTable, PlainLines, Silent
 
     shown: Silent = Silent()
     if not quiet:
         console = Console(stderr=json)
         info, finished = folder.info(), folder.records()
         if console.is_terminal:
-            from mnistbench.pace import earlier_records
+            from mnistbench.cli.eta import earlier_records
 
             earlier = earlier_records(folder.path.parent, info.environment.host)
             shown = LiveTable(console, info.trials, finished, earlier, info.jobs)

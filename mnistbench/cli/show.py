@@ -5,18 +5,11 @@ from typing import Annotated
 
 import typer
 
-from mnistbench.cli.terminal import (
-    CacheOption,
-    ModelsOption,
-    OfflineOption,
-    ResultsOption,
-    app,
-    suites,
-)
-from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.formats import EXTRA_FORMATS, FORMATS, PAGES
-from mnistbench.plan import parse_names
-from mnistbench.registry import builtin_folder, discover, unknown
+from mnistbench.cli.terminal import CacheOption, ModelsOption, OfflineOption, ResultsOption, app, suites
+from mnistbench.errors import MnistbenchError, UsageError, unknown
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.options import parse_names
+from mnistbench.text import EXTRA_FORMATS, FORMATS, PAGES
 
 
 @app.command(name="list", epilog="Example:  mnistbench list --models my_models")
@@ -26,7 +19,7 @@ def list_(models: ModelsOption = None) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mnistbench.formats import visible
+    from mnistbench.text import visible
 
     console = Console(highlight=False)
     table = Table(box=None, pad_edge=False, header_style="bold")
@@ -95,7 +88,7 @@ def report(
 ) -> None:
     """Write the report of a run again from its records, or one of several runs; nothing is trained."""
     from mnistbench.report import write_report, write_side_by_side
-    from mnistbench.runs import find_run
+    from mnistbench.runs.folder import find_run
 
     wanted = parse_names(formats, "--format") if formats is not None else ()
     for name in wanted:
@@ -125,9 +118,9 @@ def show(
     """Print a run's report in the terminal, with small plots; nothing is written."""
     from rich.console import Console
 
-    from mnistbench.report.contents import contents
+    from mnistbench.analysis.contents import contents
     from mnistbench.report.terminal import rendered
-    from mnistbench.runs import find_run
+    from mnistbench.runs.folder import find_run
 
     console = Console(highlight=False)
     for part in rendered(contents(find_run(results, run_name)), console.width):
@@ -141,8 +134,8 @@ def runs(results: ResultsOption = Path("results")) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mnistbench.formats import visible
-    from mnistbench.runs import find_runs
+    from mnistbench.runs.folder import find_runs
+    from mnistbench.text import visible
 
     folders = find_runs(results)
     if not folders:

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistbench.errors import UsageError
-from mnistbench.plan import Suite, read_suites
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.trials import Suite, read_suites
 
 if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo, Reading

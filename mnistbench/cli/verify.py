@@ -22,21 +22,13 @@ from mnistbench.cli.terminal import (
     suites,
     typed_command,
 )
-from mnistbench.plan import (
-    Options,
-    choose_models,
-    choose_suite,
-    choose_threads,
-    parse_integers,
-    parse_names,
-    parse_sizes,
-    plan,
-)
-from mnistbench.registry import builtin_folder, discover
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.options import choose_threads, parse_integers, parse_names, parse_sizes
+from mnistbench.plan.trials import Options, choose_models, choose_suite, plan
 
 if TYPE_CHECKING:
-    from mnistbench.audit import Reproducibility
-    from mnistbench.compare import Comparison
+    from mnistbench.analysis.audit import Reproducibility
+    from mnistbench.analysis.changes import Comparison
 
 _AUDIT_SUITE = "quick"  # what a model does twice, it does twice on few images too
 
@@ -77,8 +69,8 @@ def verify(
     """
     from mnistbench import verify as verification
     from mnistbench.datasets import cache_folder
-    from mnistbench.formats import plural, visible
-    from mnistbench.runs import find_runs_of
+    from mnistbench.runs.folder import find_runs_of
+    from mnistbench.text import plural, visible
 
     failed = False
     for folder in find_runs_of(results, run_name):
@@ -115,8 +107,8 @@ def compare(
     results: ResultsOption = Path("results"),
 ) -> None:
     """Say what really changed from one run to another: environment, accuracy, times."""
-    from mnistbench import compare as comparing
-    from mnistbench.runs import find_run
+    from mnistbench.analysis import changes as comparing
+    from mnistbench.runs.folder import find_run
 
     comparison = comparing.compare(find_run(results, run_a), find_run(results, run_b))
     _tell(comparison, markdown=markdown)
@@ -138,9 +130,9 @@ def repeat(
 
     Exit status: as for `mnistbench run`, and 1 on a regression with --fail-on-regression.
     """
-    from mnistbench import compare as comparing
-    from mnistbench import runner
-    from mnistbench.runs import find_run
+    from mnistbench.analysis import changes as comparing
+    from mnistbench.execution import runner
+    from mnistbench.runs.folder import find_run
 
     earlier = find_run(results, run_name)
     info = earlier.info()
@@ -200,9 +192,9 @@ def audit(
 
     Exit status: as for `mnistbench run`; a model that drifts is a finding, no failure.
     """
-    from mnistbench import runner
-    from mnistbench.audit import audit as audited
-    from mnistbench.environment import usable_cores, usable_memory_bytes
+    from mnistbench.analysis.audit import audit as audited
+    from mnistbench.execution import runner
+    from mnistbench.machine import usable_cores, usable_memory_bytes
 
     found = discover([builtin_folder(), *(models or [])])
     options = Options(
@@ -238,12 +230,12 @@ def audit(
 def _tell(comparison: "Comparison", *, markdown: bool) -> None:
     from rich.console import Console
 
-    from mnistbench.compare import text
+    from mnistbench.report import changes
 
     if markdown:
-        typer.echo(text.markdown(comparison), nl=False)
+        typer.echo(changes.markdown(comparison), nl=False)
     else:
-        text.show(comparison, Console(highlight=False))
+        changes.show(comparison, Console(highlight=False))
 
 
 def _show_audit(findings: "list[Reproducibility]") -> None:
@@ -251,7 +243,7 @@ def _show_audit(findings: "list[Reproducibility]") -> None:
     from rich.table import Table
     from rich.text import Text
 
-    from mnistbench.formats import MISSING, visible
+    from mnistbench.text import MISSING, visible
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     table.add_column("model", no_wrap=True)

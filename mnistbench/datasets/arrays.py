@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.errors import DataError
-from mnistbench.formats import plural
+from mnistbench.text import plural
 
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 

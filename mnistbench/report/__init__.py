@@ -3,8 +3,8 @@
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
-from mnistbench.formats import EXTRA_FORMATS
-from mnistbench.runs import RunFolder
+from mnistbench.runs.folder import RunFolder
+from mnistbench.text import EXTRA_FORMATS
 
 __all__ = ["stored_formats", "write_report", "write_side_by_side"]
 

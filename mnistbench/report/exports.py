@@ -6,11 +6,11 @@ from collections.abc import Mapping
 
 import pandas as pd
 
+from mnistbench.analysis.contents import Contents
+from mnistbench.analysis.headline import title
+from mnistbench.analysis.tables import Table, labelled
 from mnistbench.errors import UsageError
-from mnistbench.formats import visible
-from mnistbench.report.contents import Contents
-from mnistbench.report.headline import title
-from mnistbench.report.tables import Table, labelled
+from mnistbench.text import visible
 
 
 def json_file(said: Contents) -> bytes:

@@ -13,8 +13,6 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
-from mnistbench.formats import visible
-from mnistbench.metrics import ReliabilityBin
 from mnistbench.report.style import (
     BLUE,
     INK,
@@ -29,8 +27,10 @@ from mnistbench.report.style import (
     svg,
     text_width,
 )
-from mnistbench.stats import SIGNIFICANCE, Interval, PairedTest, wilson_interval
-from mnistbench.timings import pareto_front
+from mnistbench.stats.accuracy import SIGNIFICANCE, Interval, PairedTest, wilson_interval
+from mnistbench.stats.scores import ReliabilityBin
+from mnistbench.stats.times import pareto_front
+from mnistbench.text import visible
 
 _DETAILED_CLASSES = 40
 _LABELLED_POINTS = 40

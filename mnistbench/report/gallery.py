@@ -10,13 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from mnistbench.configurations import Configuration
+from mnistbench.analysis.configurations import Configuration
 from mnistbench.datasets.cache import cached_arrays
+from mnistbench.datasets.splits import split
 from mnistbench.errors import MnistbenchError
-from mnistbench.metrics import MNIST_TEST_LABEL_ERRORS
-from mnistbench.records import RunInfo
-from mnistbench.runs import Predictions, RunFolder
-from mnistbench.splits import split
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import Predictions
+from mnistbench.runs.records import RunInfo
+from mnistbench.stats.scores import MNIST_TEST_LABEL_ERRORS
 
 FITS_SHOWN = 5
 """Fits of a configuration, the first seeds, whose mistakes are shown image by image."""

@@ -16,9 +16,9 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from mnistbench.configurations import Configuration
-from mnistbench.formats import MISSING, count, duration, percent, three_digits, visible
-from mnistbench.report.contents import Contents
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.contents import Contents
+from mnistbench.analysis.tables import Column, Table, text
 from mnistbench.report.gallery import (
     FITS_SHOWN,
     HARD_SHOWN,
@@ -28,9 +28,9 @@ from mnistbench.report.gallery import (
     Pictures,
     by_cell,
 )
-from mnistbench.report.tables import Column, Table, text
 from mnistbench.report.vega import library
-from mnistbench.timings import pareto_front
+from mnistbench.stats.times import pareto_front
+from mnistbench.text import MISSING, count, duration, percent, three_digits, visible
 
 ROWS_SHOWN = 500
 """Rows of a table at most; more are in the CSV files."""

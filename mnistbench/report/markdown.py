@@ -10,8 +10,8 @@ from urllib.parse import quote
 
 import jinja2
 
-from mnistbench.formats import visible
-from mnistbench.report.tables import Table
+from mnistbench.analysis.tables import Table
+from mnistbench.text import visible
 
 # What can start a construct of CommonMark, GitHub's extensions (tables, strikethrough, formulas) or HTML;
 # an underscore within a word, as names have it, starts nothing.

@@ -9,20 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from mnistbench.checks import CHECKS, told_once
-from mnistbench.configurations import NOT_RUN, STATUS_NAMES, Configuration, status_counts
+from mnistbench.analysis import curves, quality, tables
+from mnistbench.analysis.checks import CHECKS, told_once
+from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, status_counts
+from mnistbench.analysis.contents import DETAILED_ROWS, Contents, contents
+from mnistbench.analysis.headline import images_of, notice, title
 from mnistbench.datasets import cache_folder
-from mnistbench.environment import Environment
 from mnistbench.errors import MnistbenchError
-from mnistbench.formats import duration, plural
-from mnistbench.records import Failure, Record, RunInfo, Status
-from mnistbench.report import curves, exports, figures, html, quality, tables
-from mnistbench.report.contents import DETAILED_ROWS, Contents, contents
+from mnistbench.machine import Environment
+from mnistbench.report import exports, figures, html
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
-from mnistbench.report.headline import images_of, notice, title
 from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
-from mnistbench.runs import RunFolder
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import Failure, Record, RunInfo, Status
+from mnistbench.text import duration, plural
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12

@@ -14,20 +14,20 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup
 
-from mnistbench.configurations import Configuration
-from mnistbench.environment import Environment
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.contents import Contents, contents
+from mnistbench.analysis.evidence import Evidence
+from mnistbench.analysis.headline import images_of, title
+from mnistbench.analysis.tables import Column, Table, estimate, median, text, tie_names
 from mnistbench.errors import DataError, MnistbenchError, UsageError
-from mnistbench.formats import MISSING, interval, percent, three_digits, visible
-from mnistbench.records import RunInfo
-from mnistbench.report.contents import Contents, contents
-from mnistbench.report.evidence import Evidence
-from mnistbench.report.headline import images_of, title
+from mnistbench.machine import Environment
 from mnistbench.report.markdown import Markdown, render
 from mnistbench.report.markdown import table as rendered
-from mnistbench.report.tables import Column, Table, estimate, median, text, tie_names
-from mnistbench.runs import RunFolder
-from mnistbench.sessions import unit_seconds
-from mnistbench.stats import SIGNIFICANCE, holm, paired_test
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import RunInfo
+from mnistbench.runs.sessions import unit_seconds
+from mnistbench.stats.accuracy import SIGNIFICANCE, holm, paired_test
+from mnistbench.text import MISSING, interval, percent, three_digits, visible
 
 _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
 

@@ -20,7 +20,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator, NullLocator
 
-from mnistbench.formats import visible
+from mnistbench.text import visible
 
 INK, MUTED, RULE, BLUE, ORANGE = "#1f2328", "#59636e", "#d1d9e0", "#0072b2", "#d55e00"
 _ON_DARK = {INK: "#f0f6fc", MUTED: "#9198a1", RULE: "#3d444d", BLUE: "#56b4e9", ORANGE: "#f0863a"}

@@ -10,12 +10,12 @@ from rich.padding import Padding
 from rich.table import Table as Grid
 from rich.text import Text
 
-from mnistbench.checks import told_once
-from mnistbench.configurations import Configuration
-from mnistbench.formats import count, duration, visible
-from mnistbench.report.contents import Contents
-from mnistbench.report.headline import notice, title
-from mnistbench.report.tables import Column
+from mnistbench.analysis.checks import told_once
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.contents import Contents
+from mnistbench.analysis.headline import notice, title
+from mnistbench.analysis.tables import Column
+from mnistbench.text import count, duration, visible
 
 _SHOWN = (
     "results",

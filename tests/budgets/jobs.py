@@ -13,7 +13,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from mnistbench.runs import find_run
+from mnistbench.runs.folder import find_run
 
 BUDGET = 0.6
 

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from mnistbench.records import to_json
+from mnistbench.runs.json import to_json
 
 SECONDS, MEGABYTES = 20, 500
 _WRITE = """

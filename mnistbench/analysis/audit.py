@@ -1,0 +1,102 @@
+"""Whether models do the same again: fits with the same seed, in fresh processes, compared bit by bit."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from mnistbench.analysis.configurations import Configuration, configurations
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import Predictions
+from mnistbench.runs.records import Record, Status
+
+Outcome = Literal["bit-identical", "same labels", "drifting", "not known"]
+
+
+@dataclass(frozen=True)
+class Reproducibility:
+    """How alike the repetitions of one configuration are.
+
+    Attributes:
+        label: The configuration, as the report names it.
+        outcome: "bit-identical" if labels and probabilities (kept as float32) are equal bit by bit,
+            "same labels" if the labels are, "drifting" if some label changed, "not known" without two
+            successful fits of one seed.
+        fits: Successful fits that were compared.
+        images_changed: Images whose label is not the same in all fits of a seed; the most of any seed.
+        image_count: Images predicted by each fit.
+        probability_change: The largest difference of a probability; None where the model gives none.
+        status: How its trials ended.
+    """
+
+    label: str
+    outcome: Outcome
+    fits: int
+    images_changed: int
+    image_count: int
+    probability_change: float | None
+    status: str
+
+
+def audit(folder: RunFolder) -> list[Reproducibility]:
+    """Compare the repetitions of each configuration of a run, in the order of its report.
+
+    Raises:
+        MnistbenchError: The run is damaged.
+    """
+    return [_compared(folder, row) for row in configurations(folder.info(), folder.records())]
+
+
+def _compared(folder: RunFolder, row: Configuration) -> Reproducibility:
+    seeds: dict[int, list[Predictions]] = {}
+    for record in sorted(row.records, key=_order):
+        predictions = _predictions(folder, record)
+        if predictions is not None:
+            seeds.setdefault(record.trial.seed, []).append(predictions)
+    repeated = [fits for fits in seeds.values() if len(fits) > 1]
+    images_changed = max(map(_images_changed, repeated), default=0)
+    changes = [change for fits in repeated if (change := _probability_change(fits)) is not None]
+    outcome: Outcome = "not known"
+    if repeated:
+        same = all(_bits(fit) == _bits(fits[0]) for fits in repeated for fit in fits)
+        outcome = "bit-identical" if same else "drifting" if images_changed else "same labels"
+    return Reproducibility(
+        label=row.label,
+        outcome=outcome,
+        fits=sum(map(len, repeated)),
+        images_changed=images_changed,
+        image_count=len(repeated[0][0].labels) if repeated else 0,
+        probability_change=max(changes, default=None),
+        status=row.status,
+    )
+
+
+def _order(record: Record) -> tuple[int, int]:
+    return record.trial.seed, record.trial.repeat
+
+
+def _predictions(folder: RunFolder, record: Record) -> Predictions | None:
+    if record.status is not Status.OK:
+        return None
+    try:
+        return folder.predictions(record.trial.id)
+    except (OSError, ValueError):
+        return None
+
+
+def _images_changed(fits: Sequence[Predictions]) -> int:
+    labels = np.array([fit.labels for fit in fits])
+    return int((labels != labels[0]).any(axis=0).sum())
+
+
+def _probability_change(fits: Sequence[Predictions]) -> float | None:
+    given = [fit.probabilities for fit in fits if fit.probabilities is not None]
+    if len(given) < len(fits):
+        return None
+    stacked = np.array(given)
+    return float((stacked.max(axis=0) - stacked.min(axis=0)).max())
+
+
+def _bits(fit: Predictions) -> tuple[bytes, bytes | None]:
+    return fit.labels.tobytes(), None if fit.probabilities is None else fit.probabilities.tobytes()

@@ -1,0 +1,327 @@
+"""What really changed between two runs: environment, accuracy, times.
+
+Trials are paired by what they ran (data set, split, training size, model, parameters, threads) and by seed.
+Nothing is called better, worse, faster or slower unless it is significant with everything judged at once;
+times need a factor too (`timings.FASTER_FACTOR`). Times of two machines are compared in calibration units or
+not at all.
+"""
+
+import dataclasses
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import numpy as np
+
+from mnistbench.analysis.compared import ComparedRun, machine_of
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.surroundings import Difference, differences
+from mnistbench.analysis.trust import Grade, Timing, grade
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import Record, RunInfo, Status
+from mnistbench.runs.sessions import unit_seconds
+from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest, holm, paired_test
+from mnistbench.stats.times import TimeComparison, compare_times
+
+_TIMINGS: tuple[Timing, ...] = ("fit_seconds", "predict_seconds")
+
+Unit = Literal["seconds", "calibration units"]
+
+
+@dataclass(frozen=True)
+class TimeChange:
+    """How one time of a configuration changed.
+
+    Attributes:
+        timing: Which time.
+        unit: What `a` and `b` are in.
+        a, b: The timings, in the order taken.
+        comparison: Of b with a; its ratio is above 1 where b is slower.
+        grades: How far the times of a and of b can be trusted.
+    """
+
+    timing: Timing
+    unit: Unit
+    a: tuple[float, ...]
+    b: tuple[float, ...]
+    comparison: TimeComparison
+    grades: tuple[Grade | None, Grade | None]
+
+
+@dataclass(frozen=True)
+class Change:
+    """How one configuration changed from run a to run b.
+
+    Attributes:
+        label: The configuration, as a's report names it.
+        status: How its trials ended, in a and in b.
+        broken: Whether a trial of it was successful in a, and failed in b or was planned there and never ran.
+        error_counts: Mean wrong images in a and in b over the seeds that both have; None without success.
+        accuracy: The test of b less a on the same images; None where the predictions do not allow one.
+        identical: Whether all predicted labels are the same; None where they are not at hand.
+        times: Of training and prediction; empty where they cannot be compared.
+        time_problem: Why they cannot; None where they can.
+    """
+
+    label: str
+    status: tuple[str, str]
+    broken: bool
+    error_counts: tuple[float, float] | None
+    accuracy: PairedTest | None
+    identical: bool | None
+    times: tuple[TimeChange, ...]
+    time_problem: str | None
+
+    @property
+    def accuracy_verdict(self) -> Literal["better", "worse", "identical", "no difference found", "not known"]:
+        """What became of the accuracy, all configurations judged at once."""
+        if self.accuracy is None:
+            return "not known"
+        if self.identical:
+            return "identical"
+        if self.accuracy.adjusted_p_value < SIGNIFICANCE:
+            return "better" if self.accuracy.difference > 0 else "worse"
+        return "no difference found"
+
+    @property
+    def is_regression(self) -> bool:
+        """Whether it broke, is significantly less accurate or cannot be judged, or is really slower."""
+        slower = any(change.comparison.verdict == "slower" for change in self.times)
+        return self.broken or self.accuracy_verdict == "worse" or self.is_unjudged or slower
+
+    @property
+    def is_unjudged(self) -> bool:
+        """Whether both runs were successful, and the predictions that would compare them are not at hand."""
+        return self.error_counts is not None and self.accuracy is None
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Two runs, side by side.
+
+    Attributes:
+        a, b: The runs' plans.
+        differences: Between their machines, libraries, settings and model files.
+        changes: One a configuration that both have, in the order of a's report.
+        only_a, only_b: The configurations that the other run lacks.
+    """
+
+    a: RunInfo
+    b: RunInfo
+    differences: tuple[Difference, ...]
+    changes: tuple[Change, ...]
+    only_a: tuple[str, ...]
+    only_b: tuple[str, ...]
+
+    @property
+    def regressions(self) -> tuple[Change, ...]:
+        """The configurations that became worse."""
+        return tuple(change for change in self.changes if change.is_regression)
+
+
+def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
+    """Compare run b with the earlier run a.
+
+    Raises:
+        UsageError: One judges by test images and the other by validation images, or their data sets differ,
+            or they have no configuration in common.
+        MnistbenchError: A run is damaged.
+    """
+    a, b = ComparedRun(folder_a), ComparedRun(folder_b)
+    _refuse_mixing(a, b)
+    pairs = _pairs(a.rows, b.rows)
+    if not pairs:
+        raise UsageError(
+            f"{folder_a.name} and {folder_b.name} have no trial in common: same data set, but other models, "
+            "parameters or training sizes."
+        )
+    judged = sum(min(map(len, _common(x, y))) > 1 for x, y in pairs) * len(_TIMINGS)
+    changes = [_change(a, x, b, y, confidence=1 - SIGNIFICANCE / max(1, judged)) for x, y in pairs]
+    return Comparison(
+        a=a.info,
+        b=b.info,
+        differences=tuple(differences(a, b, pairs)),
+        changes=_holm_corrected(changes),
+        only_a=tuple(row.label for row in a.rows if row not in [x for x, _ in pairs]),
+        only_b=tuple(row.label for row in b.rows if row not in [y for _, y in pairs]),
+    )
+
+
+def _refuse_mixing(a: ComparedRun, b: ComparedRun) -> None:
+    if a.info.split != b.info.split:
+        raise UsageError(
+            f"{a.info.name} is judged by {a.info.split} images and {b.info.name} by {b.info.split} images: "
+            "these are never compared."
+        )
+    if a.info.is_validation and a.info.holdout != b.info.holdout:
+        raise UsageError(
+            f"{a.info.name} is judged by {a.info.held_out}, and {b.info.name} by {b.info.held_out}: "
+            "nothing can be paired."
+        )
+    if a.info.dataset.sha256 != b.info.dataset.sha256:
+        raise UsageError(
+            f"{a.info.name} is on {a.info.dataset.title} and {b.info.name} on {b.info.dataset.title}, which "
+            "hold other images: nothing can be paired."
+        )
+
+
+def _pairs(
+    a: Sequence[Configuration], b: Sequence[Configuration]
+) -> list[tuple[Configuration, Configuration]]:
+    """Pair what ran the same; what differs in nothing but the threads pairs too, where that is one to one."""
+    found: list[tuple[Configuration, Configuration]] = []
+    for threads in (True, False):
+        left, right = (
+            _by_key([row for row in rows if row not in [pair[side] for pair in found]], threads=threads)
+            for side, rows in enumerate((a, b))
+        )
+        found += [
+            (rows[0], right[key][0])
+            for key, rows in left.items()
+            if len(rows) == 1 and len(right.get(key, ())) == 1
+        ]
+    return sorted(found, key=lambda pair: a.index(pair[0]))
+
+
+def _by_key(rows: Iterable[Configuration], *, threads: bool) -> dict[str, list[Configuration]]:
+    grouped: dict[str, list[Configuration]] = {}
+    for row in rows:
+        changes: dict[str, Any] = {"seed": 0, "repeat": 0} | ({} if threads else {"threads": 1})
+        grouped.setdefault(dataclasses.replace(row.trials[0], **changes).id, []).append(row)
+    return grouped
+
+
+def _common(x: Configuration, y: Configuration) -> tuple[list[Record], list[Record]]:
+    """Return the successful records of both, of the seeds that both have; of all seeds if they share none."""
+    good = [[r for r in row.records if r.status is Status.OK and r.measurement] for row in (x, y)]
+    shared = {r.trial.seed for r in good[0]} & {r.trial.seed for r in good[1]}
+    kept = [[r for r in records if not shared or r.trial.seed in shared] for records in good]
+    return kept[0], kept[1]
+
+
+def _change(
+    a: ComparedRun, x: Configuration, b: ComparedRun, y: Configuration, *, confidence: float
+) -> Change:
+    records_a, records_b = _common(x, y)
+    both = bool(records_a and records_b)
+    problem = None
+    times: list[TimeChange] = []
+    if both:
+        unit, problem = _unit(a, records_a, b, records_b)
+        if unit is not None:
+            times = [
+                change
+                for timing in _TIMINGS
+                if (change := _time_change(a, records_a, b, records_b, timing, unit, confidence)) is not None
+            ]
+    accuracy, identical = _accuracy(a, records_a, b, records_b) if both else (None, None)
+    return Change(
+        label=x.label if x.trials[0].threads == y.trials[0].threads else _with_threads(x, y),
+        status=(x.status, y.status),
+        broken=_is_broken(x, y),
+        error_counts=(_mean_errors(records_a), _mean_errors(records_b)) if both else None,
+        accuracy=accuracy,
+        identical=identical,
+        times=tuple(times),
+        time_problem=problem,
+    )
+
+
+def _is_broken(x: Configuration, y: Configuration) -> bool:
+    """Return whether a trial that was successful in x is planned in y, and not so there."""
+    good, still_good = (
+        {(r.trial.seed, r.trial.repeat) for r in row.records if r.status is Status.OK} for row in (x, y)
+    )
+    return bool(good & {(trial.seed, trial.repeat) for trial in y.trials} - still_good)
+
+
+def _with_threads(x: Configuration, y: Configuration) -> str:
+    return f"{x.label}, {x.trials[0].threads} to {y.trials[0].threads} threads"
+
+
+def _mean_errors(records: Sequence[Record]) -> float:
+    return float(np.mean([r.quality.error_count for r in _by_seed(records) if r.quality is not None]))
+
+
+def _by_seed(records: Sequence[Record]) -> list[Record]:
+    """Return the first record of each seed, by seed: a repetition is no further fit of its own."""
+    first: dict[int, Record] = {}
+    for record in sorted(records, key=lambda r: (r.trial.seed, r.trial.repeat)):
+        first.setdefault(record.trial.seed, record)
+    return list(first.values())
+
+
+def _accuracy(
+    a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
+) -> tuple[PairedTest | None, bool | None]:
+    """Test b's accuracy against a's: exact McNemar for one seed; see `stats.paired_test` for several."""
+    truth = a.folder.true_labels()
+    labels_a, labels_b = a.labels(_by_seed(records_a)), b.labels(_by_seed(records_b))
+    if truth is None or labels_a is None or labels_b is None:
+        return None, None
+    if labels_a.shape[1:] != truth.shape or labels_b.shape[1:] != truth.shape:
+        raise MnistbenchError(
+            f"the stored predictions of {a.info.name} and {b.info.name} are not of the same images; "
+            "`mnistbench verify` tells which run is damaged."
+        )
+    test = paired_test(b.info.name, labels_b == truth, a.info.name, labels_a == truth)
+    return test, labels_a.shape == labels_b.shape and bool((labels_a == labels_b).all())
+
+
+def _holm_corrected(changes: Sequence[Change]) -> tuple[Change, ...]:
+    tests = [change.accuracy for change in changes if change.accuracy is not None]
+    adjusted = iter(holm([test.p_value for test in tests]).tolist())
+    return tuple(
+        change
+        if change.accuracy is None
+        else dataclasses.replace(
+            change, accuracy=dataclasses.replace(change.accuracy, adjusted_p_value=next(adjusted))
+        )
+        for change in changes
+    )
+
+
+def _unit(
+    a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
+) -> tuple[Unit | None, str | None]:
+    """Choose what the times are compared in, or say why they cannot be."""
+    machines = {machine_of(record.environment) for record in (*records_a, *records_b)}
+    if len(machines) == 1:
+        return "seconds", None
+    for run, records in ((a, records_a), (b, records_b)):
+        if any(unit_seconds(run.sessions, record.trial.id) is None for record in records):
+            return None, (
+                f"the machines differ and {run.info.name} has no calibration: times of two machines compare "
+                "in calibration units only (--measure calibration)"
+            )
+    return "calibration units", None
+
+
+def _time_change(
+    a: ComparedRun,
+    records_a: Sequence[Record],
+    b: ComparedRun,
+    records_b: Sequence[Record],
+    timing: Timing,
+    unit: Unit,
+    confidence: float,
+) -> TimeChange | None:
+    def times(run: ComparedRun, records: Sequence[Record]) -> tuple[float, ...]:
+        return tuple(
+            getattr(r.measurement, timing)
+            / (1.0 if unit == "seconds" else unit_seconds(run.sessions, r.trial.id) or 1.0)
+            for r in records
+        )
+
+    before, after = times(a, records_a), times(b, records_b)
+    if min(*before, *after) <= 0:  # the clock did not resolve it
+        return None
+    return TimeChange(
+        timing=timing,
+        unit=unit,
+        a=before,
+        b=after,
+        comparison=compare_times(before, after, confidence=confidence),
+        grades=(grade(records_a, a.sessions, timing), grade(records_b, b.sessions, timing)),
+    )

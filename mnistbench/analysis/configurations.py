@@ -1,0 +1,168 @@
+"""From single trials to the rows of a report: what differs in seed or repetition alone belongs together."""
+
+import dataclasses
+import statistics
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+
+from mnistbench.runs.records import Measurement, ParameterValue, Record, RunInfo, Status, Trial
+from mnistbench.text import plural
+
+# How a status reads in a sentence or a table.
+STATUS_NAMES: Mapping[Status, str] = {
+    Status.OK: "ok",
+    Status.FAILED: "failed",
+    Status.CRASHED: "crashed",
+    Status.TIMEOUT: "timed out",
+    Status.OUT_OF_MEMORY: "out of memory",
+    Status.INVALID: "invalid",
+    Status.UNAVAILABLE: "unavailable",
+}
+NOT_RUN = "not run"
+
+
+@dataclass(frozen=True)
+class Configuration:
+    """Trials of one model that differ in seed and repetition alone: one row of the report.
+
+    Attributes:
+        model: The model's name.
+        label: The name of the row: the model, and what tells it from the run's other rows.
+        trials: The trials as planned.
+        records: Those that have ended, in the order in which they did.
+    """
+
+    model: str
+    label: str
+    trials: tuple[Trial, ...]
+    records: tuple[Record, ...]
+
+    @cached_property
+    def by_seed(self) -> tuple[Record, ...]:
+        """The first successful record of each seed, by seed: what the model's quality is judged by."""
+        first: dict[int, Record] = {}
+        for record in sorted(self.records, key=lambda r: (r.trial.seed, r.trial.repeat)):
+            if record.status is Status.OK and record.quality is not None:
+                first.setdefault(record.trial.seed, record)
+        return tuple(first.values())
+
+    @property
+    def accuracies(self) -> tuple[float, ...]:
+        """The accuracy of each seed."""
+        return tuple(r.quality.accuracy for r in self.by_seed if r.quality is not None)
+
+    @property
+    def accuracy(self) -> float | None:
+        """The mean accuracy over the seeds; None where no trial was successful."""
+        return statistics.fmean(self.accuracies) if self.by_seed else None
+
+    @property
+    def error_count(self) -> float | None:
+        """The mean number of wrong images over the seeds."""
+        counts = [r.quality.error_count for r in self.by_seed if r.quality is not None]
+        return statistics.fmean(counts) if counts else None
+
+    @property
+    def test_count(self) -> int:
+        """The images it was judged by; 0 where no trial was successful."""
+        return next((r.quality.test_count for r in self.by_seed if r.quality is not None), 0)
+
+    @cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """What every successful trial measured, repetitions included."""
+        return tuple(
+            r.measurement for r in self.records if r.status is Status.OK and r.measurement is not None
+        )
+
+    @property
+    def fit_seconds(self) -> float | None:
+        """The median time of training over seeds and repetitions."""
+        return statistics.median(m.fit_seconds for m in self.measurements) if self.measurements else None
+
+    @property
+    def status(self) -> str:
+        """How its trials ended: one word if all ended alike, else how many of them are ok."""
+        names = Counter(STATUS_NAMES[r.status] for r in self.records)
+        waiting = len(self.trials) - len({r.trial.id for r in self.records})
+        if waiting:
+            names[NOT_RUN] = waiting
+        ok = names[STATUS_NAMES[Status.OK]]
+        return f"{ok} of {len(self.trials)} ok" if ok and len(names) > 1 else ", ".join(names)
+
+
+def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configuration]:
+    """Group a run's trials into rows, best first.
+
+    The order is by mean accuracy, then training time; after these come the rows without a successful
+    trial, in the order of the plan, and last those whose turn had not come.
+    """
+    finished: dict[str, list[Record]] = {}
+    planned: dict[str, list[Trial]] = {}
+    seen = set()
+    records = list(records)
+    for trial in [*info.trials, *(r.trial for r in records)]:
+        if trial.id not in seen:
+            seen.add(trial.id)
+            planned.setdefault(_key(trial), []).append(trial)
+    for record in records:
+        finished.setdefault(_key(record.trial), []).append(record)
+    defaults = {model.name: model.parameters for model in info.models}
+    labels = _labels({key: trials[0] for key, trials in planned.items()}, defaults)
+    rows = [
+        Configuration(trials[0].model, labels[key], tuple(trials), tuple(finished.get(key, ())))
+        for key, trials in planned.items()
+    ]
+    return sorted(rows, key=_rank)
+
+
+def _rank(row: Configuration) -> tuple[int, float, float]:
+    if row.accuracy is not None:
+        return (0, -row.accuracy, row.fit_seconds or 0.0)
+    return (1 if row.records else 2, 0.0, 0.0)
+
+
+def _key(trial: Trial) -> str:
+    return dataclasses.replace(trial, seed=0, repeat=0).id
+
+
+def _labels(
+    trials: Mapping[str, Trial], defaults: Mapping[str, Mapping[str, ParameterValue]]
+) -> dict[str, str]:
+    """Name each row after its model, and what differs from the model's file or between the model's rows."""
+    by_model: dict[str, list[Trial]] = {}
+    for trial in trials.values():
+        by_model.setdefault(trial.model, []).append(trial)
+    labels = {}
+    for key, trial in trials.items():
+        siblings = by_model[trial.model]
+        details = [
+            f"{name}={value_text(value)}"
+            for name, value in trial.parameters.items()
+            if defaults.get(trial.model, {}).get(name, value) != value
+            or any(s.parameters.get(name) != value for s in siblings)
+        ]
+        if len({s.train_size for s in siblings}) > 1:
+            details.append(trial.size_label)
+        if len({s.threads for s in siblings}) > 1:
+            details.append(plural(trial.threads, "thread"))
+        labels[key] = f"{trial.model} ({', '.join(details)})" if details else trial.model
+    return labels
+
+
+def value_text(value: ParameterValue) -> str:
+    """Write a parameter's value as one would type it."""
+    if isinstance(value, tuple):
+        return "(" + ", ".join(value_text(v) for v in value) + ")"
+    return str(value).removesuffix(".0") if isinstance(value, float) else str(value)
+
+
+def status_counts(rows: Sequence[Configuration]) -> str:
+    """Say how a run's trials ended: "5 ok, 1 out of memory, 1 timed out"."""
+    names = Counter(STATUS_NAMES[r.status] for row in rows for r in row.records)
+    waiting = sum(len(row.trials) - len({r.trial.id for r in row.records}) for row in rows)
+    if waiting:
+        names[NOT_RUN] = waiting
+    order = [*STATUS_NAMES.values(), NOT_RUN]
+    return ", ".join(f"{names[name]:,} {name}" for name in order if names[name])

@@ -1,0 +1,101 @@
+"""How fast the iterative models learn: accuracy on the hold-out against seconds of training.
+
+The curves come from a second training of each trial, which never saw the hold-out; they are no test results.
+"""
+
+import statistics
+from collections.abc import Mapping, Sequence
+from functools import partial
+
+import pandas as pd
+
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.tables import Column, Table, median, text
+from mnistbench.report import figures
+from mnistbench.runs.records import LearningCurve
+from mnistbench.text import MISSING, count, percent, three_digits
+
+LEVELS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.994, 0.996, 0.998)
+"""Accuracies worth waiting for, lowest first; the report shows the highest that any model reaches."""
+
+CURVES_DRAWN = 12
+_LEVELS_SHOWN = 4
+
+
+def curves(rows: Sequence[Configuration]) -> dict[str, list[LearningCurve]]:
+    """Collect the learning curves of each configuration that has some, by its label."""
+    found = {
+        row.label: [m.learning_curve for m in row.measurements if m.learning_curve is not None]
+        for row in rows
+    }
+    return {label: each for label, each in found.items() if each}
+
+
+def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
+    """Tabulate how long each model trains to reach an accuracy; None where no curve was taken.
+
+    Columns of the frame: row; curves (how many trainings); unit (what the model counts); holdout_images;
+    final_accuracy (mean over the trainings, at their ends), training_seconds (median, of a whole training);
+    seconds_to_L for each of `LEVELS`, in thousandths (median over the trainings of the first point at which
+    the accuracy is L or more; empty where half of them or more never reach it).
+    """
+    if not found:
+        return None
+    frame = pd.DataFrame([_described(label, each) for label, each in found.items()])
+    reached = [level for level in LEVELS if frame[_column(level)].notna().any()][-_LEVELS_SHOWN:]
+    images = int(frame["holdout_images"].max())
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("curves", "trainings", count),
+        Column("final_accuracy", "hold-out accuracy, %", partial(percent, images=images)),
+        Column("training_seconds", "whole training, s", three_digits),
+        *(Column(_column(level), f"to {100 * level:g} %, s", _seconds) for level in reached),
+    )
+    return Table("time_to_accuracy", "Seconds of training to an accuracy on the hold-out", frame, columns)
+
+
+def figure(found: Mapping[str, Sequence[LearningCurve]]) -> bytes:
+    """Draw the curves of the first configurations, at least one, as SVG."""
+    return figures.learning_curves(
+        {
+            label: [
+                [(at, right / c.holdout_images) for at, right in zip(c.seconds, c.correct, strict=True)]
+                for c in each
+            ]
+            for label, each in list(found.items())[:CURVES_DRAWN]
+        },
+        images=max(c.holdout_images for each in found.values() for c in each),
+    )
+
+
+def _described(label: str, each: Sequence[LearningCurve]) -> dict[str, object]:
+    return {
+        "row": label,
+        "curves": len(each),
+        "unit": each[0].unit,
+        "holdout_images": each[0].holdout_images,
+        "final_accuracy": statistics.fmean(c.correct[-1] / c.holdout_images for c in each),
+        "training_seconds": median([c.seconds[-1] for c in each]),
+        **{_column(level): _time_to(level, each) for level in LEVELS},
+    }
+
+
+def _time_to(level: float, each: Sequence[LearningCurve]) -> float | None:
+    never = float("inf")
+    firsts = [
+        next(
+            (at for at, right in zip(c.seconds, c.correct, strict=True) if right >= level * c.holdout_images),
+            never,
+        )
+        for c in each
+    ]
+    middle = statistics.median(firsts)
+    return None if middle == never else middle
+
+
+def _column(level: float) -> str:
+    return f"seconds_to_{round(1000 * level)}"
+
+
+def _seconds(value: float | None) -> str:
+    return MISSING if value is None or value != value else three_digits(value)

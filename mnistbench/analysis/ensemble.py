@@ -1,0 +1,295 @@
+"""A soft vote of a run's models, from their stored predictions: nothing is trained for it.
+
+It is the weighted geometric mean of their probabilities, in which a model that is sure weighs more than one
+that is not: on MNIST's hold-out its log loss is below the arithmetic mean's
+(`benchmarks/studies/pooling.py`). The weights are chosen on the hold-out of the training images, from a
+validation run of the same models, and then applied to the test predictions, once.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+from scipy.special import logsumexp, softmax
+
+from mnistbench.analysis.configurations import Configuration, configurations
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.json import from_json, to_json
+from mnistbench.runs.predictions import Predictions
+from mnistbench.stats.scores import Quality, quality
+
+FILE = "ensemble.json"
+_SUM_TOLERANCE = 1e-6
+_FLOOR = 1e-6  # a model that is certain and wrong has no veto
+_LARGEST_WEIGHT = 100.0  # on a hold-out without errors, no weight would be large enough
+
+Probabilities = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Member:
+    """A model with its vote.
+
+    Attributes:
+        model: Its row in the run's report.
+        weight: Its share of the vote, 0 to 1; all of them sum to 1.
+    """
+
+    model: str
+    weight: float
+
+
+@dataclass(frozen=True)
+class Ensemble:
+    """What is kept of an ensemble: the votes, and where they come from.
+
+    Attributes:
+        members: The models, heaviest first.
+        sharpness: The power to which the weighted geometric mean of their probabilities is taken.
+        validation_run: The name of the run on whose predictions the weights were chosen.
+        holdout_images: Images of the hold-out.
+        holdout_accuracy: The ensemble's accuracy on it, mean over the seeds.
+        holdout_log_loss: Its log loss there, which the weights minimise, in nats.
+        left_out: Models of the run that take no part: without probabilities, or not in the validation run.
+    """
+
+    members: tuple[Member, ...]
+    sharpness: float
+    validation_run: str
+    holdout_images: int
+    holdout_accuracy: float
+    holdout_log_loss: float
+    left_out: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Vote:
+    """What an ensemble says of the images that its run is judged by.
+
+    Attributes:
+        by_seed: Its scores for each seed, by seed.
+        fit_seconds: What training all members takes, one after the other: the sum of their medians.
+    """
+
+    by_seed: Mapping[int, Quality]
+    fit_seconds: float
+
+
+def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
+    """Choose the weights of a run's models on a validation run of the same models.
+
+    Raises:
+        UsageError: The first is a validation run or the second is not, they are of different data sets, or
+            they have fewer than two models with probabilities in common.
+        MnistbenchError: Stored predictions are missing or damaged.
+    """
+    info, judged = folder.info(), validation.info()
+    if info.is_validation:
+        raise UsageError(f"{info.name} is a validation run; an ensemble is of a run on test images.")
+    if not judged.is_validation:
+        raise UsageError(
+            f"{judged.name} is no validation run: weights chosen on test images would be tuned on test. "
+            "Make one with `mnistbench run --validation` and the same models."
+        )
+    if info.dataset.sha256 != judged.dataset.sha256:
+        raise UsageError(f"{info.name} and {judged.name} are of different data sets.")
+    rows = configurations(info, folder.records())
+    known = {_identity(row): row for row in configurations(judged, validation.records())}
+    stacks: dict[str, dict[int, Probabilities]] = {}
+    for row in rows:
+        chosen = known.get(_identity(row))
+        given = _probabilities(validation, chosen) if chosen is not None else {}
+        if given and _probabilities(folder, row):
+            stacks[row.label] = given
+    if len(stacks) < 2:
+        raise UsageError(
+            f"{info.name} and {judged.name} have {len(stacks)} models with probabilities in common; "
+            "an ensemble takes at least two, with the same parameters."
+        )
+    seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
+    if not seeds:
+        raise UsageError(f"no seed of {judged.name} has predictions of every model.")
+    truth = validation.true_labels()
+    if truth is None:
+        raise MnistbenchError(f"{judged.name} has lost its true labels (labels.npz); run it again.")
+    stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
+    weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
+    votes = [pooled(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
+    scores = [_scored(truth, vote, judged.dataset.classes) for vote in votes]
+    sharpness = float(weights.sum())
+    shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
+    members = [Member(label, float(share)) for label, share in zip(stacks, shares, strict=True)]
+    return Ensemble(
+        members=tuple(sorted(members, key=lambda member: -member.weight)),
+        sharpness=sharpness,
+        validation_run=judged.name,
+        holdout_images=len(truth),
+        holdout_accuracy=float(np.mean([score.accuracy for score in scores])),
+        holdout_log_loss=float(np.mean([score.log_loss for score in scores])),
+        left_out=tuple(row.label for row in rows if row.label not in stacks),
+    )
+
+
+def pool_weights(
+    probabilities: Probabilities, truth: NDArray[np.int64], classes: Sequence[int]
+) -> Probabilities:
+    """Return the weights with which `pooled` has the least log loss, which is convex in them.
+
+    Args:
+        probabilities: Of each model, shape (models, n, k), columns in the order of the classes.
+        truth: The true labels, shape (n,).
+        classes: The k labels.
+
+    Returns:
+        float64, shape (models,), each from 0 to 100.
+    """
+    from scipy.optimize import minimize  # not above: slow to load, and a report does not need it
+
+    columns = np.searchsorted(np.asarray(classes), truth)
+    logs = _logs(probabilities)
+    of_truth = logs[:, np.arange(len(truth)), columns]
+
+    def loss_and_slope(weights: Probabilities) -> tuple[float, Probabilities]:
+        scores = np.tensordot(weights, logs, 1)
+        loss = np.mean(logsumexp(scores, axis=1) - weights @ of_truth)
+        expected = np.tensordot(logs, softmax(scores, axis=1), 2) / len(truth)
+        return float(loss), expected - of_truth.mean(axis=1)
+
+    count = len(probabilities)
+    found = minimize(
+        loss_and_slope,
+        np.full(count, 1 / count),
+        jac=True,
+        method="L-BFGS-B",
+        bounds=[(0, _LARGEST_WEIGHT)] * count,
+        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
+    )
+    return np.asarray(found.x)
+
+
+def pooled(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:
+    """Return the product of probabilities to the powers of the weights, each row scaled to sum to 1.
+
+    The logarithmic opinion pool: C. Genest and J. V. Zidek, "Combining probability distributions: a critique
+    and an annotated bibliography", Statistical Science 1, 1986. Weights that sum to 1 make it a weighted
+    geometric mean; a larger sum makes it surer, a smaller one less sure.
+
+    Args:
+        weights: Of each model.
+        votes: Each model's probabilities, shape (n, k).
+
+    Returns:
+        float64, shape (n, k).
+    """
+    scores = np.zeros_like(votes[0])
+    for weight, given in zip(weights, votes, strict=True):
+        scores += weight * _logs(given)
+    return np.asarray(softmax(scores, axis=1))
+
+
+def _logs(probabilities: Probabilities) -> Probabilities:
+    return np.log(np.maximum(probabilities, _FLOOR))
+
+
+def store_ensemble(folder: RunFolder, ensemble: Ensemble) -> None:
+    """Keep an ensemble in its run's folder, where the report finds it.
+
+    Raises:
+        MnistbenchError: It cannot be written.
+    """
+    try:
+        folder.write(FILE, json.dumps(to_json(ensemble), indent=1).encode() + b"\n")
+    except OSError as error:
+        raise MnistbenchError(
+            f"{folder.path / FILE} cannot be written: {error.strerror or error}."
+        ) from error
+
+
+def stored_ensemble(folder: RunFolder) -> Ensemble | None:
+    """Return the ensemble that is kept in a run's folder; None where there is none.
+
+    Raises:
+        MnistbenchError: The file is damaged.
+    """
+    path = folder.path / FILE
+    try:
+        ensemble = from_json(Ensemble, json.loads(path.read_bytes()))
+        weights = [member.weight for member in ensemble.members]
+        if not weights or not min(weights) >= 0 or not abs(sum(weights) - 1) <= _SUM_TOLERANCE:
+            raise ValueError("its weights are no shares that sum to 1")
+        if not 0 <= ensemble.sharpness < math.inf:
+            raise ValueError(f"its sharpness is {ensemble.sharpness}")
+        return ensemble
+    except FileNotFoundError:
+        return None
+    except (OSError, ValueError, TypeError, RecursionError) as error:
+        raise MnistbenchError(
+            f"{path} cannot be read: {error}. Remove it, or make it again with `mnistbench ensemble`."
+        ) from error
+
+
+def vote(
+    folder: RunFolder,
+    ensemble: Ensemble,
+    rows: Sequence[Configuration],
+    truth: NDArray[np.int64],
+    classes: Sequence[int],
+) -> Vote | None:
+    """Apply an ensemble to the stored predictions of its run, seed by seed.
+
+    Args:
+        folder: The run.
+        ensemble: Its ensemble.
+        rows: The run's configurations.
+        truth: The true labels of the images that it is judged by.
+        classes: The data set's labels.
+
+    Returns:
+        None where no seed has predictions of every member.
+    """
+    by_label = {row.label: row for row in rows}
+    members = [(by_label.get(member.model), member.weight) for member in ensemble.members]
+    found = [(row, weight, _probabilities(folder, row)) for row, weight in members if row is not None]
+    seeds = sorted(set.intersection(*(set(each) for _, _, each in found))) if found else []
+    if len(found) < len(members) or not seeds:
+        return None
+    weights = [ensemble.sharpness * share for _, share, _ in found]
+    return Vote(
+        by_seed={
+            seed: _scored(truth, pooled(weights, [each[seed] for _, _, each in found]), classes)
+            for seed in seeds
+        },
+        fit_seconds=sum(row.fit_seconds or 0.0 for row, _, _ in found),
+    )
+
+
+def _identity(row: Configuration) -> tuple[str, str]:
+    return row.model, json.dumps(dict(row.trials[0].parameters), sort_keys=True)
+
+
+def _probabilities(folder: RunFolder, row: Configuration) -> dict[int, Probabilities]:
+    """Return the probabilities of each seed, float64, shape (n, k); nothing unless every seed has some."""
+    found = {}
+    for record in row.by_seed:
+        given = _stored(folder, record.trial.id).probabilities
+        if given is None:
+            return {}
+        found[record.trial.seed] = given.astype(np.float64)
+    return found
+
+
+def _stored(folder: RunFolder, trial_id: str) -> Predictions:
+    try:
+        return folder.predictions(trial_id)
+    except (OSError, ValueError) as error:
+        raise MnistbenchError(
+            f"{folder.path / 'predictions' / f'{trial_id}.npz'} cannot be read: {error}"
+        ) from error
+
+
+def _scored(truth: NDArray[np.int64], mixed: Probabilities, classes: Sequence[int]) -> Quality:
+    return quality(truth, np.asarray(classes)[mixed.argmax(axis=1)], mixed, classes)

@@ -1,0 +1,171 @@
+"""What the stored predictions of a run say beyond its records: which images went wrong, and how."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.datasets.idx import idx_sha256
+from mnistbench.errors import DataError
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import Predictions
+from mnistbench.stats.accuracy import PairedTest, paired_tests
+from mnistbench.stats.scores import (
+    MNIST_TEST_LABEL_ERRORS,
+    ReliabilityBin,
+    accuracy_without,
+    confusion_matrix,
+    most_confused,
+    per_class,
+    reliability,
+)
+
+Labels = NDArray[np.int64]
+
+_PAIRS_KEPT = 1_000
+# Of the plain IDX file with the labels of MNIST's test images, as `datasets.mnist` checks it.
+_MNIST_TEST_LABELS_SHA256 = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
+
+
+@dataclass(frozen=True)
+class Evidence:
+    """The predictions of one configuration beside the true labels.
+
+    Attributes:
+        correct: bool (seeds, images): which images each seed's fit got right.
+        confusion: int64 (k, k), true classes by predicted ones, added up over the seeds.
+        reliability: Images of all seeds by confidence, 15 bins of equal width; None without probabilities,
+            and for a configuration that is not shown in detail.
+        accuracy_without_label_errors: Mean over seeds, without the images of MNIST's test set whose label
+            is known to be wrong; None for any other images.
+    """
+
+    correct: NDArray[np.bool_]
+    confusion: Labels
+    reliability: list[ReliabilityBin] | None
+    accuracy_without_label_errors: float | None
+
+
+def most_frequent_share(truth: Labels) -> float:
+    """Return the share of the most frequent class: what always saying it would get right."""
+    return float(np.unique(truth, return_counts=True)[1].max() / len(truth))
+
+
+def evidences(
+    folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int], detailed: int
+) -> dict[str, Evidence]:
+    """Compare the stored predictions of each configuration with the true labels, one fit a seed.
+
+    Args:
+        folder: The run.
+        rows: Its configurations.
+        truth: The true labels.
+        classes: The data set's labels.
+        detailed: How many of the first configurations get a reliability diagram.
+
+    Returns:
+        By the configuration's label. Left out is one whose predictions are missing, damaged or of other
+        images, for any of its seeds.
+    """
+    label_errors = MNIST_TEST_LABEL_ERRORS if _are_of_mnist_test(truth) else ()
+    found: dict[str, Evidence] = {}
+    for row in rows:
+        labels_only = len(found) >= detailed
+        try:
+            predicted = [folder.predictions(r.trial.id, labels_only=labels_only) for r in row.by_seed]
+            if predicted:
+                found[row.label] = _evidence(truth, predicted, classes, label_errors)
+        except (OSError, ValueError, DataError):
+            continue
+    return found
+
+
+def _are_of_mnist_test(truth: Labels) -> bool:
+    return 0 <= truth.min() <= truth.max() <= 255 and idx_sha256(truth) == _MNIST_TEST_LABELS_SHA256
+
+
+def _evidence(
+    truth: Labels, predicted: Sequence[Predictions], classes: Sequence[int], label_errors: Sequence[int]
+) -> Evidence:
+    probabilities = [p.probabilities for p in predicted if p.probabilities is not None]
+    return Evidence(
+        correct=np.array([p.labels == truth for p in predicted]),
+        confusion=sum(
+            (confusion_matrix(truth, p.labels, classes) for p in predicted),
+            start=np.zeros((len(classes), len(classes)), dtype=np.int64),
+        ),
+        reliability=reliability(np.tile(truth, len(probabilities)), np.concatenate(probabilities), classes)
+        if len(probabilities) == len(predicted)
+        else None,
+        accuracy_without_label_errors=float(
+            np.mean([accuracy_without(truth, p.labels, label_errors) for p in predicted])
+        )
+        if label_errors
+        else None,
+    )
+
+
+def compare_pairs(found: Mapping[str, Evidence]) -> list[PairedTest]:
+    """Test every pair of configurations on their common images, Holm-corrected; see `stats.paired_tests`."""
+    return paired_tests({label: each.correct for label, each in found.items()})
+
+
+def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
+    """List the paired tests, one row a pair.
+
+    Columns: row_a, row_b; difference (accuracy of a less that of b) and its 95 % interval from
+    difference_low to difference_high; p_value, adjusted_p_value (Holm), method; only_a, only_b (images that
+    only one gets right, means over pairs of fits); sampling_se, training_se (the two sources of variation of
+    the difference); training_covered (whether both were fitted with several seeds).
+    """
+    columns = [
+        "row_a", "row_b", "difference", "difference_low", "difference_high", "p_value", "adjusted_p_value",
+        "method", "only_a", "only_b", "sampling_se", "training_se", "training_covered",
+    ]  # fmt: skip
+    return pd.DataFrame(
+        [
+            {
+                **vars(test),
+                "row_a": test.model_a,
+                "row_b": test.model_b,
+                "difference_low": test.interval.low,
+                "difference_high": test.interval.high,
+            }
+            for test in tests
+        ],
+        columns=columns,
+    )
+
+
+def confused_frame(found: Mapping[str, Evidence], classes: Sequence[int]) -> pd.DataFrame:
+    """List which classes each configuration takes for which, most frequent first.
+
+    Columns: row, true_label, predicted_label, count (added up over the seeds), share (of the true class's
+    images).
+    """
+    return pd.DataFrame(
+        [
+            {"row": label, **vars(pair)}
+            for label, each in found.items()
+            for pair in most_confused(each.confusion, classes, _PAIRS_KEPT)
+        ],
+        columns=["row", "true_label", "predicted_label", "count", "share"],
+    )
+
+
+def classes_frame(found: Mapping[str, Evidence], classes: Sequence[int]) -> pd.DataFrame:
+    """Score each configuration class by class.
+
+    Columns: row, label, support (images of the class, added up over the seeds), precision, recall, f1.
+    """
+    return pd.DataFrame(
+        [
+            {"row": label, **vars(result)}
+            for label, each in found.items()
+            for result in per_class(each.confusion, classes)
+        ],
+        columns=["row", "label", "support", "precision", "recall", "f1"],
+    )

@@ -1,0 +1,89 @@
+"""The result of a run in a sentence or two, written from the data."""
+
+from collections.abc import Sequence
+
+from mnistbench.analysis.configurations import Configuration, status_counts
+from mnistbench.runs.records import RunInfo
+from mnistbench.text import count, duration, percent, plural, three_digits
+
+_LISTED = 3
+
+
+def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> str:
+    """Say who won, by how much, and at what cost.
+
+    Args:
+        info: The run's plan.
+        rows: Its configurations, best first.
+        ties: Groups of their labels that cannot be told apart, best first.
+    """
+    good = [row for row in rows if row.accuracy is not None]
+    if not good:
+        if not any(row.records for row in rows):
+            return "No trial has ended yet."
+        return f"No trial was successful: {status_counts(rows)}."
+    best, *others = good
+    sentence = f"{best.label} is best: {_errors(best)} in {best.test_count:,} {images_of(info)}"
+    sentence += f" ({percent(best.accuracy, best.test_count)} % right){_cost(best)}"
+    tied = next((group for group in ties if best.label in group), ())
+    equals, rest = [r for r in others if r.label in tied], [r for r in others if r.label not in tied]
+    if equals:
+        sentence += f". Not to be told apart from it: {_listed(equals)}"
+    if rest:
+        sentence += f"{'.' if equals else ';'} {_runner_up(best, rest[0])}"
+    fastest = min(good, key=lambda row: row.fit_seconds or 0.0)
+    if rest and fastest in rest[1:] and fastest.fit_seconds is not None:
+        sentence += f". Fastest to train is {fastest.label}: "
+        sentence += f"{duration(fastest.fit_seconds)}, {_errors(fastest)}"
+    return sentence + "."
+
+
+def title(info: RunInfo) -> str:
+    """Name the images of a run as a report's title does, unmissably where they are not what they seem."""
+    said = info.dataset.title
+    if info.dataset.fallback_reason:
+        said += ", IN PLACE OF MNIST"
+    if info.is_validation:
+        said += ", VALIDATION IMAGES"
+    return said
+
+
+def notice(info: RunInfo) -> str:
+    """Say what every table has to say about its images, in a few words; nothing for a plain test."""
+    notices = list(info.dataset.changes)
+    if info.dataset.fallback_reason:
+        notices.append(f"{info.dataset.name} in place of MNIST")
+    if info.is_validation:
+        notices.append("validation images, not test images")
+    return "; ".join(notices)
+
+
+def images_of(info: RunInfo) -> str:
+    """Name the images that a run is judged by: "test images" or "validation images"."""
+    return "validation images" if info.is_validation else "test images"
+
+
+def _errors(row: Configuration) -> str:
+    errors = row.error_count or 0.0
+    noun = "error" if errors == 1 else "errors"
+    seeds = f" on average over {plural(len(row.by_seed), 'seed')}" if len(row.by_seed) > 1 else ""
+    return f"{count(errors)} {noun}{seeds}"
+
+
+def _cost(row: Configuration) -> str:
+    return "" if row.fit_seconds is None else f" after {duration(row.fit_seconds)} of training"
+
+
+def _listed(rows: Sequence[Configuration]) -> str:
+    shown = [f"{row.label} ({count(row.error_count)}{_cost(row)})" for row in rows[:_LISTED]]
+    if len(rows) > _LISTED:
+        shown.append(f"{len(rows) - _LISTED} more")
+    return " and ".join([", ".join(shown[:-1]), shown[-1]] if len(shown) > 1 else shown)
+
+
+def _runner_up(best: Configuration, second: Configuration) -> str:
+    least, more = best.error_count or 0.0, second.error_count or 0.0
+    if more == least:
+        return f"{second.label} makes as many{_cost(second)}"
+    times = f" ({three_digits(more / least)} times as many)" if least else ""
+    return f"{second.label} comes next with {count(more)}{times}{_cost(second)}"

@@ -1,0 +1,291 @@
+"""A run as pandas frames, for notebooks and scripts: `mnistbench.load_run`."""
+
+import html
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from mnistbench.analysis.contents import Contents, contents
+from mnistbench.analysis.headline import title
+from mnistbench.analysis.tables import Table
+from mnistbench.errors import UsageError, unknown
+from mnistbench.runs.folder import RunFolder, find_run
+from mnistbench.runs.records import Record, RunInfo
+from mnistbench.text import visible
+
+FRAMES: Mapping[str, str] = {
+    "results": "one row a configuration, best first: accuracy with both intervals, scores, median times",
+    "trials": "one row a trial: what was planned, how it ended, all that was measured",
+    "quality": "one row a configuration: every score of its predictions and probabilities",
+    "classes": "one row a configuration and class: support, precision, recall, F1",
+    "confused_pairs": "one row a configuration and pair of classes: how often one was taken for the other",
+    "pairs": "one row a pair of configurations: the paired test of their accuracies",
+    "timings": "one row a configuration: times and memory in detail",
+    "serving": "one row a configuration: latency, throughput, cold start; if the run measured them",
+    "time_to_accuracy": "one row a configuration: seconds to an accuracy; if the run took learning curves",
+    "doubts": "one row a doubtful time: its trust grade and the reasons; if there is one",
+    "findings": "one row a finding of the checks",
+    "models": "one row a configuration: engine, device, parameters, the model file's SHA-256",
+    "ensemble": "the soft vote's scores; if the run has an ensemble",
+    "ensemble_members": "one row a member: its weight; if the run has an ensemble",
+}
+"""What the frames of a run hold; `COLUMNS` says what is in their columns."""
+
+COLUMNS: Mapping[str, str] = {
+    # what a row is about
+    "id": "the trial's id",
+    "row": "the configuration: the model, and what sets it apart from its siblings in the run",
+    "row_a": "the first configuration of the pair, the better one in the table of results",
+    "row_b": "the second configuration of the pair",
+    "model": "the model's name",
+    "summary": "the first line of the model file's docstring",
+    "parameters": "the parameters that were given with the command, as NAME=VALUE",
+    "path": "the model file's path; empty for those that come with mnistbench",
+    "sha256": "SHA-256 of the model file",
+    "engine": "the library that did the work, and its version",
+    "device": "what it trained on: cpu, or the GPU's name",
+    "train_size": "training images asked for; empty for all",
+    "train_images": "training images used",
+    "test_images": "images predicted",
+    "test_count": "images that judge it",
+    "holdout_images": "images of the hold-out, the last of the training images",
+    "seed": "the trial's seed",
+    "seeds": "how many seeds were run",
+    "threads": "threads asked for",
+    "split": "what judges it: test or validation",
+    "repeat": "which repeat of the same trial this is, from 0",
+    "status": "how it ended",
+    "cause": "the error that ended it; empty if it ended well",
+    "host": "the machine's name",
+    "started_at": "when the trial began, UTC, ISO 8601",
+    "beside": "how many other trials ran beside it at most",
+    "attempts": "how often it was started: 2 if its first machine was lost",
+    "predictions_sha256": "SHA-256 of the file of its predictions",
+    "warnings": "what its library warned",
+    # scores
+    "accuracy": "share of images classified rightly, the mean over the seeds",
+    "accuracy_without_label_errors": "the same without the images whose labels are known to be wrong",
+    "train_accuracy": "accuracy on a fixed sample of its training images",
+    "final_accuracy": "accuracy on the hold-out at the end of the training",
+    "holdout_accuracy": "accuracy of the ensemble on the hold-out that chose its weights",
+    "error_count": "images classified wrongly, the mean over the seeds",
+    "sampling_low": "lower end of the accuracy's 95 % interval over test images (Wilson)",
+    "sampling_high": "upper end of the accuracy's 95 % interval over test images (Wilson)",
+    "training_sd": "standard deviation of the accuracy over the seeds; empty for one seed",
+    "training_low": "lower end of the accuracy's 95 % interval over seeds (t); empty for one seed",
+    "training_high": "upper end of the accuracy's 95 % interval over seeds (t); empty for one seed",
+    "macro_precision": "precision, the mean over the classes",
+    "macro_recall": "recall, the mean over the classes",
+    "macro_f1": "F1, the mean over the classes",
+    "top2_accuracy": "share of images whose label is among the two most probable",
+    "log_loss": "mean negative log probability of the true label, nats",
+    "brier_score": "mean squared distance of the probabilities from the truth, 0 to 2",
+    "calibration_error": "expected calibration error, 15 bins of equal width",
+    "adaptive_calibration_error": "expected calibration error, 15 bins of equally many images",
+    "label": "the class",
+    "support": "images of the class, added up over the seeds",
+    "precision": "share of the images given this label that bear it",
+    "recall": "share of the images that bear this label that were given it",
+    "f1": "harmonic mean of precision and recall",
+    "true_label": "the label that the images bear",
+    "predicted_label": "the label that they were given",
+    "count": "how many images, added up over the seeds",
+    "share": "that many of the images that bear the true label",
+    "weight": "the member's share of the vote, 0 to 1",
+    # comparisons and advice
+    "ties": "letters of the groups of configurations that cannot be told apart",
+    "difference": "accuracy of the first less that of the second",
+    "difference_low": "lower end of the difference's 95 % interval",
+    "difference_high": "upper end of the difference's 95 % interval",
+    "p_value": "of the paired test that both are equally accurate",
+    "adjusted_p_value": "the same after Holm's correction for the number of pairs",
+    "method": "which test it is",
+    "only_a": "images that only the first classifies rightly, the mean over all pairs of seeds",
+    "only_b": "images that only the second classifies rightly, the mean over all pairs of seeds",
+    "sampling_se": "standard error of the difference from the choice of test images",
+    "training_se": "standard error of the difference from the seeds; 0 where only one was run",
+    "training_covered": "whether the test takes the seeds into account, for which it needs several",
+    "code": "the check's code",
+    "message": "what it found",
+    "advice": "what to do",
+    # times
+    "fit_seconds": "wall time of the training; over several trials the median",
+    "fit_seconds_min": "the shortest",
+    "fit_seconds_max": "the longest",
+    "fit_seconds_iqr": "interquartile range of the training times, seconds",
+    "fit_cpu_seconds": "CPU time of the training, all threads and child processes",
+    "fit_units": "training time in units of the machine's speed (the calibration kernels)",
+    "predict_seconds": "wall time of predicting all test images; over several trials the median",
+    "predict_seconds_min": "the shortest",
+    "predict_seconds_max": "the longest",
+    "predict_seconds_iqr": "interquartile range of the prediction times, seconds",
+    "predict_cpu_seconds": "CPU time of the prediction",
+    "first_predict_seconds": "wall time of predicting one image, right after the training",
+    "images_per_second": "test images by the prediction's wall time",
+    "import_seconds": "wall time of importing the model file and its libraries",
+    "load_seconds": "wall time of opening, choosing and scaling the images",
+    "build_seconds": "wall time of making the estimator",
+    "trial_seconds": "wall time of the whole trial, its process's start and end included",
+    "timings": "how many times it was timed",
+    "effective_cores": "CPU time by wall time of the training: how many cores it kept busy",
+    "speed_up": "training time with the fewest threads of the run by the time with these; empty for those",
+    "time": "which time it is: fit or predict",
+    "trust": "how far to trust the time, from A to D",
+    "fit_trust": "how far to trust the training time, from A to D",
+    "predict_trust": "how far to trust the prediction time, from A to D",
+    "reasons": "what speaks against the time",
+    "curves": "how many learning curves were taken",
+    "unit": "what the model counts its progress in",
+    "training_seconds": "wall time of the curve's training, without the predictions on the way",
+    # inference and memory
+    "latencies": "how many single images were timed",
+    "latency_p50_seconds": "median time of predicting a single image",
+    "latency_p95_seconds": "95th percentile of that time",
+    "latency_p99_seconds": "99th percentile of that time",
+    "cold_start_seconds": "wall time from a fresh process's start to its first prediction",
+    "cold_import_seconds": "of it, importing",
+    "cold_load_seconds": "of it, loading the saved model",
+    "cold_predict_seconds": "of it, predicting one image",
+    "serving_rss_bytes": "peak memory of a process that only loads the model and predicts, bytes",
+    "peak_rss_bytes": "peak memory of the trial's processes, bytes",
+    "baseline_rss_bytes": "memory of the trial's process before the training, bytes",
+    "memory_source": "where the peak comes from: the kernel, or samples",
+    "model_bytes": "size of the fitted estimator when pickled, bytes",
+}
+"""What a column holds, with its unit, in whichever frame it stands; see `Run.columns` for numbered ones."""
+
+NUMBERED_COLUMNS = {
+    "seconds_to_": ("seconds of training to an accuracy of {:g} % on the hold-out; empty if not reached", 10),
+    "images_per_second_": ("images predicted a second, {:g} at a time", 1),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run that was loaded; see `load_run`.
+
+    Attributes:
+        folder: The run's folder.
+    """
+
+    folder: RunFolder
+
+    @property
+    def info(self) -> RunInfo:
+        """The plan: data set, trials, limits, environment."""
+        return self._contents.info
+
+    @property
+    def records(self) -> tuple[Record, ...]:
+        """The finished trials, in the order in which they ended."""
+        return tuple(self._contents.records)
+
+    @property
+    def headline(self) -> str:
+        """The result in a sentence or two."""
+        return self._contents.headline
+
+    @property
+    def frames(self) -> Mapping[str, pd.DataFrame]:
+        """All frames of the run, by the names in `FRAMES`; shares run from 0 to 1, times are in seconds."""
+        return {
+            name: frame[[column for column in frame if not str(column).startswith("shown_")]]
+            for name, frame in self._contents.frames.items()
+        }
+
+    def columns(self, frame: str) -> Mapping[str, str]:
+        """Say what each column of a frame holds, with its unit.
+
+        Raises:
+            UsageError: The run has no such frame.
+        """
+        if frame not in self.frames:
+            raise UsageError(unknown("frame", frame, list(self.frames)))
+        return {str(name): _described(str(name)) for name in self.frames[frame]}
+
+    def predictions(self, trial_id: str) -> pd.DataFrame:
+        """Return what a trial predicted, one row an image.
+
+        Columns: image (its index), true_label, predicted_label, correct, and where the model gives
+        probabilities one float32 column a class, "probability_7" and so on.
+
+        Raises:
+            UsageError: The run has no predictions of such a trial.
+            MnistbenchError: The true labels are damaged.
+        """
+        try:
+            stored = self.folder.predictions(trial_id)
+        except (OSError, ValueError) as error:
+            raise UsageError(
+                f"{self.folder.name} has no predictions of a trial {trial_id!r}: {error}. "
+                "Trials have their ids in the frame `trials`; those that are not ok predicted nothing."
+            ) from error
+        truth = self.folder.true_labels()
+        frame = pd.DataFrame({"image": np.arange(len(stored.labels))})
+        if truth is not None:
+            frame["true_label"] = truth
+        frame["predicted_label"] = stored.labels
+        if truth is not None:
+            frame["correct"] = stored.labels == truth
+        if stored.probabilities is not None:
+            for column, label in enumerate(self.info.dataset.classes):
+                frame[f"probability_{label}"] = stored.probabilities[:, column]
+        return frame
+
+    @cached_property
+    def _contents(self) -> Contents:
+        return contents(self.folder)
+
+    def __repr__(self) -> str:
+        return f"<mnistbench run {self.folder.name}: {self.headline}>"
+
+    def _repr_html_(self) -> str:
+        """Show the headline and the table of results, as notebooks do."""
+        said = self._contents
+        heading = f"<p><strong>{_escaped(title(said.info))}</strong>, run {_escaped(said.info.name)}</p>"
+        return f"{heading}<p>{_escaped(said.headline)}</p>{_html_table(said.tables['results'])}"
+
+
+def load_run(path: str | Path) -> Run:
+    """Load a run from its folder, without training or changing anything.
+
+    Args:
+        path: The run's folder, or its name in the folder `results`.
+
+    Raises:
+        UsageError: There is no such run.
+        MnistbenchError: The run folder is damaged.
+    """
+    run = Run(find_run(Path("results"), str(path)))
+    run.folder.info()
+    return run
+
+
+def _described(column: str) -> str:
+    for prefix, (text, scale) in NUMBERED_COLUMNS.items():
+        if column.startswith(prefix):
+            return text.format(int(column.removeprefix(prefix)) / scale)
+    return COLUMNS[column]
+
+
+def _html_table(shown: Table) -> str:
+    heads = "".join(f"<th>{_escaped(column.heading)}</th>" for column in shown.columns)
+    rows = "".join(
+        "<tr>"
+        + "".join(
+            f'<td style="text-align:{"right" if column.right else "left"}">'
+            f"{_escaped(column.show(row[column.name]))}</td>"
+            for column in shown.columns
+        )
+        + "</tr>"
+        for row in shown.frame.to_dict("records")
+    )
+    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
+
+
+def _escaped(text: str) -> str:
+    return html.escape("".join(c if c in "\N{NO-BREAK SPACE}" else visible(c) for c in text))

@@ -1,0 +1,102 @@
+"""Tables of what the predictions of a run are worth: scores, classes, confusions."""
+
+from collections.abc import Mapping, Sequence
+
+import pandas as pd
+
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.evidence import Evidence
+from mnistbench.analysis.tables import SCORES, Column, Table, scores, text
+from mnistbench.text import count, percent, plural, three_digits
+
+MOST_CONFUSED_SHOWN = 5
+CLASS_ROWS_SHOWN = 8
+CLASSES_SHOWN = 40
+
+
+def predictions(rows: Sequence[Configuration], found: Mapping[str, Evidence]) -> Table:
+    """Tabulate what the predictions and probabilities are worth, one row a configuration with a success.
+
+    Columns of the frame: row, accuracy, accuracy_without_label_errors (MNIST's test images alone),
+    macro_precision, macro_recall, macro_f1, top2_accuracy, log_loss, brier_score, calibration_error,
+    adaptive_calibration_error; all are means over the seeds and defined in `metrics.Quality`.
+    """
+    frame = pd.DataFrame(
+        [
+            {
+                "row": row.label,
+                "accuracy": row.accuracy,
+                "accuracy_without_label_errors": found[row.label].accuracy_without_label_errors
+                if row.label in found
+                else None,
+                **scores(row),
+            }
+            for row in rows
+            if row.by_seed
+        ],
+        columns=["row", "accuracy", "accuracy_without_label_errors", *SCORES],
+    )
+    images = max((row.test_count for row in rows), default=0)
+
+    def share(name: str, heading: str) -> Column:
+        return Column(name, heading, lambda v: percent(v, images))
+
+    cleaned = frame["accuracy_without_label_errors"].notna().any()
+    columns = (
+        Column("row", "model", text, right=False),
+        share("accuracy", "accuracy, %"),
+        *((share("accuracy_without_label_errors", "without label errors, %"),) if cleaned else ()),
+        share("macro_f1", "macro F1, %"),
+        share("top2_accuracy", "top 2, %"),
+        Column("log_loss", "log loss", three_digits),
+        Column("brier_score", "Brier", three_digits),
+        Column("calibration_error", "ECE, %", _hundredfold),
+        Column("adaptive_calibration_error", "adaptive ECE, %", _hundredfold),
+    )
+    return Table("quality", "Quality of predictions and probabilities", frame, columns)
+
+
+def _hundredfold(share: float | None) -> str:
+    return three_digits(None if share is None else 100 * share)
+
+
+def by_class(frame: pd.DataFrame, images: int) -> Table | None:
+    """Tabulate the F1 of each class for the first few configurations; None where it would not be read.
+
+    Args:
+        frame: From `evidence.classes_frame`, the configurations best first.
+        images: How many images there are in all.
+    """
+    labels = list(dict.fromkeys(frame["row"]))[:CLASS_ROWS_SHOWN]
+    classes = list(dict.fromkeys(frame["label"]))
+    if not labels or len(classes) > CLASSES_SHOWN:
+        return None
+    wide = pd.DataFrame({"label": classes})
+    for label in labels:
+        wide[f"f1 {label}"] = frame.loc[frame["row"] == label, "f1"].to_list()
+    columns = (
+        Column("label", "class", text),
+        *(Column(f"f1 {label}", label, lambda v: percent(v, images)) for label in labels),
+    )
+    return Table("by_class", "F1 of each class, %", wide, columns)
+
+
+def most_confused(label: str, seeds: int, frame: pd.DataFrame) -> Table | None:
+    """Tabulate the few pairs of classes that a configuration confuses most; None where it confuses none.
+
+    Args:
+        label: The configuration's.
+        seeds: How many fits the counts are added up over.
+        frame: From `evidence.confused_frame`.
+    """
+    own = frame[frame["row"] == label].head(MOST_CONFUSED_SHOWN)
+    if own.empty:
+        return None
+    columns = (
+        Column("true_label", "true", text),
+        Column("predicted_label", "taken for", text),
+        Column("count", "images", count),
+        Column("share", "of the true class, %", lambda v: three_digits(100 * v)),
+    )
+    added = f", {plural(seeds, 'seed')} added up" if seeds > 1 else ""
+    return Table("confused_pairs", f"Most confused by {label}{added}", own, columns)

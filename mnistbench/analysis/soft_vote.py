@@ -1,0 +1,105 @@
+"""What the report says of the ensemble of a run's models."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.ensemble import Ensemble, stored_ensemble, vote
+from mnistbench.analysis.evidence import Labels
+from mnistbench.analysis.tables import Column, Table, text
+from mnistbench.runs.folder import RunFolder
+from mnistbench.stats.accuracy import accuracy_estimate
+from mnistbench.text import MISSING, count, interval, percent, three_digits
+
+
+@dataclass(frozen=True)
+class SoftVote:
+    """The ensemble's part of the report.
+
+    Attributes:
+        ensemble: The votes, and where they come from.
+        result: Its scores, in one row.
+        members: Its models with their weights.
+    """
+
+    ensemble: Ensemble
+    result: Table
+    members: Table
+
+
+def soft_vote(
+    folder: RunFolder, rows: Sequence[Configuration], truth: Labels | None, classes: Sequence[int]
+) -> SoftVote | None:
+    """Apply the ensemble that is kept in a run's folder to its predictions; None where there is none.
+
+    Columns of the result's frame: row; seeds; accuracy (mean over the seeds), sampling_low, sampling_high
+    (95 % Wilson interval), training_sd, training_low, training_high (over the seeds, t interval of the
+    mean); error_count, log_loss, calibration_error (means over the seeds); holdout_accuracy; fit_seconds
+    (of all members together). Columns of the members' frame: row, weight, accuracy (mean over the seeds).
+
+    Raises:
+        MnistbenchError: What is kept is damaged.
+    """
+    ensemble = stored_ensemble(folder)
+    if ensemble is None or truth is None:
+        return None
+    found = vote(folder, ensemble, rows, truth, classes)
+    if found is None:
+        return None
+    scores = list(found.by_seed.values())
+    images = scores[0].test_count
+    accuracy = accuracy_estimate([score.error_count for score in scores], images)
+    training = accuracy.training
+    half = percent(training.high - accuracy.mean, images) if training else MISSING
+    frame = pd.DataFrame(
+        [
+            {
+                "row": "ensemble",
+                "seeds": len(scores),
+                "accuracy": accuracy.mean,
+                "sampling_low": accuracy.sampling.low,
+                "sampling_high": accuracy.sampling.high,
+                "training_sd": accuracy.training_sd,
+                "training_low": training.low if training else None,
+                "training_high": training.high if training else None,
+                "error_count": float(np.mean([score.error_count for score in scores])),
+                "log_loss": float(np.mean([score.log_loss for score in scores])),
+                "calibration_error": float(np.mean([score.calibration_error for score in scores])),
+                "holdout_accuracy": ensemble.holdout_accuracy,
+                "fit_seconds": found.fit_seconds,
+                "shown_accuracy": f"{percent(accuracy.mean, images)} "
+                f"({interval(accuracy.sampling.low, accuracy.sampling.high, images)})",
+                "shown_training": f"{half} ({accuracy.fits})",
+            }
+        ]
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("shown_accuracy", "accuracy, % (95 %: images)", text),
+        Column("shown_training", "seeds: ± (n)", text),
+        Column("error_count", "wrong images", count),
+        Column("log_loss", "log loss", three_digits),
+        Column("holdout_accuracy", "on the hold-out, %", partial(percent, images=ensemble.holdout_images)),
+        Column("fit_seconds", "fit of all members, s", three_digits),
+    )
+    result = Table("ensemble", "The ensemble, a soft vote of this run's models", frame, columns)
+    return SoftVote(ensemble, result, _members(ensemble, {row.label: row for row in rows}, images))
+
+
+def _members(ensemble: Ensemble, rows: Mapping[str, Configuration], images: int) -> Table:
+    frame = pd.DataFrame(
+        [
+            {"row": each.model, "weight": each.weight, "accuracy": rows[each.model].accuracy}
+            for each in ensemble.members
+        ]
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("weight", "weight", "{:.3f}".format),
+        Column("accuracy", "accuracy alone, %", partial(percent, images=images)),
+    )
+    return Table("ensemble_members", "Its votes", frame, columns)

@@ -1,0 +1,362 @@
+"""From records to tables: pandas frames of raw values, and how each column of them is shown.
+
+Frames hold plain values (shares from 0 to 1, seconds, bytes) under documented names, and go to CSV as they
+are. The report shows some of their columns, rounded, under headings that carry the unit.
+"""
+
+import statistics
+import string
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import pandas as pd
+
+from mnistbench.analysis.checks import Finding
+from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
+from mnistbench.analysis.trust import Grade
+from mnistbench.runs.records import Measurement, RunInfo, Status
+from mnistbench.stats.accuracy import AccuracyEstimate, accuracy_estimate
+from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, visible
+
+_CAUSE_LENGTH = 100
+
+
+TimeTrust = tuple[Grade, Grade]
+"""How far the training time and the prediction time of a configuration can be trusted."""
+
+
+@dataclass(frozen=True)
+class Column:
+    """How one column of a frame is shown.
+
+    Attributes:
+        name: The frame's column.
+        heading: Its heading in the report, with the unit.
+        show: Turns one value into text.
+        right: Whether it is aligned to the right, as numbers are.
+    """
+
+    name: str
+    heading: str
+    show: Callable[[Any], str]
+    right: bool = True
+
+
+@dataclass(frozen=True)
+class Table:
+    """A frame and the columns of it that the report shows.
+
+    Attributes:
+        name: Stem of its CSV file.
+        caption: What it shows, in one sentence.
+        frame: All its values, raw.
+        columns: What is shown.
+    """
+
+    name: str
+    caption: str
+    frame: pd.DataFrame
+    columns: tuple[Column, ...]
+
+
+def text(value: object) -> str:
+    """Show a value as it is; nothing where there is none."""
+    return MISSING if value is None or value is pd.NA or value != value else str(value)
+
+
+def results(
+    rows: Sequence[Configuration], ties: Sequence[Sequence[str]], trust: Mapping[str, TimeTrust]
+) -> Table:
+    """Tabulate the headline results, one row a configuration, in the order given.
+
+    Args:
+        rows: The configurations, best first.
+        ties: Groups of their labels that cannot be told apart, best first.
+        trust: How far the times of each can be trusted, by its label.
+
+    Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
+    count); accuracy (mean over seeds), sampling_low and sampling_high (95 % Wilson interval of one fit of
+    that accuracy: other test images), training_sd, training_low and training_high (over seeds, t interval
+    of the mean: other seeds); error_count (mean); macro_precision, macro_recall, macro_f1, top2_accuracy,
+    log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
+    probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
+    over seeds and repeats); fit_trust, predict_trust (A to D); ties (the letters of its groups, "a" the
+    best); status.
+    """
+    frame = pd.DataFrame([_result(row) for row in rows])
+    images = max((row.test_count for row in rows), default=0)
+    several = any(len(row.by_seed) > 1 for row in rows)
+    frame["ties"] = [tie_letters(row.label, ties) for row in rows]
+    frame["shown_accuracy"] = [_shown_accuracy(row, images) for row in rows]
+    for name, which in (("fit", 0), ("predict", 1)):
+        letters = [str(trust[row.label][which].letter) if row.label in trust else None for row in rows]
+        frame[f"{name}_trust"] = letters
+        frame[f"shown_{name}"] = [
+            f"{three_digits(seconds)}\N{NO-BREAK SPACE}{letter}" if letter else MISSING
+            for seconds, letter in zip(frame[f"{name}_seconds"], letters, strict=True)
+        ]
+    frame["shown_training"] = [_shown_training(row, images) for row in rows]
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("shown_accuracy", f"accuracy, % (95 %{': images' if several else ''})", text),
+        *((Column("shown_training", "seeds: ± (n)", text),) if several else ()),
+        Column("error_count", "wrong images", count),
+        Column("shown_fit", "fit, s", text),
+        Column("shown_predict", "predict, s", text),
+        Column("images_per_second", "images per s", three_digits),
+        Column("peak_rss_bytes", "peak RAM, MB", megabytes),
+        Column("model_bytes", "model, MB", megabytes),
+        *((Column("ties", "tie", str, right=False),) if ties else ()),
+        Column("status", "status", text, right=False),
+    )
+    return Table("results", "Best first", frame, columns)
+
+
+def _shown_accuracy(row: Configuration, images: int) -> str:
+    """Write accuracy and interval in one cell: "98.37 (98.10-98.60)"."""
+    accuracy = estimate(row)
+    if accuracy is None:
+        return MISSING
+    low, high = accuracy.sampling.low, accuracy.sampling.high
+    return f"{percent(accuracy.mean, images)} ({interval(low, high, images)})"
+
+
+def _shown_training(row: Configuration, images: int) -> str:
+    """Write what the seeds vary, and how many there are: "0.13 (3)"."""
+    accuracy = estimate(row)
+    if accuracy is None:
+        return MISSING
+    half = accuracy.training.high - accuracy.mean if accuracy.training else None
+    return f"{percent(half, images)} ({accuracy.fits})"
+
+
+def tie_letters(label: str, ties: Sequence[Sequence[str]]) -> str:
+    """Return the letters of the groups that a configuration belongs to."""
+    named = zip(tie_names(len(ties)), ties, strict=True)
+    return "".join(name for name, group in named if label in group)
+
+
+def tie_names(groups: int) -> list[str]:
+    """Name groups by letters, best first; past Z they are numbered."""
+    letters = string.ascii_letters
+    return [letters[i] if i < len(letters) else f"({i})" for i in range(groups)]
+
+
+def estimate(row: Configuration) -> AccuracyEstimate | None:
+    """Return the accuracy of a configuration with its sources of variation; None without a successful fit."""
+    counts = [r.quality.error_count for r in row.by_seed if r.quality is not None]
+    return accuracy_estimate(counts, row.test_count) if counts else None
+
+
+SCORES = (
+    "macro_precision", "macro_recall", "macro_f1", "top2_accuracy", "log_loss", "brier_score",
+    "calibration_error", "adaptive_calibration_error",
+)  # fmt: skip
+_MEDIANS = ("fit_seconds", "predict_seconds", "images_per_second", "peak_rss_bytes", "model_bytes")
+
+
+def _result(row: Configuration) -> dict[str, Any]:
+    accuracy = estimate(row)
+    training = accuracy.training if accuracy else None
+    return {
+        "model": row.model,
+        "row": row.label,
+        "train_images": next((m.train_images for m in row.measurements), None),
+        "test_images": row.test_count or None,
+        "seeds": len(row.by_seed),
+        "accuracy": accuracy.mean if accuracy else None,
+        "sampling_low": accuracy.sampling.low if accuracy else None,
+        "sampling_high": accuracy.sampling.high if accuracy else None,
+        "training_sd": accuracy.training_sd if accuracy else None,
+        "training_low": training.low if training else None,
+        "training_high": training.high if training else None,
+        "error_count": row.error_count,
+        **scores(row),
+        **{name: median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
+        "status": row.status,
+    }
+
+
+def scores(row: Configuration) -> dict[str, float | None]:
+    """Return the means over seeds of every score of `metrics.Quality` beside the accuracy."""
+    return {name: _mean([getattr(r.quality, name) for r in row.by_seed]) for name in SCORES}
+
+
+def _mean(values: Sequence[float | None]) -> float | None:
+    given = [v for v in values if v is not None]
+    return sum(given) / len(given) if given and len(given) == len(values) else None
+
+
+def median(values: Sequence[float | None]) -> float | None:
+    """Return the median of the values there are; None if there are none."""
+    given = [v for v in values if v is not None]
+    return statistics.median(given) if given else None
+
+
+def models(rows: Sequence[Configuration], info: RunInfo) -> Table:
+    """Tabulate what each configuration is: its engine, device and parameters.
+
+    Columns of the frame: row, summary (first line of the model file's docstring), engine (library and
+    version), device, train_images, threads, parameters ("C=1.0, gamma=scale"), path (of a model's file that
+    is none of the suite's own) and sha256 of the model's file.
+    """
+    files = {model.name: model for model in info.models}
+    frame = pd.DataFrame(
+        [
+            {
+                "row": row.label,
+                "summary": files[row.model].summary if row.model in files else None,
+                "engine": ", ".join(dict.fromkeys(m.engine for m in row.measurements)) or None,
+                "device": ", ".join(dict.fromkeys(m.device for m in row.measurements)) or None,
+                "train_images": next((m.train_images for m in row.measurements), None),
+                "threads": row.trials[0].threads,
+                "parameters": parameters(row),
+                "path": files[row.model].path if row.model in files else None,
+                "sha256": files[row.model].sha256 if row.model in files else None,
+            }
+            for row in rows
+        ]
+    )
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("engine", "library", text, right=False),
+        Column("device", "device", text, right=False),
+        Column("train_images", "training images", count),
+        Column("parameters", "parameters", text, right=False),
+    )
+    return Table("models", "Libraries and parameters", frame, columns)
+
+
+def parameters(row: Configuration) -> str:
+    """Write the parameters of a configuration: "C=10.0, gamma=scale"."""
+    return ", ".join(f"{name}={value_text(value)}" for name, value in row.trials[0].parameters.items())
+
+
+def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
+    """List every trial of the plan with all that was measured, one row a trial, raw.
+
+    Columns: id, row, model, parameters, train_size (empty for all images), seed, threads, split, repeat,
+    status ("not run" if its turn had not come), cause (of a failure), host, started_at, trial_seconds,
+    beside, attempts, predictions_sha256, then the plain fields of `Measurement` and those of `Quality`.
+    """
+    listed = []
+    for row in rows:
+        ended = {r.trial.id: r for r in row.records}
+        for trial in row.trials:
+            values: dict[str, Any] = {
+                "id": trial.id,
+                "row": row.label,
+                "model": trial.model,
+                "parameters": parameters(row),
+                "train_size": trial.train_size,
+                "seed": trial.seed,
+                "threads": trial.threads,
+                "split": trial.split,
+                "repeat": trial.repeat,
+                "status": NOT_RUN,
+            }
+            record = ended.get(trial.id)
+            if record is not None:
+                values |= {
+                    "status": STATUS_NAMES[record.status],
+                    "cause": str(record.failure) if record.failure else None,
+                    "host": record.environment.host,
+                    "started_at": record.started_at,
+                    "trial_seconds": record.trial_seconds,
+                    "beside": record.beside,
+                    "attempts": record.attempts,
+                    "predictions_sha256": record.predictions_sha256,
+                }
+                if record.measurement is not None:
+                    values |= _flat(record.measurement)
+                if record.quality is not None:
+                    values |= vars(record.quality)
+            listed.append(values)
+    return pd.DataFrame(listed)
+
+
+def _flat(measurement: Measurement) -> dict[str, Any]:
+    values = {name: value for name, value in vars(measurement).items() if name not in _PARTS}
+    return {**values, "warnings": "; ".join(measurement.warnings)}
+
+
+_PARTS = ("load", "inference", "cold_start", "learning_curve")  # no plain values
+
+
+def failures(rows: Sequence[Configuration]) -> Table | None:
+    """Tabulate the trials that ended badly; None where there are none.
+
+    Columns of the frame: row, seed, repeat, status, cause, trial_seconds, id.
+    """
+    frame = pd.DataFrame(
+        [
+            {
+                "row": row.label,
+                "seed": r.trial.seed,
+                "repeat": r.trial.repeat,
+                "status": STATUS_NAMES[r.status],
+                "cause": _shortened(str(r.failure) if r.failure else "unknown"),
+                "trial_seconds": r.trial_seconds,
+                "id": r.trial.id,
+            }
+            for row in rows
+            for r in row.records
+            if r.status is not Status.OK
+        ]
+    )
+    if frame.empty:
+        return None
+    columns = (
+        Column("row", "model", text, right=False),
+        Column("seed", "seed", text),
+        Column("status", "status", text, right=False),
+        Column("trial_seconds", "after, s", three_digits),
+        Column("cause", "cause", text, right=False),
+    )
+    return Table("failures", "How they ended", frame, columns)
+
+
+def _shortened(cause: str) -> str:
+    return cause if len(cause) <= _CAUSE_LENGTH else cause[: _CAUSE_LENGTH - 4] + " ..."
+
+
+def findings(told: Sequence[Finding]) -> pd.DataFrame:
+    """List what the checks found.
+
+    Columns: code, row, message, advice.
+    """
+    return pd.DataFrame(
+        [{"code": f.code, "row": f.label, "message": f.message, "advice": f.advice} for f in told],
+        columns=["code", "row", "message", "advice"],
+    )
+
+
+def csv(frame: pd.DataFrame, info: RunInfo, *, exact: bool) -> bytes:
+    """Write a frame as CSV, every row of which says which images it is about.
+
+    Args:
+        frame: Raw values.
+        info: The plan of the run that they are of.
+        exact: Whether numbers are written to their last bit, as those of records are. Otherwise they have
+            ten digits: the last bits of a test's p-value depend on the processor that computes it.
+    """
+    described = labelled(frame, info)
+    for name in described.columns:
+        if not pd.api.types.is_numeric_dtype(described[name]):
+            described[name] = described[name].map(lambda v: visible(v) if isinstance(v, str) else v)
+    written: str = described.to_csv(index=False, lineterminator="\n", float_format=None if exact else "%.10g")
+    return written.encode()
+
+
+def labelled(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
+    """Return a frame's raw values, behind two columns that say which images they are about.
+
+    These are dataset and split ("test" or "validation").
+    """
+    raw = [name for name in map(str, frame) if name != "split" and not name.startswith("shown_")]
+    described = frame[raw].copy()
+    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
+    described.insert(0, "dataset", name)
+    described.insert(1, "split", info.split)
+    return described

@@ -1,0 +1,378 @@
+"""What a run shows while it works: a live table in a terminal, plain lines elsewhere, JSON for programs."""
+
+import contextlib
+import json
+import sys
+import threading
+import time
+from collections.abc import Sequence
+from typing import IO, Any
+
+from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from mnistbench.analysis.configurations import STATUS_NAMES, value_text
+from mnistbench.cli.eta import Pace
+from mnistbench.cli.keys import keys
+from mnistbench.execution.isolation import Activity
+from mnistbench.runs.records import Record, Status, Trial
+from mnistbench.text import duration, visible
+
+_STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
+_RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
+_WIDE = 110  # columns from which on the best models stand beside the table
+_BAR = 8
+
+
+def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
+    """Name each trial after its model, and after whatever differs between the run's trials of that model."""
+    labels = {}
+    for trial in trials:
+        siblings = [other for other in trials if other.model == trial.model]
+        details = [
+            f"{name}={value_text(value)}"
+            for name, value in trial.parameters.items()
+            if any(other.parameters.get(name) != value for other in siblings)
+        ]
+        if len({other.train_size for other in siblings}) > 1:
+            details.append(trial.size_label)
+        if len({other.threads for other in siblings}) > 1:
+            details.append(f"{trial.threads} threads")
+        if len({other.seed for other in siblings}) > 1:
+            details.append(f"seed {trial.seed}")
+        if len({other.repeat for other in siblings}) > 1:
+            details.append(f"repeat {trial.repeat}")
+        labels[trial.id] = visible(f"{trial.model} {', '.join(details)}".strip())
+    return labels
+
+
+def flat_record(record: Record) -> dict[str, Any]:
+    """Return the values of a record that programs ask for most, in one level, as `--json` prints them."""
+    trial, measured, scored, failure = record.trial, record.measurement, record.quality, record.failure
+    return {
+        "id": trial.id,
+        "model": trial.model,
+        "seed": trial.seed,
+        "status": record.status.value,
+        "accuracy": scored.accuracy if scored else None,
+        "error_count": scored.error_count if scored else None,
+        "macro_f1": scored.macro_f1 if scored else None,
+        "log_loss": scored.log_loss if scored else None,
+        "fit_seconds": measured.fit_seconds if measured else None,
+        "predict_seconds": measured.predict_seconds if measured else None,
+        "peak_rss_bytes": measured.peak_rss_bytes if measured else None,
+        "model_bytes": measured.model_bytes if measured else None,
+        "trial_seconds": record.trial_seconds,
+        "dataset": trial.dataset,
+        "split": trial.split,
+        "train_size": trial.train_size,
+        "threads": trial.threads,
+        "repeat": trial.repeat,
+        "parameters": dict(trial.parameters),
+        "failure": str(failure) if failure else None,
+    }
+
+
+class Silent:
+    """Shows nothing."""
+
+    def started(self, trial: Trial) -> None:
+        """Show nothing."""
+
+    def activity(self, trial: Trial, activity: Activity) -> None:
+        """Show nothing."""
+
+    def finished(self, record: Record) -> None:
+        """Show nothing."""
+
+    def __enter__(self) -> "Silent":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+
+class JsonLines(Silent):
+    """Prints one JSON object for each finished trial, one a line, and passes everything on."""
+
+    def __init__(self, inner: Silent, stream: IO[str] | None = None) -> None:
+        self._inner = inner
+        self._stream = stream or sys.stdout
+
+    def started(self, trial: Trial) -> None:
+        """Pass it on."""
+        self._inner.started(trial)
+
+    def activity(self, trial: Trial, activity: Activity) -> None:
+        """Pass it on."""
+        self._inner.activity(trial, activity)
+
+    def finished(self, record: Record) -> None:
+        """Print the record's values."""
+        print(json.dumps(flat_record(record)), file=self._stream, flush=True)
+        self._inner.finished(record)
+
+    def __enter__(self) -> "JsonLines":
+        self._inner.__enter__()
+        return self
+
+    def __exit__(self, *raised: object) -> None:
+        self._inner.__exit__(*raised)
+
+
+class PlainLines(Silent):
+    """Prints a line when a trial starts and one when it ends, for logs and pipes."""
+
+    def __init__(self, console: Console, trials: Sequence[Trial], finished: Sequence[Record]) -> None:
+        self._console = console
+        self._labels = trial_labels(trials)
+        self._total = len(trials)
+        self._ended = len(finished)
+        self._begun: set[str] = set()
+        self._lock = threading.Lock()
+
+    def started(self, trial: Trial) -> None:
+        """Say that a trial begins, or begins again on another worker of a cluster."""
+        again = " again" if trial.id in self._begun else ""
+        self._begun.add(trial.id)
+        self._print(f"{self._labels[trial.id]}: started{again}")
+
+    def finished(self, record: Record) -> None:
+        """Say how a trial ended."""
+        with self._lock:
+            self._ended += 1
+        self._print(f"{self._labels[record.trial.id]}: {_ending(record)}")
+
+    def _print(self, text: str) -> None:
+        width = len(str(self._total))
+        self._console.print(
+            Text(f"[{self._ended:>{width}}/{self._total}] {text}"), soft_wrap=True, highlight=False
+        )
+
+
+class LiveTable(Silent):
+    """A table that follows every trial while it runs; it never grows beyond the terminal.
+
+    Where there is room, the best models so far stand beside it, else below in one line. The key `l` shows
+    and hides the last line of the running trials' logs.
+    """
+
+    def __init__(
+        self,
+        console: Console,
+        trials: Sequence[Trial],
+        finished: Sequence[Record],
+        earlier: Sequence[Record] = (),
+        side_by_side: int = 1,
+    ) -> None:
+        """Show a run's trials.
+
+        Args:
+            console: Where.
+            trials: All of them, in the order of the plan.
+            finished: Those that have ended.
+            earlier: Trials of earlier runs on this machine, to tell how long this run's take.
+            side_by_side: How many run at a time.
+        """
+        self._trials = list(trials)
+        self._labels = trial_labels(trials)
+        self._records = {record.trial.id: record for record in finished}
+        self._running: dict[str, Activity] = {}
+        self._again: set[str] = set()
+        self._pace = Pace([*earlier, *finished])
+        self._side_by_side = side_by_side
+        self._lock = threading.Lock()
+        self._began = time.monotonic()
+        self._log_shown = False
+        self._keys = keys({"l": self._toggle_log})
+        self._has_keys = False
+        self._live = Live(self, console=console, refresh_per_second=5, transient=False)
+
+    def started(self, trial: Trial) -> None:
+        """Show the trial as running, for the second time if a cluster had to move it."""
+        with self._lock:
+            if trial.id in self._running:
+                self._again.add(trial.id)
+            self._running[trial.id] = Activity("start", 0.0)
+
+    def activity(self, trial: Trial, activity: Activity) -> None:
+        """Show what the trial is doing."""
+        with self._lock:
+            self._running[trial.id] = activity
+
+    def finished(self, record: Record) -> None:
+        """Show how the trial ended."""
+        with self._lock:
+            self._running.pop(record.trial.id, None)
+            self._records[record.trial.id] = record
+            self._pace.learn(record)
+
+    def __enter__(self) -> "LiveTable":
+        with contextlib.ExitStack() as opened:  # an error halfway puts the terminal right as well
+            self._has_keys = opened.enter_context(self._keys)
+            opened.enter_context(self._live)
+            self._opened = opened.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._opened.close()
+
+    def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
+        """Draw the table as it is now, at the terminal's present size."""
+        with self._lock:
+            room = max(3, (options.height or console.height) - _RESERVED_LINES)
+            yield self._drawn(room, options.max_width)
+
+    def _toggle_log(self) -> None:
+        self._log_shown = not self._log_shown
+
+    def _drawn(self, room: int, width: int) -> RenderableType:
+        wide = width >= _WIDE
+        logs = self._logs()
+        table = Table(box=None, pad_edge=False, expand=False, header_style="bold")
+        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 22)
+        table.add_column("state", no_wrap=True, min_width=8)
+        table.add_column("time", justify="right", no_wrap=True, min_width=6)
+        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=23)
+        table.add_column("accuracy", justify="right", no_wrap=True)
+        table.add_column("fit", justify="right", no_wrap=True, min_width=6)
+        for trial in self._visible_trials(room - len(logs)):
+            table.add_row(*self._row(trial))
+        best = self._best()
+        body: RenderableType = table
+        if wide and best:
+            body = Table.grid(padding=(0, 4))
+            body.add_row(table, _leaderboard(best[:room]))
+        footer = [self._summary()]
+        if best and not wide:
+            text = ", ".join(f"{label} {accuracy}" for label, accuracy, _ in best)
+            footer.insert(0, Text(f"best so far: {text}", style="dim", no_wrap=True, overflow="ellipsis"))
+        return Group(body, Text(""), *logs, *footer)
+
+    def _visible_trials(self, room: int) -> list[Trial]:
+        if len(self._trials) <= room:
+            return self._trials
+        room = max(room, 1)
+        first_open = next(
+            (n for n, trial in enumerate(self._trials) if trial.id not in self._records), len(self._trials)
+        )
+        start = min(max(0, first_open - room // 2), len(self._trials) - room)
+        return self._trials[start : start + room]
+
+    def _row(self, trial: Trial) -> tuple[RenderableType, ...]:
+        label = Text(self._labels[trial.id])
+        if trial.id in self._records:
+            record = self._records[trial.id]
+            style = _STYLES.get(record.status, "red")
+            return (
+                label,
+                Text(STATUS_NAMES[record.status], style=style),
+                Text(duration(record.trial_seconds)),
+                Text(""),
+                Text(_accuracy(record), style="bold"),
+                Text(duration(record.measurement.fit_seconds) if record.measurement else ""),
+            )
+        if trial.id in self._running:
+            activity = self._running[trial.id]
+            return (
+                label,
+                Text(f"{activity.phase}{' again' if trial.id in self._again else ''}", style="cyan"),
+                Text(duration(activity.elapsed_seconds)),
+                _progress(activity, self._pace.seconds_left(trial, activity)),
+                Text(""),
+                Text(""),
+            )
+        expected = self._pace.expected_seconds(trial)
+        about = Text("" if expected is None else f"about {duration(round(expected))}", style="dim")
+        return (label, Text("waiting", style="dim"), Text(""), about, Text(""), Text(""))
+
+    def _best(self) -> list[tuple[str, str, str]]:
+        """Name the trials that ended well, most accurate first: label, accuracy, training time."""
+        scored = [
+            (record.quality.accuracy, self._labels.get(record.trial.id, record.trial.model), record)
+            for record in self._records.values()
+            if record.quality is not None and record.measurement is not None
+        ]
+        return [
+            (label, _accuracy(record), duration(record.measurement.fit_seconds) if record.measurement else "")
+            for _, label, record in sorted(scored, key=lambda each: (-each[0], each[1]))
+        ]
+
+    def _logs(self) -> list[Text]:
+        if not self._log_shown:
+            return []
+        return [
+            Text(
+                visible(f"{self._labels[trial_id]}: {activity.last_line or 'nothing printed yet'}"),
+                style="yellow",
+                no_wrap=True,
+                overflow="ellipsis",
+            )
+            for trial_id, activity in self._running.items()
+        ]
+
+    def _summary(self) -> Text:
+        ended = len(self._records)
+        text = f"{ended} of {len(self._trials)} trials done, {duration(time.monotonic() - self._began)}"
+        by_id = {trial.id: trial for trial in self._trials}
+        running = [(by_id[trial_id], activity) for trial_id, activity in self._running.items()]
+        waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
+        left = self._pace.run_seconds_left(waiting, running, self._side_by_side)
+        if left is not None and (waiting or running):
+            text += f", about {_estimated(left)} left"
+        memory = sum(activity.rss_bytes for _, activity in running)
+        if memory:
+            cores = sum(activity.busy_cores for _, activity in running)
+            text += f"; {memory / 1e6:,.0f} MB and {cores:.1f} cores in use"
+        if self._has_keys and running:
+            text += "; l: log"
+        return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+
+
+def _leaderboard(best: Sequence[tuple[str, str, str]]) -> Table:
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=40)
+    table.add_column("accuracy", justify="right", no_wrap=True)
+    table.add_column("fit", justify="right", no_wrap=True)
+    for label, accuracy, fit in best:
+        table.add_row(Text(label), Text(accuracy, style="bold"), Text(fit))
+    return table
+
+
+def _accuracy(record: Record) -> str:
+    return f"{100 * record.quality.accuracy:.2f} %" if record.quality else ""
+
+
+def _progress(activity: Activity, seconds_left: float | None) -> Text:
+    """Draw how far a trial has come: by the model's own count, else by the time it is expected to take."""
+    left = "" if seconds_left is None else f" {_estimated(seconds_left)} left"
+    if activity.done is not None and activity.total:
+        share = activity.done / activity.total
+        told = f" {visible(activity.unit)} {activity.done}/{activity.total}"
+    elif seconds_left is not None:
+        share = activity.elapsed_seconds / max(activity.elapsed_seconds + seconds_left, 1e-9)
+        told = ""
+    else:
+        return Text("")
+    filled = round(_BAR * min(share, 1.0))
+    bar = Text("━" * filled, style="cyan")
+    bar += Text("─" * (_BAR - filled), style="dim")
+    return bar + Text(told + left)
+
+
+def _estimated(seconds: float) -> str:
+    """Write a time that is not known to fractions of a second."""
+    return f"{seconds:.0f} s" if seconds < 100 else duration(seconds)
+
+
+def _ending(record: Record) -> str:
+    if record.quality is not None and record.measurement is not None:
+        return (
+            f"{STATUS_NAMES[record.status]}, accuracy {100 * record.quality.accuracy:.2f} %, "
+            f"fit {duration(record.measurement.fit_seconds)}, "
+            f"predict {duration(record.measurement.predict_seconds)}"
+        )
+    cause = f" ({record.failure})" if record.failure else ""
+    return visible(f"{STATUS_NAMES[record.status]}{cause}")

@@ -1,0 +1,138 @@
+"""What a worker of a Dask cluster is sent to do: run one trial, isolated in a process as on any machine.
+
+`cluster` sends errands; everything in here runs on the worker.
+"""
+
+import contextlib
+import os
+import platform
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mnistbench import machine
+from mnistbench.datasets import DatasetInfo, cache_folder, resolve
+from mnistbench.datasets.cache import verified_arrays
+from mnistbench.errors import DataError
+from mnistbench.execution.isolation import Activity, Interrupted, Job, Outcome, run_trial
+from mnistbench.execution.processes import child_environment, private_folder
+from mnistbench.machine import Calibration, Environment, calibrate
+
+_ACTIVITY_SECONDS = 0.3  # between two accounts of what a trial is doing
+
+
+@dataclass(frozen=True)
+class Worker:
+    """A worker of the cluster as it describes itself.
+
+    Attributes:
+        machine: The same for all workers that share its cores, in containers or not.
+        installation: The same for all workers that import the same libraries.
+        cores: The cores it may use.
+        environment: Its machine and libraries.
+    """
+
+    machine: str
+    installation: tuple[str, ...]
+    cores: tuple[int, ...]
+    environment: Environment
+
+
+@dataclass(frozen=True)
+class Errand:
+    """What is sent to a worker.
+
+    Attributes:
+        job: The trial; its model's path and its arrays' folder are those of the sending machine.
+        model_source: The model file's bytes.
+        cores: The cores of the worker that the trial may use.
+        offline: Fetch nothing from the network.
+        topic: Where the worker tells what the trial is doing.
+        ticket: Under which name it tells it there.
+    """
+
+    job: Job
+    model_source: bytes
+    cores: tuple[int, ...]
+    offline: bool
+    topic: str
+    ticket: str
+
+
+def describe() -> Worker:
+    """Describe the worker on which this is called."""
+    return Worker(
+        machine=_machine(),
+        installation=(_machine(), *sys.path),
+        cores=machine.usable_cores(),
+        environment=machine.environment(),
+    )
+
+
+def calibrate_here() -> Calibration:
+    """Measure the speed of the worker on which this is called, on all cores it may use."""
+    cores = machine.usable_cores()
+    return calibrate(cores, child_environment(os.environ, len(cores)))
+
+
+def run_errand(errand: Errand) -> Outcome | None:
+    """Run a trial on the worker on which this is called.
+
+    Returns:
+        What became of it; None if it was stopped since nobody waits for it any more.
+
+    Raises:
+        DataError: The data set cannot be had here.
+        MnistbenchError: No process can be started, or there is no room for temporary files.
+    """
+    from distributed import get_worker
+
+    # What Dask sets for its workers would slow down, or speed up, a model's own allocations.
+    os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
+    worker = get_worker()
+    key = worker.get_current_task()
+    stop = threading.Event()
+    told_at = -_ACTIVITY_SECONDS
+
+    def follow(activity: Activity) -> None:
+        nonlocal told_at
+        if not _is_wanted(worker, key):
+            stop.set()
+        elif time.monotonic() - told_at >= _ACTIVITY_SECONDS:
+            told_at = time.monotonic()
+            worker.log_event(errand.topic, {"ticket": errand.ticket, "activity": asdict(activity)})
+
+    job = replace(errand.job, dataset=_dataset_here(errand.job, errand.offline))
+    name = job.model.path.name
+    with private_folder({name: errand.model_source}) as folder, contextlib.suppress(Interrupted):
+        job = replace(job, model=replace(job.model, path=folder / name))
+        return run_trial(job, errand.cores, follow, stop)
+    return None
+
+
+def _is_wanted(worker: Any, key: Any) -> bool:
+    """Return whether the task still is to run: not cancelled, its sender and the scheduler still there."""
+    task = worker.state.tasks.get(key)
+    return task is not None and task.state == "executing" and worker.status.name in ("running", "paused")
+
+
+def _dataset_here(job: Job, offline: bool) -> DatasetInfo:
+    """Return the data set with its arrays here: in the sender's folder if it is shared, else cached."""
+    with contextlib.suppress(DataError):
+        if verified_arrays(Path(job.dataset.arrays_folder), job.dataset.sha256) is not None:
+            return job.dataset
+    found = resolve(job.dataset_spec, cache=cache_folder(), reading=job.dataset.reading, offline=offline)
+    if found.sha256 != job.dataset.sha256:
+        raise DataError(f"{job.dataset_spec} holds other images here than where the run was started.")
+    return replace(job.dataset, arrays_folder=found.arrays_folder)
+
+
+def _machine() -> str:
+    """Return what is the same in all containers of a machine, which share its cores, and else differs."""
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
+    except OSError:
+        return platform.node()

@@ -1,0 +1,134 @@
+"""Where trials are run: what a backend is, and the one of this machine's own cores."""
+
+import logging
+import os
+import subprocess
+import threading
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from mnistbench import machine
+from mnistbench.errors import UsageError
+from mnistbench.execution.isolation import Activity, Job, Outcome, run_trial
+from mnistbench.execution.processes import child_environment
+from mnistbench.machine import Calibration, calibrate
+from mnistbench.runs.records import Record, Trial
+
+_LOG = logging.getLogger(__name__)
+
+
+class Observer(Protocol):
+    """Is told what happens in a run; its methods may be called from several threads."""
+
+    def started(self, trial: Trial) -> None:
+        """A trial's process is about to be started."""
+
+    def activity(self, trial: Trial, activity: Activity) -> None:
+        """A running trial made progress, or merely still runs."""
+
+    def finished(self, record: Record) -> None:
+        """A trial ended and its record is on disk."""
+
+
+class Backend(Protocol):
+    """Where trials are run.
+
+    Attributes:
+        waiting: How many more trials may be handed over than can run at the same time; they wait for room.
+    """
+
+    waiting: int
+
+    def side_by_side(self, trials: Sequence[Trial]) -> int:
+        """Return how many of the trials can run at the same time.
+
+        Raises:
+            MnistbenchError: There is no room for some of them.
+        """
+
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+        """Run one trial as soon as there is room for it; called from several threads.
+
+        Raises:
+            Interrupted: `stop` was set; whatever the trial had started is gone.
+            MnistbenchError: It cannot be run here, nor can the others.
+        """
+
+    def calibrate(self) -> tuple[Calibration, ...]:
+        """Measure how fast each machine is now, the machines in the same order each time."""
+
+
+class Company:
+    """Counts for each trial the most others that ran at the same time on its machine."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._most: dict[str, dict[str, int]] = {}
+
+    def enter(self, machine: str, trial_id: str) -> None:
+        """Note that a trial starts on a machine."""
+        with self._lock:
+            running = self._most.setdefault(machine, {})
+            running[trial_id] = 0
+            for other, most in running.items():
+                running[other] = max(most, len(running) - 1)
+
+    def leave(self, machine: str, trial_id: str) -> int:
+        """Note that it has ended; return the most others that ran beside it."""
+        with self._lock:
+            return self._most[machine].pop(trial_id)
+
+
+class LocalCores:
+    """This machine: trials side by side, each tied to cores of its own."""
+
+    waiting = 0  # any trial fits any cores
+
+    def __init__(self, jobs: int = 1) -> None:
+        """Take at most so many trials at a time."""
+        self._jobs = jobs
+        self._free = list(machine.usable_cores())
+        self._freed = threading.Condition()
+        self._company = Company()
+
+    def side_by_side(self, trials: Sequence[Trial]) -> int:
+        """Return `jobs`, or fewer where the widest trials need the cores.
+
+        Raises:
+            UsageError: A trial has more threads than there are cores, as after a move to another machine.
+        """
+        widest = max((trial.threads for trial in trials), default=1)
+        cores = len(self._free)
+        if widest > cores:
+            raise UsageError(
+                f"this run has trials of {widest} threads, and this process may use {cores} cores; "
+                "go on where there are enough of them, or start a new run."
+            )
+        return max(1, min(self._jobs, cores // widest, len(trials)))
+
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+        """Run the trial on the first free cores."""
+        threads, trial = job.trial.threads, job.trial
+        with self._freed:
+            self._freed.wait_for(lambda: len(self._free) >= threads)
+            cores, self._free = self._free[:threads], self._free[threads:]
+        self._company.enter("", trial.id)
+        try:
+            observer.started(trial)
+            outcome = run_trial(job, tuple(cores), lambda activity: observer.activity(trial, activity), stop)
+        finally:
+            beside = self._company.leave("", trial.id)
+            with self._freed:
+                self._free = sorted((*self._free, *cores))
+                self._freed.notify_all()
+        return replace(outcome, record=replace(outcome.record, beside=beside))
+
+    def calibrate(self) -> tuple[Calibration, ...]:
+        """Measure the machine's speed on all usable cores; a run goes on without it if that fails."""
+        cores = machine.usable_cores()
+        try:
+            return (calibrate(cores, child_environment(os.environ, len(cores))),)
+        except (OSError, subprocess.SubprocessError) as error:
+            _LOG.warning("The machine's speed could not be measured: %s", error)
+            return ()

@@ -1,0 +1,203 @@
+"""The watch over a trial's process: what it does, what its whole tree takes, when it must be stopped."""
+
+import contextlib
+import signal
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from mnistbench.execution.processes import proportional_bytes, signal_group, task_count
+from mnistbench.runs.records import Failure, Status
+from mnistbench.trial.progress import read_progress
+
+_POLL_SECONDS = 0.1
+_CPU_SECONDS = 1.0
+_TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
+_TREE_SHARE = 0.05  # of the time at the most, as it takes longer the more processes there are
+_MOST_PROCESSES = 512  # some libraries start one for each core; what starts more than this forks without end
+_FEW_PROCESSES = 32
+_CROWD = 256  # more threads on the machine than at the last count: time to count the trial's processes
+
+
+@dataclass(frozen=True)
+class Activity:
+    """What a running trial is doing.
+
+    Attributes:
+        phase: "start", "import", "load", "build", "fit", "predict", "evaluate" or "learn".
+        elapsed_seconds: Since its process was started.
+        done: Epochs or rounds done, where the model reports them.
+        total: Of how many.
+        unit: What is counted, e.g. "epoch".
+        rss_bytes: Resident memory of the process tree.
+        busy_cores: Cores that its processes kept busy in the last second or so.
+        last_line: The last line of its log.
+    """
+
+    phase: str
+    elapsed_seconds: float
+    done: int | None = None
+    total: int | None = None
+    unit: str = ""
+    rss_bytes: int = 0
+    busy_cores: float = 0.0
+    last_line: str = ""
+
+
+class Interrupted(Exception):  # noqa: N818 - being asked to stop is no error
+    """The run was stopped while this trial was running; the trial has no record."""
+
+
+class Watch:
+    """Follows a trial's process until it ends, runs over a limit, or is to be stopped."""
+
+    def __init__(
+        self,
+        process: subprocess.Popen[bytes],
+        progress: Path,
+        timeout_seconds: float,
+        memory_limit_bytes: int,
+    ) -> None:
+        """Watch a process that writes what it is doing to the file `progress`."""
+        self._process = process
+        self._progress = progress
+        self._timeout_seconds = timeout_seconds
+        self._memory_limit_bytes = memory_limit_bytes
+        self._state: Mapping[str, Any] = {}
+        self._tree = psutil.Process(process.pid)
+        self._rss_bytes = 0
+        self._busy_cores = 0.0
+        self._living: list[psutil.Process] = []
+        self._cpu_read_at = time.monotonic()
+        self._cpu_seconds: Mapping[psutil.Process, float] = {}
+        self._children_bytes = 0
+        self._next_walk = time.monotonic() + _TREE_SECONDS
+        self._process_count = 1
+        self._task_count = task_count()
+        self.peak_tree_bytes = 0
+        self.descendants: set[psutil.Process] = set()
+
+    def until_end(
+        self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
+    ) -> tuple[Status, Failure] | None:
+        """Wait for the end; return the limit that was met, or None if the process ended by itself.
+
+        Raises:
+            Interrupted: `stop` was set.
+        """
+        start = time.monotonic()
+        while True:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(timeout=_POLL_SECONDS)
+                return None
+            if stop is not None and stop.is_set():
+                raise Interrupted
+            elapsed_seconds = time.monotonic() - start
+            self._state = read_progress(self._progress) or self._state
+            with contextlib.suppress(psutil.Error):
+                self._read_cpu()
+                self._read_memory()
+                if self._is_crowded():
+                    # The crowd may be another's: a trial with few processes is not made to wait.
+                    if len(self._children()) > _FEW_PROCESSES:
+                        self._count_held_still()
+                    else:
+                        self._task_count = task_count()
+            if on_activity is not None:
+                on_activity(self._activity(elapsed_seconds))
+            if elapsed_seconds > self._timeout_seconds:
+                message = f"was stopped after {self._timeout_seconds:g} s, its time limit, {self._where}"
+                return Status.TIMEOUT, Failure("time limit", message)
+            if self._rss_bytes > self._memory_limit_bytes:
+                return self.over_memory(f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB")
+            if self._process_count > _MOST_PROCESSES:
+                signal_group(self._process, getattr(signal, "SIGKILL", signal.SIGTERM))
+                count = f"was stopped with {self._process_count:,} processes {self._where}"
+                return Status.FAILED, Failure("process limit", f"{count}; a trial may have {_MOST_PROCESSES}")
+
+    def over_memory(self, how: str) -> tuple[Status, Failure]:
+        """Tell that the memory limit was met, and how that was enforced."""
+        limit = f"its memory limit is {self._memory_limit_bytes / 2**20:,.0f} MiB"
+        return Status.OUT_OF_MEMORY, Failure("memory limit", f"{how} {self._where}; {limit}")
+
+    @property
+    def _where(self) -> str:
+        return f"in the phase {self._phase}"
+
+    @property
+    def _phase(self) -> str:
+        return str(self._state.get("phase", "start"))
+
+    def _activity(self, elapsed_seconds: float) -> Activity:
+        return Activity(
+            phase=self._phase,
+            elapsed_seconds=elapsed_seconds,
+            done=self._state.get("done"),
+            total=self._state.get("total"),
+            unit=self._state.get("unit", ""),
+            rss_bytes=self._rss_bytes,
+            busy_cores=self._busy_cores,
+        )
+
+    def _read_cpu(self) -> None:
+        now = time.monotonic()
+        passed = now - self._cpu_read_at
+        if passed < _CPU_SECONDS:
+            return
+        spent = {}
+        for process in (self._tree, *self._living):
+            with contextlib.suppress(psutil.Error):
+                times = process.cpu_times()
+                spent[process] = times.user + times.system
+        before = self._cpu_seconds
+        self._busy_cores = (
+            sum(seconds - before.get(process, 0.0) for process, seconds in spent.items()) / passed
+        )
+        self._cpu_read_at, self._cpu_seconds = now, spent
+
+    def _read_memory(self) -> None:
+        own = int(self._tree.memory_info().rss)
+        before = time.monotonic()
+        if before >= self._next_walk and not self._is_crowded():
+            children = self._children()
+            # Forked processes share pages with their parent, which must not be counted twice.
+            self._children_bytes = self._proportional_bytes(children) - own if children else 0
+            after = time.monotonic()
+            self._next_walk = after + max(_TREE_SECONDS, (after - before) / _TREE_SHARE)
+        self._rss_bytes = own + self._children_bytes
+        if self._children_bytes and self._phase in ("fit", "predict"):
+            self.peak_tree_bytes = max(self.peak_tree_bytes, self._rss_bytes)
+
+    def _children(self) -> list[psutil.Process]:
+        children = self._tree.children(recursive=True)
+        self._living = children
+        self.descendants.update(children)
+        self._process_count = 1 + len(children)
+        return children
+
+    def _proportional_bytes(self, children: list[psutil.Process]) -> int:
+        total = 0
+        for process in (self._tree, *children):
+            if self._is_crowded():
+                break
+            total += proportional_bytes(process)
+        return total
+
+    def _is_crowded(self) -> bool:
+        return task_count() > self._task_count + _CROWD
+
+    def _count_held_still(self) -> None:
+        """Count the tree's processes while they rest: what forks without end leaves no time to count it."""
+        signal_group(self._process, signal.SIGSTOP)
+        try:
+            self._children()
+            self._task_count = task_count()
+        finally:
+            if self._process_count <= _MOST_PROCESSES:
+                signal_group(self._process, signal.SIGCONT)

@@ -1,0 +1,234 @@
+"""Processes of a trial's own: their environment, folder and log, their memory, and their end.
+
+A trial's processes bear its mark in their environment, so that they are found wherever they go.
+"""
+
+import contextlib
+import functools
+import glob
+import os
+import platform
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import IO
+
+import psutil
+
+from mnistbench.errors import MnistbenchError
+from mnistbench.execution.cgroup import ControlGroup
+
+MARK = "MNISTBENCH_TRIAL"
+_TERM_GRACE_SECONDS = 3.0
+_KILL_ROUNDS = 50  # at 0.02 s and a walk of the process table: a second or two
+_CLOCK_SLACK_SECONDS = 24 * 3600.0  # clocks get set; to take a living process for a dead one would be worse
+_LOG_HALF_BYTES = 128 * 1024
+_THREAD_VARIABLES = (
+    "OMP_NUM_THREADS",
+    "OPENBLAS_NUM_THREADS",
+    "MKL_NUM_THREADS",
+    "BLIS_NUM_THREADS",
+    "VECLIB_MAXIMUM_THREADS",
+    "NUMEXPR_NUM_THREADS",
+    "NUMBA_NUM_THREADS",
+    "TF_NUM_INTRAOP_THREADS",
+    "TF_NUM_INTEROP_THREADS",
+    "LOKY_MAX_CPU_COUNT",
+)
+
+
+def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
+    """Return the environment of a measuring process: most libraries read their thread count from it, once."""
+    return {
+        **inherited,
+        **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        "PYTHONHASHSEED": "0",
+        "PYTHONUNBUFFERED": "1",
+    }
+
+
+@contextlib.contextmanager
+def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
+    """Make a temporary folder with the files; should this process be killed, the next one here removes it.
+
+    Its name says whose it is, and marks the processes that belong to it.
+
+    Raises:
+        MnistbenchError: There is no room for it.
+    """
+    prefix = f"mnistbench-{platform.node()}-"
+    with contextlib.ExitStack() as stack:
+        try:
+            _sweep(prefix)
+            folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
+            stack.callback(shutil.rmtree, folder, ignore_errors=True)
+            for name, content in files.items():
+                (folder / name).write_bytes(content)
+        except OSError as error:
+            raise MnistbenchError(
+                f"no temporary files can be written to {tempfile.gettempdir()}: {error.strerror or error}. "
+                "Make room, or set TMPDIR to a folder on another disk."
+            ) from error
+        yield folder
+
+
+@functools.cache  # once a process is enough
+def _sweep(prefix: str) -> None:
+    """End the processes and remove the folders that an mnistbench on this machine left when it was killed."""
+    for folder in Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*-*"):
+        with contextlib.suppress(ValueError, OSError):
+            owner = int(folder.name.removeprefix(prefix).partition("-")[0])
+            if not _is_alive(owner, since=folder.stat().st_ctime):
+                if (group := ControlGroup.named(folder.name)) is not None:
+                    group.end()
+                kill_marked(folder.name, ())
+                shutil.rmtree(folder, ignore_errors=True)
+
+
+def _is_alive(pid: int, since: float) -> bool:
+    """Return whether the process exists, and is no later one that was given the same number."""
+    try:
+        return psutil.Process(pid).create_time() <= since + _CLOCK_SLACK_SECONDS
+    except psutil.NoSuchProcess:
+        return False
+    except psutil.Error:
+        return True
+
+
+_LAST_LINE_BYTES = 500
+
+
+class CappedLog:
+    """Drains what a process prints, however much, and keeps the beginning and the end."""
+
+    def __init__(self, pipe: IO[bytes]) -> None:
+        self._pipe = pipe
+        self._head = bytearray()
+        self._tail = bytearray()
+        self._dropped = 0
+        self._thread = threading.Thread(target=self._drain, daemon=True)
+        self._thread.start()
+
+    def content(self) -> bytes:
+        """Return the beginning and the end, with a line between that says how much is left out.
+
+        It waits for the rest, but not for a process that escaped with the pipe in its hands.
+        """
+        self._thread.join(timeout=2)
+        gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
+        return bytes(self._head) + gap + bytes(self._tail)
+
+    def last_line(self) -> str:
+        """Return the last line so far that is not empty, or its end where it is long."""
+        said = bytes((self._tail or self._head)[-_LAST_LINE_BYTES:]).decode(errors="replace")
+        return next((line for line in reversed(said.splitlines()) if line.strip()), "")
+
+    def _drain(self) -> None:
+        with self._pipe:
+            while chunk := os.read(self._pipe.fileno(), 65536):
+                room = _LOG_HALF_BYTES - len(self._head)
+                self._head += chunk[:room]
+                self._tail += chunk[max(room, 0) :]
+                excess = len(self._tail) - _LOG_HALF_BYTES
+                if excess > 0:
+                    del self._tail[:excess]
+                    self._dropped += excess
+
+
+def kernel_kills() -> int:
+    """Return how many processes the kernel has killed for want of memory since it started (Linux, else 0)."""
+    with contextlib.suppress(OSError, ValueError):
+        for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
+            if line.startswith("oom_kill "):
+                return int(line.split()[1])
+    return 0
+
+
+def task_count() -> int:
+    """Return how many threads the whole machine has (Linux, else 0); cheap, unlike a walk of processes."""
+    with contextlib.suppress(OSError, ValueError, IndexError):
+        return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
+    return 0
+
+
+def kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psutil.Process]) -> None:
+    """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
+    if process.poll() is None:
+        signal_group(process, signal.SIGTERM)
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=_TERM_GRACE_SECONDS)
+    signal_group(process, getattr(signal, "SIGKILL", signal.SIGTERM))
+    kill_marked(mark, descendants)
+    process.wait()
+
+
+def kill_marked(mark: str, descendants: Iterable[psutil.Process]) -> None:
+    """Kill what bears the trial's mark or is known to descend from it, again while it still forks."""
+    known, done_with = set(descendants), set[int]()
+    for _ in range(_KILL_ROUNDS):
+        strays = [stray for stray in known if _is_running(stray)]
+        for stray in strays:
+            with contextlib.suppress(psutil.Error):
+                stray.kill()
+        if not _kill_newest_first(mark, done_with) and not strays:
+            return
+        time.sleep(0.02)
+
+
+def _kill_newest_first(mark: str, done_with: set[int]) -> bool:
+    """Kill each process that inherited the mark, wherever it went, as soon as it is found.
+
+    Args:
+        mark: The trial's.
+        done_with: Numbers of processes that need no look; those looked at now are added.
+
+    Returns:
+        Whether there may be more: what flees, going on in a child again and again, has ended before it is
+        read, and its child came after the numbers were listed.
+    """
+    may_be_more = False
+    for pid in reversed(psutil.pids()):
+        if pid in done_with:
+            continue
+        try:
+            process = psutil.Process(pid)
+            if process.environ().get(MARK) == mark:
+                process.kill()
+                may_be_more = True
+                continue
+        except psutil.NoSuchProcess:  # a zombie is one, too
+            may_be_more = True
+        except (psutil.Error, OSError):
+            pass
+        done_with.add(pid)
+    return may_be_more
+
+
+def _is_running(process: psutil.Process) -> bool:
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.Error:
+        return False
+
+
+def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
+    """Send a signal to the process and its process group at once, if there are any left."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, number)
+        else:
+            process.kill()
+
+
+def proportional_bytes(process: psutil.Process) -> int:
+    """Return resident memory with each shared page divided among those who share it, where Linux tells."""
+    try:
+        memory = process.memory_full_info()
+        return int(getattr(memory, "pss", memory.rss))
+    except psutil.Error:
+        return 0

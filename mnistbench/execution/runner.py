@@ -1,0 +1,312 @@
+"""The parent: takes a plan, runs its trials, and stores each record the moment it is there."""
+
+import contextlib
+import re
+import threading
+import time
+import warnings
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+from mnistbench import machine
+from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.datasets.splits import evaluation_labels
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.execution.isolation import Interrupted, Job, Outcome
+from mnistbench.execution.local import Backend, LocalCores, Observer
+from mnistbench.machine import Calibration
+from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import encode_predictions
+from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
+
+_STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What each trial may take, enforced from outside.
+
+    Attributes:
+        timeout_seconds: Wall time.
+        memory_limit_bytes: Resident memory of its process tree.
+        jobs: How many trials run side by side, on disjoint cores.
+    """
+
+    timeout_seconds: float
+    memory_limit_bytes: int
+    jobs: int = 1
+
+
+def create_run(
+    results: Path,
+    *,
+    suite: str,
+    dataset: DatasetInfo,
+    dataset_spec: str,
+    trials: Sequence[Trial],
+    models: Sequence[ModelFile],
+    limits: Limits,
+    measurements: Sequence[str],
+    command: Sequence[str],
+    name: str | None = None,
+    backend: str = "local",
+) -> RunFolder:
+    """Make the run folder with its plan and the true labels that its trials are judged by.
+
+    Args:
+        results: The folder of the runs.
+        suite: The suite's name.
+        dataset: The data set, with its arrays on this machine.
+        dataset_spec: What names it on the command line.
+        trials: The plan.
+        models: The models' files.
+        limits: What each trial may take.
+        measurements: What to measure beside quality, `fit` and `predict`.
+        command: The command line, as typed after the program's name.
+        name: The run's name; time, suite and data set if left out.
+        backend: Where the trials will be run: "local" or "dask".
+
+    Raises:
+        UsageError: The name is taken, or is no plain file name.
+        MnistbenchError: The folder cannot be written.
+    """
+    now = datetime.now(UTC)
+    split = trials[0].split
+    info = RunInfo(
+        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{suite}-{dataset.name}", split)
+        if name is None
+        else _checked_name(results, name),
+        created_at=now.isoformat(timespec="seconds"),
+        command=tuple(command),
+        suite=suite,
+        dataset=replace(dataset, arrays_folder=""),
+        dataset_spec=dataset_spec,
+        trials=tuple(trials),
+        models=tuple(_model_info(model) for model in models),
+        timeout_seconds=limits.timeout_seconds,
+        memory_limit_bytes=limits.memory_limit_bytes,
+        jobs=limits.jobs,
+        measurements=tuple(measurements),
+        environment=machine.environment(),
+        backend=backend,
+    )
+    truth = evaluation_labels(open_arrays(dataset.arrays_folder), info.split, info.holdout)
+    return RunFolder.create(results, info, encode_predictions(truth, None))
+
+
+def create_run_again(
+    results: Path,
+    info: RunInfo,
+    trials: Sequence[Trial],
+    dataset: DatasetInfo,
+    models: Mapping[str, ModelFile],
+    command: Sequence[str],
+    *,
+    name: str | None = None,
+    backend: str = "local",
+) -> RunFolder:
+    """Make a new run folder for trials of an earlier run, under the same limits and measurements.
+
+    Raises:
+        UsageError: The name is taken, or is no plain file name.
+        MnistbenchError: The folder cannot be written.
+    """
+    return create_run(
+        results,
+        suite=info.suite,
+        dataset=dataset,
+        dataset_spec=info.dataset_spec,
+        trials=trials,
+        models=[models[name] for name in dict.fromkeys(trial.model for trial in trials)],
+        limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
+        measurements=info.measurements,
+        command=command,
+        name=name,
+        backend=backend,
+    )
+
+
+def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) -> dict[str, ModelFile]:
+    """Find the model files of an earlier run again, and make sure that nothing it rests on has changed.
+
+    Args:
+        info: The earlier run.
+        dataset: The data set as it is now.
+        may_differ: Accept model files that were edited since.
+
+    Raises:
+        UsageError: A file is gone, or it or the data set has changed since the run was planned.
+    """
+    if dataset.sha256 != info.dataset.sha256:
+        raise UsageError(
+            f"the data set {info.dataset_spec} is not the one of {info.name}: its images differ. "
+            "Start a new run."
+        )
+    found = {}
+    for known in info.models:
+        path = Path(known.path) if known.path is not None else builtin_folder() / f"{known.name}.py"
+        model = read_model_file(path)
+        if model.sha256 != known.sha256 and not (may_differ and path.exists()):
+            what = "has changed since" if path.exists() else "is gone since"
+            raise UsageError(
+                f"the model file {path} {what} the run {info.name} was planned; its trials "
+                "would not compare. Restore the file, or start a new run."
+            )
+        found[known.name] = model
+    return found
+
+
+def run(
+    folder: RunFolder,
+    models: Mapping[str, ModelFile],
+    dataset: DatasetInfo,
+    observer: Observer,
+    backend: Backend | None = None,
+) -> bool:
+    """Run the trials of a plan that have no record yet; store each as it ends.
+
+    Args:
+        folder: The run, new or interrupted.
+        models: The plan's model files by name.
+        dataset: The data set, with its arrays on this machine.
+        observer: Is told what happens.
+        backend: Where to run them; this machine's cores if left out.
+
+    Returns:
+        Whether every trial of the plan has a record now; False after a KeyboardInterrupt.
+
+    Raises:
+        MnistbenchError: The folder is in use by another process or cannot be written to, or the backend
+            can run no more trials. What was finished before is kept.
+    """
+    with folder.locked():
+        info = folder.info()
+        finished = {record.trial.id for record in folder.records()}
+        jobs = [
+            Job(
+                trial=trial,
+                model=models[trial.model],
+                dataset=dataset,
+                timeout_seconds=info.timeout_seconds,
+                memory_limit_bytes=info.memory_limit_bytes,
+                measurements=info.measurements,
+                dataset_spec=info.dataset_spec,
+            )
+            for trial in info.trials
+            if trial.id not in finished
+        ]
+        backend = backend or LocalCores(info.jobs)
+        side_by_side = backend.side_by_side([job.trial for job in jobs])
+        calibrating = bool(jobs) and "calibration" in info.measurements
+        started_at = datetime.now(UTC).isoformat(timespec="seconds")
+        before = time.perf_counter()
+        ended: list[str] = []
+        complete = False
+        calibrated_before: tuple[Calibration, ...] = ()
+        calibrated_after: tuple[Calibration, ...] = ()
+        try:
+            calibrated_before = backend.calibrate() if calibrating else ()
+            with (
+                _told_as(folder, "cannot be written; what was finished before is kept"),
+                contextlib.closing(_outcomes(jobs, side_by_side, backend, observer)) as outcomes,
+            ):
+                for outcome in outcomes:
+                    folder.append(outcome.record, outcome.predictions, outcome.log)
+                    ended.append(outcome.record.trial.id)
+                    observer.finished(outcome.record)
+            calibrated_after = backend.calibrate() if calibrating else ()
+            complete = True
+        except (KeyboardInterrupt, Interrupted):
+            pass
+        finally:
+            with contextlib.suppress(OSError):
+                folder.append_session(
+                    Session(
+                        started_at=started_at,
+                        wall_seconds=time.perf_counter() - before,
+                        trial_ids=tuple(ended),
+                        complete=complete,
+                        side_by_side=side_by_side,
+                        before=calibrated_before,
+                        after=calibrated_after,
+                    )
+                )
+    return complete
+
+
+def _outcomes(
+    jobs: Sequence[Job], side_by_side: int, backend: Backend, observer: Observer
+) -> Generator[Outcome]:
+    """Run the jobs through joblib and yield each outcome as soon as it is there.
+
+    However that ends, no trial is under way any more when it has ended.
+    """
+    import joblib
+
+    stop = threading.Event()
+    handed_over = max(1, min(side_by_side + backend.waiting, len(jobs)))
+    under_way = threading.Semaphore(handed_over)
+
+    def run_one(job: Job) -> Outcome:
+        with under_way:
+            return backend.run_trial(job, observer, stop)
+
+    parallel = joblib.Parallel(
+        n_jobs=handed_over, backend="threading", return_as="generator_unordered", pre_dispatch=handed_over
+    )
+    outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
+    try:
+        for outcome in outcomes:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
+            yield outcome
+    finally:
+        stop.set()
+        deadline = time.monotonic() + _STOP_SECONDS
+        for _ in range(handed_over):
+            under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
+        with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
+            outcomes.close()
+
+
+@contextlib.contextmanager
+def _told_as(folder: RunFolder, what: str) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise MnistbenchError(
+            f"the run folder {folder.path} {what}: {error.strerror or error}. Once that is mended, "
+            f"`mnistbench run --resume {folder.name}` goes on."
+        ) from error
+
+
+def _model_info(model: ModelFile) -> ModelInfo:
+    own = model.path.parent.resolve() == builtin_folder().resolve()
+    return ModelInfo(
+        name=model.name,
+        summary=model.summary,
+        sha256=model.sha256,
+        path=None if own else str(model.path.resolve()),
+        parameters=model.parameters,
+    )
+
+
+def _checked_name(results: Path, name: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
+        raise UsageError(
+            f"--name {name!r} cannot name a run; expected letters, digits, dots, hyphens and underscores."
+        )
+    if (results / name).exists():
+        raise UsageError(f"{results / name} exists already; choose another --name, or --resume {name}.")
+    return name
+
+
+def _free_name(results: Path, stem: str, split: str) -> str:
+    name = stem if split == "test" else f"{stem}-{split}"
+    number = 2
+    free = name
+    while (results / free).exists():
+        free = f"{name}-{number}"
+        number += 1
+    return free

@@ -1,0 +1,306 @@
+"""What a trial ran on: the machine, its limits, the libraries and the commit."""
+
+import json
+import math
+import os
+import platform
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+# The distributions that can change a number or a timing; those not installed are left out.
+_LIBRARIES = (
+    "mnistbench",
+    "numpy",
+    "scipy",
+    "pandas",
+    "scikit-learn",
+    "scikit-learn-intelex",
+    "xgboost",
+    "keras",
+    "tensorflow",
+    "torch",
+    "jax",
+    "joblib",
+    "threadpoolctl",
+    "distributed",
+)
+
+
+@dataclass(frozen=True)
+class Environment:
+    """A machine as one process sees it.
+
+    Attributes:
+        host: The machine's network name.
+        cpu: The processor's name as the system gives it.
+        logical_cores: Cores the machine has, hyper-threads included.
+        usable_cores: Cores this process may use: affinity and container quota respected.
+        memory_bytes: Memory this process may use: the container's limit, else the machine's.
+        system: Operating system and its release.
+        python: Implementation and version of Python.
+        libraries: Version of each installed library that can change a result.
+        commit: The source tree's commit, with "+changes" if it differs from that commit; None outside git.
+        gpus: Names of the NVIDIA GPUs, empty if there are none.
+    """
+
+    host: str
+    cpu: str
+    logical_cores: int
+    usable_cores: int
+    memory_bytes: int
+    system: str
+    python: str
+    libraries: dict[str, str]
+    commit: str | None
+    gpus: tuple[str, ...]
+
+
+@cache
+def environment() -> Environment:
+    """Describe the machine and the installation this process runs on."""
+    import psutil
+
+    return Environment(
+        host=platform.node() or "unknown",
+        cpu=_cpu_name(),
+        logical_cores=psutil.cpu_count() or 1,
+        usable_cores=len(usable_cores()),
+        memory_bytes=usable_memory_bytes(),
+        system=f"{platform.system()} {platform.release()} ({platform.machine()})",
+        python=f"{platform.python_implementation()} {platform.python_version()}",
+        libraries=_library_versions(),
+        commit=_commit(),
+        gpus=_gpus(),
+    )
+
+
+def usable_cores() -> tuple[int, ...]:
+    """Return the numbers of the cores this process may use.
+
+    The affinity mask is respected, and so is a container's CPU quota, rounded up (joblib's
+    `cpu_count` reads both). Where the system has no affinity the cores are numbered from 0.
+    """
+    import joblib
+
+    count = joblib.cpu_count()
+    if hasattr(os, "sched_getaffinity"):
+        return tuple(sorted(os.sched_getaffinity(0))[:count])
+    return tuple(range(count))
+
+
+def usable_memory_bytes() -> int:
+    """Return the memory this process may use: the container's limit if there is one, else the machine's."""
+    import psutil
+
+    total = int(psutil.virtual_memory().total)
+    limits = [
+        int(text)
+        for path in ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")
+        if (text := _read(path)).isdigit()
+    ]
+    return min([total, *limits])
+
+
+def git(*arguments: str) -> str | None:
+    """Ask git about the source tree this package runs from; None where there is no git or no tree."""
+    # A git hook sets GIT_DIR and its like, which would make git answer for the hook's repository.
+    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        answer = subprocess.run(  # noqa: S603 - fixed program, arguments from this package alone
+            ["git", "--no-optional-locks", *arguments],  # noqa: S607 - found on the user's own PATH
+            cwd=Path(__file__).parent,
+            env=own,
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=True,
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()
+
+
+def _commit() -> str | None:
+    if not (Path(__file__).parent.parent / ".git").exists():
+        return None  # an installed wheel inside someone else's repository has no commit of its own
+    commit = git("rev-parse", "--short=12", "HEAD")
+    if commit is None:
+        return None
+    changed = git("status", "--porcelain", "--untracked-files=no")
+    return f"{commit}+changes" if changed else commit
+
+
+def _library_versions() -> dict[str, str]:
+    versions = {}
+    for library in _LIBRARIES:
+        try:
+            versions[library] = version(library)
+        except PackageNotFoundError:
+            continue
+    return versions
+
+
+def _cpu_name() -> str:
+    for line in _read("/proc/cpuinfo").splitlines():
+        if line.startswith("model name"):
+            return line.partition(":")[2].strip()
+    if sys.platform == "darwin":
+        answer = subprocess.run(
+            ["/usr/sbin/sysctl", "-n", "machdep.cpu.brand_string"],
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        if answer.returncode == 0:
+            return answer.stdout.strip()
+    return platform.processor() or platform.machine() or "unknown"
+
+
+def _gpus() -> tuple[str, ...]:
+    folder = Path("/proc/driver/nvidia/gpus")
+    if not folder.is_dir():
+        return ()
+    return tuple(
+        line.partition(":")[2].strip()
+        for information in sorted(folder.glob("*/information"))
+        for line in _read(information).splitlines()
+        if line.startswith("Model:")
+    )
+
+
+def _read(path: str | Path) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace").strip()
+    except OSError:
+        return ""
+
+
+_ROUNDS = 5
+
+
+_MATRIX = 1_024
+
+
+_COPY_BYTES = 128 * 2**20
+
+
+_LOOP = 1_000_000
+
+
+_GATHER = 2**20
+
+
+_GATHER_STEPS = 12
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Raw seconds of each kernel, a value a round; fresh process, warmed up once.
+
+    Attributes:
+        matrix_product_seconds: Product of two 1,024 x 1,024 float32 matrices, on all cores of the process.
+        memory_copy_seconds: Copy of 128 MiB.
+        python_loop_seconds: A million additions in a Python loop.
+        gather_seconds: Twelve dependent look-ups for each of 2**20 entries, like walks down a tree.
+    """
+
+    matrix_product_seconds: tuple[float, ...]
+    memory_copy_seconds: tuple[float, ...]
+    python_loop_seconds: tuple[float, ...]
+    gather_seconds: tuple[float, ...]
+
+    @property
+    def medians(self) -> dict[str, float]:
+        """The median of each kernel, in seconds."""
+        return {name: statistics.median(values) for name, values in asdict(self).items()}
+
+    @property
+    def unit_seconds(self) -> float:
+        """The calibration unit: the geometric mean of the kernels' medians, in seconds."""
+        return statistics.geometric_mean(self.medians.values())
+
+
+def drift(before: Calibration, after: Calibration) -> float:
+    """Return how far the machine's speed moved: the largest change of a kernel's median, as a share.
+
+    0.1 means that some kernel became 10 % slower, or faster by the same factor.
+    """
+    earlier, later = before.medians, after.medians
+    return max(math.exp(abs(math.log(later[name] / earlier[name]))) - 1 for name in earlier)
+
+
+def calibrate(cores: Sequence[int], variables: dict[str, str]) -> Calibration:
+    """Run the kernels in a fresh process tied to the cores.
+
+    Args:
+        cores: The cores to use.
+        variables: The environment of that process; it sets the thread pools' sizes.
+
+    Raises:
+        subprocess.SubprocessError: The process failed or took over a minute.
+    """
+    answer = subprocess.run(  # noqa: S603 - our own interpreter and module
+        [sys.executable, "-P", "-m", "mnistbench.machine", ",".join(map(str, cores))],
+        env=variables,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    values = json.loads(answer.stdout)
+    return Calibration(**{name: tuple(seconds) for name, seconds in values.items()})
+
+
+def main() -> None:
+    """Tie this process to the cores that the command line names, run the kernels and print them as JSON."""
+    if hasattr(os, "sched_setaffinity"):
+        os.sched_setaffinity(0, [int(core) for core in sys.argv[1].split(",")])
+    json.dump(asdict(_measured()), sys.stdout)
+
+
+def _measured() -> Calibration:
+    import numpy as np
+
+    draw = np.random.default_rng(0)
+    left = draw.random((_MATRIX, _MATRIX), dtype=np.float32)
+    right = draw.random((_MATRIX, _MATRIX), dtype=np.float32)
+    source = np.ones(_COPY_BYTES, dtype=np.uint8)
+    target = np.empty_like(source)
+    table = draw.permutation(_GATHER).astype(np.int32)
+
+    def gather() -> None:
+        index = table
+        for _ in range(_GATHER_STEPS):
+            index = table[index]
+
+    def loop() -> None:
+        total = 0
+        for number in range(_LOOP):
+            total += number
+
+    kernels: dict[str, Callable[[], object]] = {
+        "matrix_product_seconds": lambda: left @ right,
+        "memory_copy_seconds": lambda: np.copyto(target, source),
+        "python_loop_seconds": loop,
+        "gather_seconds": gather,
+    }
+    seconds: dict[str, list[float]] = {name: [] for name in kernels}
+    for kernel in kernels.values():
+        kernel()
+    for _ in range(_ROUNDS):
+        for name, kernel in kernels.items():
+            before = time.perf_counter()
+            kernel()
+            seconds[name].append(time.perf_counter() - before)
+    return Calibration(**{name: tuple(values) for name, values in seconds.items()})
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,1 @@
+"""What a run will do: suites and options become trials, and model files are read without being run."""

@@ -1,0 +1,171 @@
+"""Finds model files and reads what they say of themselves, without importing any library of theirs.
+
+A model is one file: its stem is the name, the first line of its docstring the summary, and the keyword
+defaults of its `build` the parameters, also where it is `build = partial(function, name=default)`. The file
+is parsed, never run, so that listing is instant and a model whose library is missing costs one row of a run
+and not the run.
+"""
+
+import ast
+import hashlib
+import re
+import warnings
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mnistbench.errors import UsageError
+from mnistbench.runs.json import PLAIN_VALUES, plain_value
+
+# What `build` may ask for without a default: the suite supplies it.
+SUPPLIED = frozenset({"seed", "threads", "image_shape", "keras"})
+# The parameters of every model whose `build` asks for `keras`, which holds their values.
+KERAS_PARAMETERS: Mapping[str, Any] = {"precision": "auto", "backend": None}
+_NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+
+
+@dataclass(frozen=True)
+class ModelFile:
+    """One model as its file describes it.
+
+    Attributes:
+        name: The file's stem.
+        path: The file.
+        sha256: Of the file's bytes.
+        summary: First line of the module's docstring; may be empty.
+        parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` where it asks for `keras`.
+        supplied: The arguments that `build` wants from the suite, out of `SUPPLIED`.
+        problem: Why the file cannot be run, or None; such a model is listed, and its trials are invalid.
+    """
+
+    name: str
+    path: Path
+    sha256: str
+    summary: str = ""
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    supplied: tuple[str, ...] = ()
+    problem: str | None = None
+
+
+def builtin_folder() -> Path:
+    """Return the folder of the suite's own models: inside an installed wheel, else of the source tree."""
+    package = Path(__file__).resolve().parent
+    installed = package / "benchmarks"
+    return installed if installed.is_dir() else package.parent / "benchmarks"
+
+
+def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
+    """Read every model file of the folders; those whose name starts with "_" or "." are not models.
+
+    Returns:
+        The models by name, in alphabetical order.
+
+    Raises:
+        UsageError: A folder does not exist or holds no model, or two files have the same name.
+    """
+    found: dict[str, ModelFile] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise UsageError(f"{folder} is no folder; --models expects a folder of model files.")
+        paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith(("_", ".")))
+        if not paths:
+            raise UsageError(f"{folder} holds no model: a model is a file NAME.py with a function build.")
+        for path in paths:
+            if path.stem in found:
+                raise UsageError(
+                    f"two models are named {path.stem}: {found[path.stem].path} and {path}; "
+                    "rename one of them."
+                )
+            found[path.stem] = read_model_file(path)
+    return dict(sorted(found.items()))
+
+
+def read_model_file(path: Path) -> ModelFile:
+    """Parse one model file; whatever is wrong with it is told in `problem`."""
+    name = path.stem
+    try:
+        source = path.read_bytes()
+    except OSError as error:
+        return ModelFile(name, path, sha256="", problem=f"cannot be read: {error.strerror or error}")
+    digest = hashlib.sha256(source).hexdigest()
+    if not _NAME.fullmatch(name):
+        problem = "its name must start with a letter and hold only letters, digits, hyphens and underscores"
+        return ModelFile(name, path, digest, problem=problem)
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of its syntax: they are its author's affair
+            module = ast.parse(source)
+    except SyntaxError as error:
+        place = f" (line {error.lineno})" if error.lineno else ""
+        return ModelFile(name, path, digest, problem=f"is not valid Python{place}: {error.msg}")
+    except (ValueError, RecursionError, MemoryError) as error:
+        reason = str(error) or "it is nested too deeply"
+        return ModelFile(name, path, digest, problem=f"is not valid Python: {reason}")
+    summary = (ast.get_docstring(module) or "").strip().partition("\n")[0]
+    try:
+        supplied, parameters = _signature(module)
+    except ValueError as error:
+        return ModelFile(name, path, digest, summary, problem=str(error))
+    return ModelFile(name, path, digest, summary, parameters, supplied)
+
+
+def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return what a file's `build` wants from the suite, and its parameters.
+
+    Raises:
+        ValueError: There is no such function, or its signature does not suit.
+    """
+    function, given = _build(module)
+    arguments = function.args
+    if arguments.vararg or arguments.posonlyargs or (arguments.kwarg and not given):
+        raise ValueError("`build` may not take *args, **kwargs or positional-only arguments")
+    required = len(arguments.args) - len(arguments.defaults)
+    defaults: dict[str, ast.expr | None] = {
+        **{argument.arg: None for argument in arguments.args[:required]},
+        **dict(zip((a.arg for a in arguments.args[required:]), arguments.defaults, strict=True)),
+        **dict(zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True)),
+    }
+    if not arguments.kwarg and (unknown_names := given.keys() - defaults):
+        raise ValueError(f"`build` gives {min(unknown_names)!r} to {function.name}, which does not take it")
+    defaults = {name: default for name, default in defaults.items() if name not in given} | given
+    supplied = tuple(name for name, default in defaults.items() if default is None)
+    for name in supplied:
+        if name not in SUPPLIED:
+            raise ValueError(
+                f"`build` wants {name!r}, which is not supplied: give it a default, "
+                f"or use one of {', '.join(sorted(SUPPLIED))}"
+            )
+    parameters = {}
+    for name, default in defaults.items():
+        if default is None:
+            continue
+        try:
+            parameters[name] = plain_value(ast.literal_eval(default))
+        except (ValueError, TypeError, RecursionError, MemoryError) as error:
+            raise ValueError(
+                f"the default of {name!r} in `build` must be written out, as {PLAIN_VALUES}"
+            ) from error
+    if "keras" in supplied:
+        if own := parameters.keys() & KERAS_PARAMETERS:
+            raise ValueError(f"`build` wants keras, which has {min(own)!r} already; leave that out")
+        parameters.update(KERAS_PARAMETERS)
+    return supplied, parameters
+
+
+def _build(module: ast.Module) -> tuple[ast.FunctionDef, dict[str, ast.expr | None]]:
+    """Return the function behind `build`, and the keywords that `functools.partial` gives to it, if any."""
+    functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
+    for node in reversed(module.body):  # the last one counts once the file is run
+        match node:
+            case ast.FunctionDef(name="build"):
+                return functions["build"], {}
+            case ast.Assign(
+                targets=[ast.Name("build")],
+                value=ast.Call(
+                    func=ast.Name("partial") | ast.Attribute(ast.Name("functools"), "partial"),
+                    args=[ast.Name(name)],
+                    keywords=keywords,
+                ),
+            ) if name in functions and all(keyword.arg for keyword in keywords):
+                return functions[name], {keyword.arg: keyword.value for keyword in keywords if keyword.arg}
+    raise ValueError("has no function `build`")

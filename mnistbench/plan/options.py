@@ -1,0 +1,178 @@
+"""What users type after an option, read into values: lists, sizes, assignments."""
+
+import ast
+import re
+import warnings
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from mnistbench.errors import UsageError, unknown
+
+if TYPE_CHECKING:
+    pass
+
+
+MEASUREMENTS = {
+    "inference": "latency of single predictions, and throughput at several batch sizes",
+    "cold_start": "a fresh process that loads the saved model and predicts one image",
+    "learning_curve": "accuracy on the hold-out against seconds, in a second training without the hold-out",
+    "calibration": "the machine's speed at fixed kernels, before and after the run",
+}
+
+
+_LONGEST_LIST = 10_000  # "0-999999999" is a slip of the hand, and would not fit into memory
+
+
+def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[Any, ...]]]:
+    """Read `MODEL.PARAM=VALUE[,VALUE...]`: values are Python literals, and text where they are none.
+
+    Values of a parameter that is set more than once add up.
+
+    Raises:
+        UsageError: An assignment is not of that form.
+    """
+    read: dict[str, dict[str, tuple[Any, ...]]] = {}
+    for assignment in assignments:
+        target, equals, text = assignment.partition("=")
+        model, dot, parameter = target.strip().partition(".")
+        values = _values(text)
+        if not (equals and dot and model and parameter and values):
+            raise UsageError(
+                f"--set {assignment!r} is not understood; expected MODEL.PARAM=VALUE, "
+                "e.g. svm.C=10, or several values for several variants, e.g. svm.C=1,10."
+            )
+        parameters = read.setdefault(model, {})
+        parameters[parameter] = (*parameters.get(parameter, ()), *values)
+    return read
+
+
+def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
+    """Read a list of integers such as "0,1,2" or "0-4"; repeated ones count once.
+
+    Raises:
+        UsageError: The text is no such list, or holds a number below the minimum or too many of them.
+    """
+    numbers: dict[int, None] = {}
+    for part in text.split(","):
+        match = re.fullmatch(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?", part.strip(), re.ASCII)
+        first, last = (int(match[1]), int(match[2] or match[1])) if match else (0, -1)
+        if not minimum <= first <= last:
+            raise UsageError(
+                f"{option} {text!r} is not understood; expected whole numbers from {minimum}, "
+                "e.g. 1,2,3 or 1-3."
+            )
+        if last - first >= _LONGEST_LIST:
+            raise UsageError(
+                f"{option} {text!r} asks for {last - first + 1:,} values; at most {_LONGEST_LIST:,}."
+            )
+        numbers.update(dict.fromkeys(range(first, last + 1)))
+    return tuple(numbers)
+
+
+def parse_sizes(text: str) -> tuple[int | None, ...]:
+    """Read training sizes such as "1000,5000,0", where 0 stands for all and becomes None.
+
+    Raises:
+        UsageError: The text is no such list.
+    """
+    return tuple(size or None for size in parse_integers(text, "--train-size"))
+
+
+def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this process") -> tuple[int, ...]:
+    """Read the thread counts; without any, each trial gets its share of the cores.
+
+    Args:
+        text: What the user typed, or None.
+        jobs: Trials side by side.
+        cores: The cores that they share.
+        place: What has these cores, for the message if they are too few.
+
+    Raises:
+        UsageError: The text is no list of counts, or there are too few cores for them.
+    """
+    if jobs > cores:
+        raise UsageError(f"--jobs {jobs} needs a core for each trial; this process may use {cores}.")
+    share = cores // jobs
+    threads = parse_integers(text, "--threads", minimum=1) if text is not None else (share,)
+    if max(threads) > share:
+        raise UsageError(
+            f"--threads {max(threads)} is more than the {share} cores that "
+            f"{place if jobs == 1 else 'each job'} may use."
+        )
+    return threads
+
+
+def parse_names(text: str, option: str) -> tuple[str, ...]:
+    """Read a list of names such as "cnn,svm"; repeated ones count once.
+
+    Raises:
+        UsageError: The list is empty.
+    """
+    names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
+    if not names:
+        raise UsageError(
+            f"{option} {text!r} names nothing; expected names separated by commas, e.g. cnn,svm."
+        )
+    return names
+
+
+def parse_measurements(text: str) -> tuple[str, ...]:
+    """Read what to measure, such as "inference,calibration"; "none" is nothing.
+
+    Raises:
+        UsageError: A name is unknown.
+    """
+    names = () if text.strip() == "none" else parse_names(text, "--measure")
+    for name in names:
+        if name not in MEASUREMENTS:
+            raise UsageError(unknown("measurement", name, MEASUREMENTS))
+    return names
+
+
+def parse_bytes(text: str) -> int:
+    """Read a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
+
+    Raises:
+        UsageError: The text is no such size.
+    """
+    pattern = r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)(?:i?B)?"
+    match = re.fullmatch(pattern, text.strip(), re.IGNORECASE | re.ASCII)
+    size = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else 0.0
+    if size < 1:
+        raise UsageError(f"the size {text!r} is not understood; expected e.g. 4G, 500M or 2000000.")
+    return int(size)
+
+
+def _values(text: str) -> tuple[Any, ...]:
+    """Read values between commas; a comma within brackets or quotes belongs to its value."""
+    try:
+        return _literals(text)
+    except ValueError:
+        return tuple(_value(part.strip()) for part in text.split(",") if part.strip())
+
+
+def _value(text: str) -> Any:
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words:
+        return words[text.lower()]
+    try:
+        (value,) = _literals(text)
+    except ValueError:
+        return text
+    return value
+
+
+def _literals(text: str) -> tuple[Any, ...]:
+    """Read the items of a Python list display without its brackets.
+
+    Raises:
+        ValueError: They are no literals.
+    """
+    try:
+        with warnings.catch_warnings(action="ignore"):  # of odd escapes: the value as read is shown
+            values = ast.literal_eval(f"[{text}]")
+    except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
+        raise ValueError("no literals") from error
+    if not isinstance(values, list):  # such as "1], [2"
+        raise ValueError("no literals")
+    return tuple(values)

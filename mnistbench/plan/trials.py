@@ -1,0 +1,254 @@
+"""Turns a suite and the user's options into the list of trials that a run will do."""
+
+import itertools
+import tomllib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from mnistbench.errors import UsageError, unknown
+from mnistbench.plan.models import ModelFile
+from mnistbench.plan.options import MEASUREMENTS
+from mnistbench.runs.json import plain_value
+
+if TYPE_CHECKING:
+    from mnistbench.datasets import DatasetInfo
+    from mnistbench.runs.records import Trial
+
+DEFAULT_SUITE = "standard"
+
+
+@dataclass(frozen=True)
+class Suite:
+    """A named set of trials.
+
+    Attributes:
+        name: Its name on the command line.
+        summary: One sentence for `mnistbench list`.
+        models: The models' names.
+        train_sizes: Training sizes; None is all training images.
+        seeds: The seeds, each of which gives a trial.
+        timeout_seconds: Wall time that each trial may take.
+        measurements: What is measured beside quality, `fit` and `predict`: out of `MEASUREMENTS`.
+    """
+
+    name: str
+    summary: str
+    models: tuple[str, ...]
+    train_sizes: tuple[int | None, ...]
+    seeds: tuple[int, ...]
+    timeout_seconds: float
+    measurements: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Options:
+    """What the user asked for beside the suite; None leaves the suite's own value.
+
+    Attributes:
+        only: Models to run, in this order, in place of the suite's.
+        skip: Models to leave out.
+        train_sizes: Training sizes; None within is all training images.
+        seeds: The seeds.
+        threads: Thread counts; each gives a trial.
+        parameters: For each model the values of each parameter; several values make variants.
+        split: "test" or "validation".
+        repeats: How many times each trial is run, each time in a fresh process.
+    """
+
+    only: tuple[str, ...] | None = None
+    skip: tuple[str, ...] = ()
+    train_sizes: tuple[int | None, ...] | None = None
+    seeds: tuple[int, ...] | None = None
+    threads: tuple[int, ...] = (1,)
+    parameters: Mapping[str, Mapping[str, tuple[Any, ...]]] | None = None
+    split: str = "test"
+    repeats: int = 1
+
+
+def read_suites(path: Path) -> dict[str, Suite]:
+    """Read the suites of a `suites.toml`.
+
+    Raises:
+        UsageError: The file is missing, is no TOML, or describes a suite wrongly.
+    """
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise UsageError(f"the suites cannot be read: {path}: {error.strerror or error}") from error
+    except ValueError as error:  # TOMLDecodeError, or UnicodeDecodeError
+        raise UsageError(f"{path} is not valid TOML: {error}") from error
+    return {name: _suite(name, table, path) for name, table in tables.items()}
+
+
+def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
+    """Return the suite of that name.
+
+    Raises:
+        UsageError: There is none; the text suggests the nearest.
+    """
+    if name not in suites:
+        raise UsageError(unknown("suite", name, suites))
+    return suites[name]
+
+
+def choose_models(
+    suite: Suite, options: Options, models: Mapping[str, ModelFile], added: Iterable[str] = ()
+) -> list[ModelFile]:
+    """Return the models to run: those asked for, else the suite's and the user's own, less those to skip.
+
+    Args:
+        suite: Names the models unless the options do.
+        options: What the user asked for.
+        models: Every model there is, by name.
+        added: Names of the user's own models, which run beside the suite's.
+
+    Raises:
+        UsageError: A name is unknown, or nothing is left to run.
+    """
+    names = options.only if options.only is not None else (*suite.models, *added)
+    for name in (*names, *options.skip, *(options.parameters or {})):
+        if name not in models:
+            raise UsageError(unknown("model", name, models))
+    chosen = [models[name] for name in dict.fromkeys(names) if name not in options.skip]
+    if not chosen:
+        raise UsageError("no model is left to run: --skip leaves out every model that was asked for.")
+    for name in options.parameters or {}:
+        if name not in {model.name for model in chosen}:
+            raise UsageError(f"--set names {name}, which this run does not include.")
+    return chosen
+
+
+def plan(
+    suite: Suite, options: Options, models: Sequence[ModelFile], dataset: "DatasetInfo"
+) -> tuple["Trial", ...]:
+    """List the trials: round by round over repeats, seeds, threads and sizes, every model in each round.
+
+    A round holds all models, so that a drift of the machine spreads over all of them alike. Whatever is
+    asked for twice is done once.
+
+    Raises:
+        UsageError: A parameter is unknown or of the wrong type, or a training size is out of range, or there
+            are too few training images to hold some out.
+    """
+    from mnistbench.datasets.holdout import LAST
+    from mnistbench.runs.records import Trial
+
+    if options.split == "validation" and dataset.holdout is None:
+        raise UsageError(
+            "--validation holds out a sixth of the training images, and needs each class in it and in the "
+            f"rest: {dataset.title} has too few for that, {dataset.train_count:,} training images of "
+            f"{len(dataset.classes)} classes."
+        )
+
+    variants = {
+        model.name: list(_variants(model, (options.parameters or {}).get(model.name, {}))) for model in models
+    }
+    rounds = itertools.product(
+        range(options.repeats),
+        options.seeds if options.seeds is not None else suite.seeds,
+        options.threads,
+        _train_sizes(suite, options, dataset),
+    )
+    trials = [
+        Trial(
+            dataset=dataset.name,
+            dataset_sha256=dataset.sha256,
+            train_size=size,
+            model=model.name,
+            parameters=parameters,
+            seed=seed,
+            threads=threads,
+            split=options.split,
+            repeat=repeat,
+            holdout=dataset.holdout or LAST,
+        )
+        for repeat, seed, threads, size in rounds
+        for model in models
+        for parameters in variants[model.name]
+    ]
+    return tuple({trial.id: trial for trial in trials}.values())
+
+
+def _suite(name: str, table: Any, path: Path) -> Suite:
+    if not isinstance(table, dict):
+        raise UsageError(f"{path}: {name} stands outside a suite; a suite is a table such as [quick].")
+
+    def value(key: str, default: Any, valid: Callable[[Any], bool], expected: str) -> Any:
+        found = table.get(key, default)
+        if not valid(found):
+            raise UsageError(f"{path}: the suite {name!r} has {key} = {found!r}; expected {expected}.")
+        return found
+
+    def counts(found: Any) -> bool:
+        return isinstance(found, list) and bool(found) and all(type(n) is int and n >= 0 for n in found)
+
+    def names(found: Any) -> bool:
+        return isinstance(found, list) and bool(found) and all(isinstance(n, str) for n in found)
+
+    def measurements(found: Any) -> bool:
+        return isinstance(found, list) and all(entry in MEASUREMENTS for entry in found)
+
+    sizes = value("train_sizes", [0], counts, "a list of whole numbers, where 0 is all images")
+    return Suite(
+        name=name,
+        summary=value("summary", None, lambda found: isinstance(found, str), "a sentence"),
+        models=tuple(value("models", None, names, "a list of the models' names")),
+        train_sizes=tuple(size or None for size in sizes),
+        seeds=tuple(value("seeds", [0], counts, "a list of whole numbers")),
+        timeout_seconds=float(
+            value("timeout_seconds", 3600, lambda s: type(s) in (int, float) and s > 0, "seconds above 0")
+        ),
+        measurements=tuple(value("measurements", [], measurements, f"some of {', '.join(MEASUREMENTS)}")),
+    )
+
+
+def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tuple[int | None, ...]:
+    available = dataset.train_count
+    if options.split == "validation":
+        from mnistbench.datasets.holdout import holdout_count
+
+        available -= holdout_count(available)
+    if options.train_sizes is None:
+        # A suite's sizes are meant for MNIST: a smaller data set gives what it has.
+        sizes = [size if size is not None and size < available else None for size in suite.train_sizes]
+    else:
+        for size in options.train_sizes:
+            if size is not None and not len(dataset.classes) <= size <= available:
+                raise UsageError(
+                    f"--train-size {size} is out of range: {dataset.title} takes {len(dataset.classes)} "
+                    f"(one image a class) to {available}, or 0 for all."
+                )
+        sizes = [None if size == available else size for size in options.train_sizes]
+    return tuple(dict.fromkeys(sizes))
+
+
+def _variants(model: ModelFile, overrides: Mapping[str, tuple[Any, ...]]) -> Iterable[dict[str, Any]]:
+    checked: dict[str, list[Any]] = {name: [] for name in overrides}
+    for name, values in overrides.items():
+        if name not in model.parameters:
+            raise UsageError(unknown(f"parameter of {model.name}", name, model.parameters))
+        for value in values:
+            checked[name].append(_conform(f"{model.name}.{name}", value, model.parameters[name]))
+    for chosen in itertools.product(*checked.values()):
+        yield {**model.parameters, **dict(zip(checked, chosen, strict=True))}
+
+
+def _conform(target: str, value: Any, default: Any) -> Any:
+    """Return the value in its default's type, so that C=10 and C=10.0 are one trial.
+
+    A default of None says nothing of the type, and one of text may stand beside numbers (gamma="scale").
+    """
+    accepted: dict[type, tuple[type, ...]] = {float: (int, float), str: (str, int, float)}
+    try:
+        value = plain_value(value)
+        if default is None or value is None:
+            return value
+        if type(value) in accepted.get(type(default), (type(default),)):
+            return float(value) if type(default) is float else value
+    except (ValueError, OverflowError) as error:
+        raise UsageError(f"--set {target}: {error}.") from error
+    raise UsageError(
+        f"--set {target}={value!r}: expected a value like its default {default!r} ({type(default).__name__})."
+    )

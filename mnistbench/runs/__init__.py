@@ -1,0 +1,1 @@
+"""A run on disk: its plan, records, predictions and sessions."""

@@ -1,0 +1,422 @@
+"""The run folder: what keeps a run's plan, records, predictions and logs on disk, whatever happens.
+
+Everything in it is a plain file (JSON, JSON lines, npz, text): it survives a crash of the run, diffs well,
+needs no server, and nothing in it is ever unpickled.
+"""
+
+import contextlib
+import dataclasses
+import itertools
+import json
+import os
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from mnistbench.errors import MnistbenchError, UsageError, unknown
+from mnistbench.runs.json import from_json, to_json
+from mnistbench.runs.predictions import Predictions, decode_predictions
+from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial
+
+_STALE_SECONDS = 3600.0  # to make a run's folder takes a fraction of a second
+
+
+class RunFolder:
+    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and what the report adds."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+
+    @classmethod
+    def create(cls, results: Path, info: RunInfo, labels: bytes | None = None) -> "RunFolder":
+        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, with its plan.
+
+        It is made under another name and then renamed: whoever finds a run finds its plan and its labels.
+
+        Args:
+            results: The folder of the runs.
+            info: The plan.
+            labels: The true labels, as `encode_predictions` packs them.
+
+        Raises:
+            MnistbenchError: The folder cannot be made or written.
+        """
+        staged = cls(results / f".{info.name}.{secrets.token_hex(4)}.partial")
+        try:
+            _remove_stale(results)
+            for folder in (staged.path, staged.path / "predictions", staged.path / "logs"):
+                folder.mkdir(parents=True)
+            if labels is not None:
+                staged.write("labels.npz", labels)
+            wanted = info.name
+            for number in itertools.count(1):
+                info = dataclasses.replace(info, name=wanted if number == 1 else f"{wanted}-{number}")
+                staged.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
+                if _renamed(staged.path, results / info.name):
+                    break
+            _sync_folder(results)
+        except OSError as error:
+            raise MnistbenchError(
+                f"cannot write the run folder {results / info.name}: {error.strerror or error}. "
+                "Choose another place with --results FOLDER."
+            ) from error
+        finally:
+            shutil.rmtree(staged.path, ignore_errors=True)  # gone already unless something failed
+        return cls(results / info.name)
+
+    @property
+    def name(self) -> str:
+        """The folder's name."""
+        return self.path.resolve().name
+
+    def info(self) -> RunInfo:
+        """Read the plan.
+
+        Raises:
+            MnistbenchError: It is damaged, or was written by a newer version.
+        """
+        path = self.path / "run.json"
+        try:
+            values = json.loads(path.read_bytes())
+        except (OSError, ValueError, RecursionError) as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+        schema = values.get("schema_version") if isinstance(values, dict) else None
+        if type(schema) is not int:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: it has no schema_version.")
+        if schema != SCHEMA_VERSION:
+            raise MnistbenchError(
+                f"{path} has schema version {schema}; this mnistbench reads version {SCHEMA_VERSION}. "
+                "Read it with the mnistbench that wrote it, or run its command again."
+            )
+        try:
+            return from_json(RunInfo, values)
+        except (TypeError, ValueError) as error:
+            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: {error}") from error
+
+    def records(self) -> list[Record]:
+        """Read the finished trials, in the order in which they ended; a torn last line is ignored.
+
+        Raises:
+            MnistbenchError: A line other than the last is damaged.
+        """
+        path = self.path / "records.jsonl"
+        try:
+            content = path.read_bytes()
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+        found: dict[str, Record] = {}
+        for number, line in enumerate(content[: _whole_length(content)].split(b"\n")[:-1], start=1):
+            try:
+                record = from_json(Record, json.loads(line))
+            except (ValueError, TypeError, RecursionError) as error:
+                raise MnistbenchError(
+                    f"{path}, line {number}, is damaged: {error}. Take that line out, and "
+                    f"`mnistbench run --resume {self.name}` runs its trial again."
+                ) from error
+            found[record.trial.id] = record
+        return list(found.values())
+
+    def append(self, record: Record, predictions: bytes | None, log: bytes) -> None:
+        """Store one finished trial; the record's line comes last, so it never points to missing files.
+
+        Raises:
+            OSError: The disk is full or the folder is read-only.
+        """
+        self.write(f"logs/{record.trial.id}.log", log)
+        if predictions is not None:
+            self.write(f"predictions/{record.trial.id}.npz", predictions)
+        self._append_line("records.jsonl", to_json(record))
+
+    def append_session(self, session: Session) -> None:
+        """Note one call of the runner on this folder: when it began, how long it took, what it cost."""
+        self._append_line("sessions.jsonl", to_json(session))
+
+    def sessions(self) -> list[Session]:
+        """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
+        try:
+            lines = (self.path / "sessions.jsonl").read_bytes().splitlines()
+        except FileNotFoundError:
+            return []
+        found = []
+        for line in lines:
+            with contextlib.suppress(ValueError, TypeError, RecursionError):
+                found.append(from_json(Session, json.loads(line)))
+        return found
+
+    def predictions(self, trial_id: str, *, labels_only: bool = False) -> Predictions:
+        """Read the stored predictions of one trial, as `decode_predictions` unpacks them.
+
+        Raises:
+            FileNotFoundError: The trial stored none.
+            ValueError: The file is damaged.
+        """
+        packed = (self.path / "predictions" / f"{trial_id}.npz").read_bytes()
+        return decode_predictions(packed, labels_only=labels_only)
+
+    def true_labels(self) -> "np.ndarray[Any, Any] | None":
+        """Read the true labels of the images that judge the run, int64, shape (n,); None if it stored none.
+
+        Raises:
+            MnistbenchError: The file is damaged.
+        """
+        path = self.path / "labels.npz"
+        try:
+            return decode_predictions(path.read_bytes()).labels
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise MnistbenchError(
+                f"{path} cannot be read: {_said(error)}. Delete it to report without per-class results, "
+                "or run the trials again."
+            ) from error
+
+    def is_newest_of(self, results: Path) -> bool:
+        """Return whether no run in a results folder was planned later."""
+        runs = find_runs(results)
+        return bool(runs) and runs[-1].path.resolve() == self.path.resolve()
+
+    def log(self, trial_id: str) -> str:
+        """Return what the trial's process printed, or nothing if there is no log."""
+        path = self.path / "logs" / f"{trial_id}.log"
+        return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
+
+    def write(self, name: str, content: bytes) -> None:
+        """Write a file of the run whole or not at all: a reader never sees half of it."""
+        path = self.path / name
+        partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                file.write(content)
+                file.flush()
+                os.fsync(file.fileno())
+            partial.replace(path)
+        except BaseException:
+            partial.unlink(missing_ok=True)
+            raise
+        _sync_folder(path.parent)
+
+    @contextlib.contextmanager
+    def locked(self) -> Iterator[None]:
+        """Hold the folder while trials are added to it, and clear away what a killed run left half-written.
+
+        Raises:
+            MnistbenchError: Another process is adding trials to it, or it cannot be written.
+        """
+        with contextlib.ExitStack() as stack:
+            try:
+                file = stack.enter_context((self.path / ".lock").open("w"))
+                _lock(file)
+                for partial in self.path.rglob(".*.partial"):
+                    if partial.parent.name in ("logs", "predictions") or not _is_being_written(partial):
+                        partial.unlink(missing_ok=True)
+            except BlockingIOError as error:
+                raise MnistbenchError(
+                    f"{self.path} is in use by another mnistbench; wait for it to end, or start a new run."
+                ) from error
+            except OSError as error:
+                raise MnistbenchError(
+                    f"the run folder {self.path} cannot be written: {_said(error)}."
+                ) from error
+            yield
+
+    def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
+        line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
+        with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again when closed
+            file.seek(0)
+            end = _whole_length(file.readall())
+            file.truncate(end)
+            try:
+                rest = line
+                while rest:
+                    rest = rest[file.write(rest) :]
+                os.fsync(file.fileno())
+            except OSError:  # not an interruption: it leaves a whole line, or a torn end that is ignored
+                file.truncate(end)
+                raise
+        _sync_folder(self.path)
+
+
+def _whole_length(lines: bytes) -> int:
+    """Return where the torn end begins of a write that a kill, a full disk or a loss of power cut short.
+
+    After a loss of power the last line may be there in length but read as zeros, which JSON never holds.
+    """
+    end = lines.rfind(b"\n") + 1
+    start = lines.rfind(b"\n", 0, max(end - 1, 0)) + 1
+    return start if b"\0" in lines[start:end] else end
+
+
+def _sync_folder(folder: Path) -> None:
+    """Make sure that a file's new name outlives a loss of power too."""
+    with contextlib.suppress(OSError):  # some systems and network disks cannot sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _renamed(staged: Path, path: Path) -> bool:
+    """Give a new folder its final name; return False if another run has that name."""
+    if path.exists():
+        return False
+    try:
+        staged.rename(path)
+    except OSError:
+        if not path.exists():
+            raise
+        return False  # the other began within the same second
+    return True
+
+
+def _remove_stale(results: Path) -> None:
+    """Remove what was never finished because the run that made it was killed."""
+    for path in results.glob(".*.partial"):
+        with contextlib.suppress(OSError):
+            if time.time() - path.stat().st_mtime > _STALE_SECONDS:
+                shutil.rmtree(path) if path.is_dir() else path.unlink()
+
+
+def _is_being_written(partial: Path) -> bool:
+    """Return whether the process lives that a file of `RunFolder.write` is named after."""
+    import psutil
+
+    owner = partial.name.split(".")[-2]
+    return owner.isdigit() and int(owner) != os.getpid() and psutil.pid_exists(int(owner))
+
+
+def _lock(file: IO[str]) -> None:
+    """Lock a file until it is closed, where the system and the disk can; BlockingIOError if it is taken."""
+    try:
+        import fcntl
+    except ImportError:  # Windows: no advisory lock of this kind
+        return
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        raise
+    except OSError:  # a network disk without locks
+        return
+
+
+def _said(error: Exception) -> str:
+    return str(getattr(error, "strerror", None) or error or type(error).__name__)
+
+
+def find_runs(results: Path) -> list[RunFolder]:
+    """Return the runs in a results folder, oldest first by the time of their plan.
+
+    The file's own time only parts runs that were planned within one second: a copy or a checkout changes it.
+    """
+    found = []
+    for path in results.glob("[!.]*/run.json"):  # a folder with a dot is about to be renamed
+        with contextlib.suppress(FileNotFoundError):  # removed just now
+            found.append((_created_at(path), path.stat().st_mtime_ns, path))
+    return [RunFolder(path.parent) for _, _, path in sorted(found)]
+
+
+def _created_at(path: Path) -> str:
+    try:
+        return str(json.loads(path.read_bytes())["created_at"])
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return ""  # whoever reads that run is told what is wrong with it
+
+
+def find_run(results: Path, name: str | None) -> RunFolder:
+    """Return the run of that name or path; the newest if there is no name.
+
+    A name is a run's in the results folder, or else a run's folder in the working directory; it is refused if
+    it is both. With a slash in it, it is a path and nothing else.
+
+    Args:
+        results: The folder of the runs.
+        name: `NAME`, or a path such as `./NAME`.
+
+    Raises:
+        UsageError: There is no such run, or there are two.
+    """
+    if name is None:
+        folders = find_runs(results)
+        if not folders:
+            raise UsageError(f"there is no run in {results} yet; `mnistbench run` makes one.")
+        return folders[-1]
+    path = _chosen(_places(results, name), name, _is_run)
+    if path is None:
+        raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
+    return RunFolder(path)
+
+
+def find_runs_of(results: Path, name: str | None) -> list[RunFolder]:
+    """Return the run that `find_run` finds, or else all runs of the folder of that name or path.
+
+    Raises:
+        UsageError: There is no such run and no such folder of runs, or there are two.
+    """
+    if name is not None:
+        places = _places(results, name)
+        if _chosen(places, name, _is_run) is None:
+            folder = _chosen(places, name, lambda path: bool(find_runs(path)))
+            if folder is not None:
+                return find_runs(folder)
+    return [find_run(results, name)]
+
+
+def _places(results: Path, name: str) -> list[Path]:
+    """Return where to look for a run, the first choice first."""
+    return [Path(name)] if _is_path(name) else [results / name, Path(name)]
+
+
+def _is_path(name: str) -> bool:
+    return name in (os.curdir, os.pardir) or any(mark in name for mark in (os.sep, os.altsep) if mark)
+
+
+def _is_run(path: Path) -> bool:
+    try:
+        return (path / "run.json").is_file()
+    except OSError as error:
+        raise UsageError(f"{path} cannot be read: {_said(error)}.") from error
+
+
+def _chosen(places: list[Path], name: str, fits: Callable[[Path], bool]) -> Path | None:
+    """Return the first place that fits; refuse the name if there are two."""
+    found = [place for place in places if fits(place)]
+    if len({place.resolve() for place in found}) > 1:
+        either = " or ".join(str(path) if _is_path(str(path)) else f".{os.sep}{path}" for path in found)
+        raise UsageError(f"{name!r} can be {either}: give one of these paths.")
+    return found[0] if found else None
+
+
+def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
+    """Return the trial of an address RUN/ID, with its run.
+
+    Raises:
+        UsageError: There is no such run or trial.
+    """
+    name, slash, trial_id = address.rstrip("/").rpartition("/")
+    if not slash:
+        raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as a report prints it.")
+    folder = find_run(results, name)
+    trials = {trial.id: trial for trial in folder.info().trials}
+    if trial_id not in trials:
+        raise UsageError(unknown(f"trial of {folder.name}", trial_id, trials))
+    return folder, trials[trial_id]
+
+
+def find_interrupted_run(results: Path) -> RunFolder:
+    """Return the newest run that lacks records; those that cannot be read are passed over.
+
+    Raises:
+        UsageError: There is none.
+    """
+    for folder in reversed(find_runs(results)):
+        with contextlib.suppress(MnistbenchError):
+            if len(folder.records()) < len(folder.info().trials):
+                return folder
+    raise UsageError(f"there is no interrupted run in {results}; leave --resume out to start a new one.")

@@ -1,0 +1,94 @@
+"""Dataclasses as plain JSON values, and back, checked."""
+
+import dataclasses
+import functools
+import types
+import typing
+from collections.abc import Callable, Mapping
+from enum import StrEnum
+from typing import Any, TypeVar
+
+from mnistbench.runs.records import ParameterValue
+
+T = TypeVar("T")
+
+
+def to_json(value: object) -> dict[str, Any]:
+    """Turn a dataclass into plain JSON values."""
+    return dataclasses.asdict(typing.cast(Any, value))
+
+
+def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
+    """Rebuild a dataclass from plain JSON values; keys it does not know (a newer version's) are left out.
+
+    Raises:
+        TypeError: A field without a default is missing, or a value is of another type than its field.
+        ValueError: A value is none of its field's choices.
+    """
+    if not isinstance(values, Mapping):
+        raise TypeError(f"expected a {kind.__name__}, got {values!r:.50}")
+    decoders = _decoders(typing.cast(Any, kind))
+    known = {name: decode(values[name]) for name, decode in decoders if name in values}
+    return kind(**known)
+
+
+@functools.cache
+def _decoders(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
+    """Return how each field of a dataclass is read, worked out once: a run may have 10,000 records."""
+    hints = typing.get_type_hints(kind)
+    return tuple((f.name, _decoder(hints[f.name])) for f in dataclasses.fields(kind) if f.init)
+
+
+def _decoder(hint: Any) -> Callable[[Any], Any]:
+    """Return the function that turns a plain JSON value into one of this type, or raises."""
+    origin, arguments = typing.get_origin(hint), typing.get_args(hint)
+    if hint == Mapping[str, ParameterValue]:
+        return functools.partial(_decode_items, hint, plain_value)
+    if origin in (types.UnionType, typing.Union):  # of one type and None
+        decode = _decoder(arguments[0])
+        return lambda value: None if value is None else decode(value)
+    if dataclasses.is_dataclass(hint):
+        return functools.partial(from_json, typing.cast(Any, hint))
+    if origin is tuple:
+        return functools.partial(_decode_sequence, hint, _decoder(arguments[0]))
+    if origin is dict:
+        return functools.partial(_decode_items, hint, _decoder(arguments[1]))
+    if isinstance(hint, type) and issubclass(hint, StrEnum):
+        return hint
+    return functools.partial(_decode_plain, hint)
+
+
+def _decode_plain(hint: Any, value: Any) -> Any:
+    if type(value) is hint:
+        return value
+    if hint is float and type(value) is int:
+        return float(value)
+    raise TypeError(f"expected {hint}, got {value!r:.50}")
+
+
+def _decode_sequence(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
+    if not isinstance(value, list | tuple):
+        raise TypeError(f"expected {hint}, got {value!r:.50}")
+    return tuple(decode(each) for each in value)
+
+
+def _decode_items(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
+    if not isinstance(value, dict):
+        raise TypeError(f"expected {hint}, got {value!r:.50}")
+    return {name: decode(item) for name, item in value.items()}
+
+
+PLAIN_VALUES = "a number, text, True, False, None, or a list of these"
+
+
+def plain_value(value: Any) -> Any:
+    """Return a parameter's value in the one form that survives storage: lists become tuples.
+
+    Raises:
+        ValueError: It is none of `PLAIN_VALUES`.
+    """
+    if isinstance(value, (list, tuple)):
+        return tuple(plain_value(item) for item in value)
+    if value is None or type(value) in (str, int, float, bool):
+        return value
+    raise ValueError(f"{value!r} is not {PLAIN_VALUES}")

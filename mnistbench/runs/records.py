@@ -1,0 +1,412 @@
+"""The types that say what was planned and what happened, and their form as JSON."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+from mnistbench.datasets import DatasetInfo
+from mnistbench.datasets.holdout import HOLDOUTS, LAST
+from mnistbench.machine import Calibration, Environment
+from mnistbench.stats.scores import Quality
+
+SCHEMA_VERSION = 1
+ParameterValue = str | int | float | bool | None | tuple[Any, ...]
+
+
+class Status(StrEnum):
+    """How a trial ended."""
+
+    OK = "ok"
+    FAILED = "failed"
+    CRASHED = "crashed"
+    TIMEOUT = "timeout"
+    OUT_OF_MEMORY = "out_of_memory"
+    INVALID = "invalid"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One fit and evaluation, described so fully that it can be run again anywhere.
+
+    Attributes:
+        dataset: The data set's name.
+        dataset_sha256: SHA-256 of the data set's decoded arrays.
+        train_size: Training images used, drawn per seed and stratified by class; None for all.
+        model: The model's name: the stem of its file.
+        parameters: Every parameter of the model's `build`, defaults included.
+        seed: The seed from which those of each axis are derived.
+        threads: Threads, and cores, the trial may use.
+        split: "test", or "validation" for the hold-out.
+        holdout: Which training images are held out, for "validation" and for learning curves: one of
+            `datasets.holdout.HOLDOUTS`.
+        repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
+    """
+
+    dataset: str
+    dataset_sha256: str
+    train_size: int | None
+    model: str
+    parameters: Mapping[str, ParameterValue]
+    seed: int
+    threads: int
+    split: str = "test"
+    repeat: int = 0
+    holdout: str = LAST
+    id: str = field(init=False)
+
+    def __post_init__(self) -> None:
+        """Derive the id: the same trial has the same id on every machine; a repetition adds its number."""
+        judged_by = [self.split]
+        if self.split == "validation" and self.holdout != LAST:
+            judged_by.append(self.holdout)
+        described = {
+            "dataset": [self.dataset, self.dataset_sha256, *judged_by],
+            "train_size": self.train_size,
+            "model": self.model,
+            "parameters": dict(self.parameters),
+            "seed": self.seed,
+            "threads": self.threads,
+        }
+        text = json.dumps(described, sort_keys=True, separators=(",", ":"))
+        digest = hashlib.sha256(text.encode()).hexdigest()[:12]
+        object.__setattr__(self, "id", f"{digest}-{self.repeat}" if self.repeat else digest)
+
+    def derived_seed(self, axis: str) -> int:
+        """Return the seed of one source of randomness ("fit", "subset"), below 2**31.
+
+        It depends on the trial's seed and the axis alone, so that adding a model, or asking for another
+        training size, never changes the seeds of the rest.
+        """
+        digest = hashlib.sha256(f"{self.seed}/{axis}".encode()).digest()
+        return int.from_bytes(digest[:4], "big") >> 1
+
+    @property
+    def size_label(self) -> str:
+        """How many training images it uses, in words: "5,000 images", or "all images"."""
+        return f"{self.train_size:,} images" if self.train_size else "all images"
+
+
+@dataclass(frozen=True)
+class Batches:
+    """Predictions in batches of one size, one after the other.
+
+    Attributes:
+        batch_size: Images a call.
+        calls: Calls made; one more, before them, is not counted.
+        wall_seconds: Wall time of all calls together.
+    """
+
+    batch_size: int
+    calls: int
+    wall_seconds: float
+
+    @property
+    def images_per_second(self) -> float:
+        """Throughput at this batch size."""
+        return self.batch_size * self.calls / self.wall_seconds if self.wall_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Inference:
+    """Prediction as users meet it.
+
+    Attributes:
+        latency_seconds: Wall time of single predictions of one image each, in the order taken.
+        batches: Throughput at each batch size that the time allowed.
+    """
+
+    latency_seconds: tuple[float, ...]
+    batches: tuple[Batches, ...]
+
+
+@dataclass(frozen=True)
+class ColdStart:
+    """A fresh process that loads the saved model and predicts one image; the files are in the disk's cache.
+
+    Attributes:
+        total_seconds: From just before the process is started to its first prediction.
+        import_seconds: Importing the model's file, and with it its libraries.
+        load_seconds: Loading the saved model.
+        predict_seconds: The first prediction.
+        peak_rss_bytes: Largest resident memory of that process, which only serves.
+    """
+
+    total_seconds: float
+    import_seconds: float
+    load_seconds: float
+    predict_seconds: float
+    peak_rss_bytes: int
+
+
+@dataclass(frozen=True)
+class LearningCurve:
+    """How the accuracy on the hold-out grew in a second training, which never saw the hold-out.
+
+    The hold-out is the images that `--validation` is judged by. A point is a moment at which the model told
+    how far it had come; the first are close together, later ones further apart.
+
+    Attributes:
+        unit: What the model counts: "epoch", "step" or "round".
+        holdout_images: Images in the hold-out.
+        done: Epochs, steps or rounds done at each point, rising.
+        seconds: Wall time of the training up to each point, less the predictions made for the curve.
+        correct: Images of the hold-out that were predicted rightly at each point.
+    """
+
+    unit: str
+    holdout_images: int
+    done: tuple[int, ...]
+    seconds: tuple[float, ...]
+    correct: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class MachineLoad:
+    """What the whole machine did while a trial trained and predicted.
+
+    Attributes:
+        wall_seconds: Time observed.
+        busy_seconds: CPU time of all processes of the machine.
+        own_seconds: CPU time of the trial.
+        steal_seconds: CPU time that the hypervisor gave to other machines.
+        throttled_count: Times that a core was throttled for heat, or the container for its quota.
+        logical_cores: Cores of the machine.
+    """
+
+    wall_seconds: float
+    busy_seconds: float
+    own_seconds: float
+    steal_seconds: float
+    throttled_count: int
+    logical_cores: int
+
+    @property
+    def others_share(self) -> float:
+        """Share of the machine's CPU time that went to other processes."""
+        capacity = self.wall_seconds * self.logical_cores
+        return max(0.0, self.busy_seconds - self.own_seconds) / capacity if capacity > 0 else 0.0
+
+    @property
+    def steal_share(self) -> float:
+        """Share of the machine's CPU time that the hypervisor kept from it."""
+        capacity = self.wall_seconds * self.logical_cores
+        return self.steal_seconds / capacity if capacity > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """What one trial's process measured; raw values only.
+
+    Attributes:
+        import_seconds: Importing the model's file, and with it its libraries.
+        load_seconds: Opening the arrays, choosing the subset, scaling and encoding.
+        build_seconds: Calling the model's `build`.
+        fit_seconds: Wall time of `fit`, and nothing else.
+        fit_cpu_seconds: CPU time of `fit`, children included.
+        first_predict_seconds: The first prediction, of one image, right after `fit`.
+        predict_seconds: Wall time of `predict` on all evaluation images, after that first one.
+        predict_cpu_seconds: CPU time of the same.
+        peak_rss_bytes: Largest resident memory of the process tree, up to the end of the predictions.
+        baseline_rss_bytes: Resident memory before `fit`: interpreter, libraries and images.
+        memory_source: How the peak was read: the kernel's "VmHWM", or "sampled".
+        model_bytes: Size of the fitted estimator when saved.
+        train_images: Images that `fit` saw.
+        test_images: Images that `predict` saw.
+        train_accuracy: Accuracy on a fixed sample of the training images.
+        engine: The library, with its version, that did the work.
+        device: Where it ran: "cpu", or a GPU's name.
+        warnings: Distinct warnings of the model's libraries, e.g. that it did not converge.
+        load: What else the machine did during `fit` and `predict`.
+        inference: Latency and throughput, where the suite asks for them.
+        cold_start: A fresh process that serves the saved model, where the suite asks for it.
+        learning_curve: Of a second training, where the suite asks for it and the model tells its progress.
+    """
+
+    import_seconds: float
+    load_seconds: float
+    build_seconds: float
+    fit_seconds: float
+    fit_cpu_seconds: float
+    first_predict_seconds: float
+    predict_seconds: float
+    predict_cpu_seconds: float
+    peak_rss_bytes: int
+    baseline_rss_bytes: int
+    memory_source: str
+    model_bytes: int | None
+    train_images: int
+    test_images: int
+    train_accuracy: float
+    engine: str
+    device: str
+    warnings: tuple[str, ...] = ()
+    load: MachineLoad | None = None
+    inference: Inference | None = None
+    cold_start: ColdStart | None = None
+    learning_curve: LearningCurve | None = None
+
+    @property
+    def effective_cores(self) -> float:
+        """Cores that `fit` kept busy on average: CPU seconds by wall seconds."""
+        return self.fit_cpu_seconds / self.fit_seconds if self.fit_seconds > 0 else 0.0
+
+    @property
+    def images_per_second(self) -> float:
+        """Evaluation images predicted in a second, all in one call."""
+        return self.test_images / self.predict_seconds if self.predict_seconds > 0 else 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """Why a trial is not ok.
+
+    Attributes:
+        kind: The exception's type, the signal's name, or the limit that was met.
+        message: One line for the reader.
+        traceback: The model's traceback where there is one.
+    """
+
+    kind: str
+    message: str
+    traceback: str = ""
+
+    def __str__(self) -> str:
+        """Write it on one line: "ValueError: the solver met a NaN"."""
+        return f"{self.kind}: {self.message}"
+
+
+@dataclass(frozen=True)
+class Record:
+    """A finished trial: how it ended, what it yielded, and where it ran.
+
+    Attributes:
+        trial: What was run.
+        status: How it ended.
+        started_at: UTC, ISO 8601.
+        trial_seconds: Wall time of the whole trial, from starting its process to collecting its result.
+        beside: The most other trials that ran at the same time on its machine; 0 means that the timings had
+            the machine to themselves.
+        environment: The machine it ran on.
+        measurement: None unless the trial reached its end.
+        quality: None unless the trial reached its end.
+        predictions_sha256: Of the stored predictions' arrays, as `predictions_digest` computes it.
+        failure: None if and only if the status is ok.
+        attempts: 1, or more if the worker of a cluster was lost on which the trial ran first.
+    """
+
+    trial: Trial
+    status: Status
+    started_at: str
+    trial_seconds: float
+    beside: int
+    environment: Environment
+    measurement: Measurement | None = None
+    quality: Quality | None = None
+    predictions_sha256: str | None = None
+    failure: Failure | None = None
+    attempts: int = 1
+
+
+@dataclass(frozen=True)
+class ModelInfo:
+    """What a run keeps of a model's file.
+
+    Attributes:
+        name: The model's name.
+        summary: The first line of its docstring.
+        sha256: Of the file's bytes.
+        path: The file, or None for one of the suite's own.
+        parameters: The defaults of its `build`.
+    """
+
+    name: str
+    summary: str
+    sha256: str
+    path: str | None
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class RunInfo:
+    """The plan of a run, written once before its first trial.
+
+    Attributes:
+        name: The run folder's name.
+        created_at: UTC, ISO 8601.
+        command: The command line, as typed after the program's name.
+        suite: The suite's name.
+        dataset: Which images, from where; its arrays' folder is left empty, being this machine's alone.
+        dataset_spec: What names the data set on the command line.
+        trials: Every trial, in the order in which they are run.
+        models: What each model's file said when the run was planned.
+        timeout_seconds: Wall time each trial may take.
+        memory_limit_bytes: Memory each trial's process tree may take.
+        jobs: Trials run side by side.
+        measurements: What is measured beside quality, `fit` and `predict`; see `plan.MEASUREMENTS`.
+        environment: The machine that planned the run.
+        backend: Where the trials are run: "local", or "dask", the workers of a Dask cluster.
+        schema_version: Of this folder's files.
+    """
+
+    name: str
+    created_at: str
+    command: tuple[str, ...]
+    suite: str
+    dataset: DatasetInfo
+    dataset_spec: str
+    trials: tuple[Trial, ...]
+    models: tuple[ModelInfo, ...]
+    timeout_seconds: float
+    memory_limit_bytes: int
+    jobs: int
+    measurements: tuple[str, ...]
+    environment: Environment
+    backend: str = "local"
+    schema_version: int = SCHEMA_VERSION
+
+    @property
+    def split(self) -> str:
+        """Which images judge the run: "test" or "validation"."""
+        return self.trials[0].split if self.trials else "test"
+
+    @property
+    def holdout(self) -> str:
+        """Which training images are held out, for "validation" and for learning curves."""
+        return self.trials[0].holdout if self.trials else LAST
+
+    @property
+    def held_out(self) -> str:
+        """Name these images: "the last sixth of the training images"."""
+        return HOLDOUTS.get(self.holdout, self.holdout)
+
+    @property
+    def is_validation(self) -> bool:
+        """Whether held-out training images judge the run, and not the test images."""
+        return self.split == "validation"
+
+
+@dataclass(frozen=True)
+class Session:
+    """One call of the runner on a run folder.
+
+    Attributes:
+        started_at: UTC, ISO 8601.
+        wall_seconds: Wall time of the whole call, calibrations included.
+        trial_ids: The trials that ended in it.
+        complete: Whether it ended by itself; False after an interruption.
+        side_by_side: How many trials could run at the same time.
+        before: The speed of each machine before the first trial; empty where it was not measured.
+        after: The same after the last trial, in the same order.
+    """
+
+    started_at: str
+    wall_seconds: float
+    trial_ids: tuple[str, ...]
+    complete: bool
+    side_by_side: int = 1
+    before: tuple[Calibration, ...] = ()
+    after: tuple[Calibration, ...] = ()

@@ -1,0 +1,96 @@
+"""What the calls of the runner tell beside the trials: the cost of the harness, and the machine's speed."""
+
+import statistics
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+
+from mnistbench.machine import drift
+from mnistbench.runs.records import Record, Session
+
+
+@dataclass(frozen=True)
+class Overhead:
+    """What the harness itself cost.
+
+    Attributes:
+        available_seconds: Wall time of the sessions, times the trials that could run side by side.
+        own_seconds: The part of it that was the trials' own work; see `own_seconds`.
+    """
+
+    available_seconds: float
+    own_seconds: float
+
+    @property
+    def seconds(self) -> float:
+        """What is left: processes, further measurements, calibration, writing; never below 0."""
+        return max(0.0, self.available_seconds - self.own_seconds)
+
+    @property
+    def share(self) -> float:
+        """The same as a share of the time available, 0 to 1."""
+        return self.seconds / self.available_seconds if self.available_seconds > 0 else 0.0
+
+
+def own_seconds(record: Record) -> float:
+    """Return the wall time of a trial's own work: what a plain script with the same model would take.
+
+    That is importing the model's libraries, loading the images, `build`, `fit`, and predicting one image
+    and then all, as measured in the trial's process, and the second training of a learning curve. Starting
+    processes, latency and throughput, the cold start and scoring are the harness's. A trial that failed was
+    not measured inside; all of its time counts as its own.
+    """
+    measured = record.measurement
+    if measured is None:
+        return record.trial_seconds
+    return (
+        measured.import_seconds
+        + measured.load_seconds
+        + measured.build_seconds
+        + measured.fit_seconds
+        + measured.first_predict_seconds
+        + measured.predict_seconds
+        + (measured.learning_curve.seconds[-1] if measured.learning_curve is not None else 0.0)
+    )
+
+
+def overhead(sessions: Iterable[Session], records: Iterable[Record]) -> Overhead | None:
+    """Return the harness's cost over the sessions that ended by themselves; None where there is none.
+
+    An interrupted session is left out: what its last trial had done when it was killed is not known.
+    """
+    whole = [session for session in sessions if session.complete and session.trial_ids]
+    ended = {trial_id for session in whole for trial_id in session.trial_ids}
+    if not whole:
+        return None
+    return Overhead(
+        available_seconds=sum(session.wall_seconds * session.side_by_side for session in whole),
+        own_seconds=sum(own_seconds(record) for record in records if record.trial.id in ended),
+    )
+
+
+def machine_drift(sessions: Iterable[Session], trial_ids: Collection[str]) -> float | None:
+    """Return how far the machine's speed moved during the sessions of some trials, as a share.
+
+    It is the largest `calibration.drift` of any session and machine; None where none was measured.
+    """
+    drifts = [
+        drift(before, after)
+        for session in sessions
+        if not set(session.trial_ids).isdisjoint(trial_ids)
+        for before, after in zip(session.before, session.after, strict=False)
+    ]
+    return max(drifts, default=None)
+
+
+def unit_seconds(sessions: Sequence[Session], trial_id: str) -> float | None:
+    """Return the calibration unit in the session of a trial, in seconds.
+
+    It is the geometric mean of the units before and after. A time divided by it is in calibration units.
+    None where it was not measured, or on several machines, of which it is not known which ran the trial.
+    """
+    for session in sessions:
+        if trial_id in session.trial_ids:
+            if len(session.before) != 1:
+                return None
+            return statistics.geometric_mean(c.unit_seconds for c in (*session.before, *session.after))
+    return None

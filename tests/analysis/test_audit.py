@@ -1,0 +1,87 @@
+"""An audit tells models that do the same again from those that drift."""
+
+import numpy as np
+import pytest
+from support.synthetic_runs import Model, make_run
+
+from mnistbench.analysis.audit import audit
+from mnistbench.runs.predictions import encode_predictions
+from mnistbench.runs.records import Status
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return make_run(tmp_path, {"svm": Model(0.05)}, repeats=2)
+
+
+def replace(folder, change) -> None:
+    """Change the labels and probabilities of the second fit."""
+    trial_id = folder.records()[1].trial.id
+    stored = folder.predictions(trial_id)
+    labels, probabilities = change(stored.labels.copy(), stored.probabilities.copy())
+    folder.write(f"predictions/{trial_id}.npz", encode_predictions(labels, probabilities))
+
+
+def test_the_same_bits_again(folder):
+    (found,) = audit(folder)
+    assert (found.outcome, found.fits, found.images_changed) == ("bit-identical", 2, 0)
+    assert (found.image_count, found.probability_change) == (1000, 0.0)
+
+
+def test_a_last_bit_of_a_probability_is_noticed(folder):
+    def change(labels, probabilities):
+        probabilities[0, 0] = np.nextafter(probabilities[0, 0], np.float32(1))
+        return labels, probabilities
+
+    replace(folder, change)
+    (found,) = audit(folder)
+    assert (found.outcome, found.images_changed) == ("same labels", 0)
+    assert 0 < found.probability_change < 1e-7
+
+
+def test_a_zero_that_changes_its_sign_is_another_bit(folder):
+    def zero(sign):
+        def change(labels, probabilities):
+            probabilities[0, 0] = sign
+            return labels, probabilities
+
+        return change
+
+    replace(folder, zero(-0.0))
+    first = folder.records()[0].trial.id
+    stored = folder.predictions(first)
+    _, probabilities = zero(0.0)(stored.labels, stored.probabilities.copy())
+    folder.write(f"predictions/{first}.npz", encode_predictions(stored.labels, probabilities))
+    assert audit(folder)[0].outcome == "same labels"
+
+
+def test_images_whose_label_changed_are_counted(folder):
+    def change(labels, probabilities):
+        labels[:7] = (labels[:7] + 1) % 10
+        return labels, probabilities
+
+    replace(folder, change)
+    (found,) = audit(folder)
+    assert (found.outcome, found.images_changed) == ("drifting", 7)
+
+
+def test_other_seeds_are_no_repetition(tmp_path):
+    (found,) = audit(make_run(tmp_path, {"svm": Model(0.05)}, seeds=(0, 1)))
+    assert (found.outcome, found.fits) == ("not known", 0)
+
+
+def test_each_seed_is_compared_with_itself(tmp_path):
+    (found,) = audit(make_run(tmp_path, {"svm": Model(0.05)}, seeds=(0, 1), repeats=3))
+    assert (found.outcome, found.fits) == ("bit-identical", 6)
+
+
+def test_a_model_that_fails_is_not_known(tmp_path):
+    models = {"bad": Model(statuses=(Status.FAILED, Status.FAILED)), "half": Model(statuses=(Status.FAILED,))}
+    found = {each.label: each for each in audit(make_run(tmp_path, models, repeats=2))}
+    assert {each.outcome for each in found.values()} == {"not known"}
+    assert found["bad"].status == "failed"
+
+
+def test_without_probabilities_labels_decide(tmp_path):
+    (found,) = audit(make_run(tmp_path, {"svm": Model(0.05, probabilities=False)}, repeats=2))
+    assert (found.outcome, found.probability_change) == ("bit-identical", None)

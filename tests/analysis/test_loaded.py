@@ -1,0 +1,82 @@
+"""A run loaded in Python: frames with what they promise, and a view that no name can break."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from support.synthetic_runs import Model, dataset, make_run, true_labels
+
+import mnistbench
+from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
+from mnistbench.analysis.loaded import COLUMNS, FRAMES
+from mnistbench.errors import UsageError
+
+MODELS = {"cnn": Model(0.02, 20), "svm": Model(0.03, 5, probabilities=False), "mlp": Model(0.04, 9)}
+DATA = dataset(test_count=200)
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    place = tmp_path_factory.mktemp("results")
+    folder = make_run(place, MODELS, data=DATA, serving=True, learning=True, calibrated=True)
+    validation = make_run(place, MODELS, data=DATA, name="validation", split="validation")
+    store_ensemble(folder, choose_ensemble(folder, validation))
+    return mnistbench.load_run(folder.path)
+
+
+def test_every_frame_is_there_and_described(run):
+    assert set(run.frames) == set(FRAMES)
+    assert not [c for frame in run.frames.values() for c in frame if str(c).startswith("shown_")]
+
+
+def test_every_column_is_described_and_no_other(run):
+    described = {column: text for name in FRAMES for column, text in run.columns(name).items()}
+    assert all(described.values())
+    assert set(COLUMNS) == {c for c in described if not c.startswith(("seconds_to_", "images_per_second_"))}
+    assert "99.4 %" in run.columns("time_to_accuracy")["seconds_to_994"]
+    assert "100 at a time" in run.columns("serving")["images_per_second_100"]
+    with pytest.raises(UsageError, match=r"no frame named 'trial'.*Did you mean"):
+        run.columns("trial")
+
+
+def test_frames_hold_what_the_records_say(run):
+    trials = run.frames["trials"].set_index("id")
+    for record in run.records:
+        assert trials.loc[record.trial.id, "accuracy"] == record.quality.accuracy
+        assert trials.loc[record.trial.id, "fit_seconds"] == record.measurement.fit_seconds
+    assert run.frames["results"]["row"].tolist()[0] == "cnn"
+    assert run.info.dataset.title == "MNIST"
+    assert "cnn is best" in run.headline
+
+
+def test_predictions_come_with_the_truth(run):
+    trials = run.frames["trials"].set_index("model")
+    frame = run.predictions(trials.loc["cnn", "id"])
+    assert frame["true_label"].to_numpy().tolist() == true_labels(DATA).tolist()
+    assert frame["correct"].mean() == trials.loc["cnn", "accuracy"]
+    shares = frame[[f"probability_{label}" for label in DATA.classes]].to_numpy()
+    assert np.allclose(shares.sum(axis=1), 1, atol=1e-5)
+    assert "probability_0" not in run.predictions(trials.loc["svm", "id"])
+    with pytest.raises(UsageError, match="no predictions of a trial 'none'"):
+        run.predictions("none")
+
+
+def test_a_notebook_shows_names_as_text(tmp_path):
+    data = dataset(test_count=50, title="<script>alert(1)</script>\x1b[2J")
+    shown = mnistbench.load_run(make_run(tmp_path, {"<b>bold</b>": Model()}, data=data).path)._repr_html_()
+    assert "<script" not in shown
+    assert "<b>" not in shown
+    assert "&lt;b&gt;bold&lt;/b&gt;" in shown
+    assert "\x1b" not in shown
+
+
+def test_a_run_that_is_not_there_is_said_plainly(tmp_path):
+    with pytest.raises(UsageError, match="there is no run named"):
+        mnistbench.load_run(tmp_path)
+
+
+def test_importing_the_package_loads_nothing_heavy():
+    code = "import sys, mnistbench; print({'pandas', 'numpy', 'matplotlib'} & set(sys.modules))"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "set()"

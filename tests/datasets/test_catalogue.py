@@ -1,0 +1,101 @@
+"""From what the user named to a data set."""
+
+import os
+import socket
+import subprocess
+import sys
+
+import pytest
+from support.files import write
+
+from mnistbench.datasets import Reading, resolve
+from mnistbench.datasets.download import Mirror, Patience
+from mnistbench.datasets.mnist import MIRRORS
+from mnistbench.errors import DataError, UsageError
+
+
+@pytest.fixture
+def unreachable():
+    """A mirror that refuses connections."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    return {
+        "mirrors": (Mirror(f"http://127.0.0.1:{port}/", MIRRORS[0].files),),
+        "patience": Patience(connect_seconds=1, attempts=1),
+    }
+
+
+def test_digits_stand_in_when_nothing_was_named_and_mnist_cannot_be_had(tmp_path, unreachable):
+    info = resolve(None, cache=tmp_path, **unreachable)
+    assert info.name == "digits"
+    assert info.fallback_reason == "MNIST is not in the cache, and no mirror delivered it: connection refused"
+
+
+def test_digits_stand_in_offline_with_the_reason(tmp_path):
+    info = resolve(None, cache=tmp_path, offline=True)
+    assert info.name == "digits"
+    assert "--offline forbids fetching it" in info.fallback_reason
+    assert "\n" not in info.fallback_reason
+
+
+def test_mnist_by_name_never_falls_back(tmp_path, unreachable):
+    with pytest.raises(DataError, match="connection refused"):
+        resolve("mnist", cache=tmp_path, **unreachable)
+    assert not (tmp_path / "digits").exists()
+
+
+def test_digits_by_name_are_no_fallback(tmp_path):
+    assert resolve("digits", cache=tmp_path, offline=True).fallback_reason is None
+
+
+def test_a_built_in_name_wins_over_a_folder_which_a_path_still_reaches(tmp_path, monkeypatch):
+    write(tmp_path / "digits")
+    monkeypatch.chdir(tmp_path)
+    assert resolve("digits", cache=tmp_path / "cache").source == "embedded in scikit-learn"
+    assert resolve("./digits", cache=tmp_path / "cache").source == "folder digits"
+
+
+@pytest.mark.parametrize(("spec", "near"), [("mnits", "mnist"), ("MNIST", "mnist"), ("digit", "digits")])
+def test_a_misspelt_name_gets_a_suggestion(tmp_path, spec, near):
+    with pytest.raises(UsageError, match=f"Did you mean {near}"):
+        resolve(spec, cache=tmp_path)
+
+
+def test_an_unknown_name_is_told_what_there_is(tmp_path):
+    with pytest.raises(UsageError, match=r"'photographs'\. Give mnist, digits, a FOLDER or a FILE"):
+        resolve("photographs", cache=tmp_path)
+
+
+@pytest.mark.parametrize("spec", ["missing/folder", "missing.npz", "/dev/null"])
+def test_a_path_to_nothing_is_told(tmp_path, spec):
+    with pytest.raises(DataError, match="there is no such folder or file"):
+        resolve(spec, cache=tmp_path)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs named pipes")
+def test_a_pipe_does_not_make_it_wait(tmp_path):
+    os.mkfifo(tmp_path / "pipe.npz")
+    with pytest.raises(DataError, match="there is no such folder or file"):
+        resolve(str(tmp_path / "pipe.npz"), cache=tmp_path)
+
+
+def test_an_address_is_pointed_to_fetch(tmp_path):
+    with pytest.raises(UsageError, match="mnistbench fetch --from https://mirror"):
+        resolve("https://mirror.example/mnist/", cache=tmp_path)
+
+
+def test_importing_the_package_loads_no_slow_library():
+    code = (
+        "import sys, mnistbench.datasets\n"
+        "print(sorted({'pooch', 'requests', 'sklearn', 'scipy', 'tqdm', 'platformdirs'} & set(sys.modules)))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize("spec", [None, "mnist", "digits"])
+@pytest.mark.parametrize("reading", [Reading(pixel_max=16), Reading(drop_unseen=True)])
+def test_the_built_in_data_sets_are_read_in_one_way_only(tmp_path, spec, reading):
+    with pytest.raises(UsageError, match="--pixel-max and --unseen are for data of your own"):
+        resolve(spec, cache=tmp_path, reading=reading, offline=True)

@@ -1,0 +1,291 @@
+"""MNIST: every route gives the same proven arrays, or says what was tried and what to do."""
+
+import gzip
+import hashlib
+import io
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support.files import idx_bytes, write
+from support.mirror_server import MirrorServer
+
+from mnistbench.datasets import cache_folder, fetch_mnist, open_arrays, resolve
+from mnistbench.datasets.download import Mirror, Patience
+from mnistbench.datasets.mnist import MIRRORS
+from mnistbench.errors import DataError, UsageError
+
+IMPATIENT = Patience(connect_seconds=1, read_seconds=1, attempts=1, slow_seconds=2)
+
+
+@pytest.fixture(scope="module")
+def mnist():
+    """The real arrays, from the user's cache."""
+    if not (cache_folder() / "mnist" / "x_train.npy").exists():
+        pytest.skip("MNIST is not in the cache: run `mnistbench fetch`")
+    return open_arrays(resolve("mnist", cache=cache_folder(), offline=True).arrays_folder)
+
+
+@pytest.fixture(scope="module")
+def idx_files(mnist):
+    """The four official files, compressed anew (and fast)."""
+    names = {
+        "train-images-idx3-ubyte.gz": mnist.x_train,
+        "train-labels-idx1-ubyte.gz": mnist.y_train,
+        "t10k-images-idx3-ubyte.gz": mnist.x_test,
+        "t10k-labels-idx1-ubyte.gz": mnist.y_test,
+    }
+    return {name: gzip.compress(idx_bytes(array), compresslevel=1, mtime=0) for name, array in names.items()}
+
+
+@pytest.fixture(scope="module")
+def npz_file(mnist):
+    file = io.BytesIO()
+    np.savez(
+        file,
+        x_train=mnist.x_train,
+        y_train=mnist.y_train.astype(np.uint8),
+        x_test=mnist.x_test,
+        y_test=mnist.y_test.astype(np.uint8),
+    )
+    return {"mnist.npz": file.getvalue()}
+
+
+def sums(files):
+    return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+def is_mnist(info, source):
+    """Whether the info and the arrays it names are MNIST's."""
+    arrays = open_arrays(info.arrays_folder)
+    assert hashlib.sha256(idx_bytes(arrays.x_train)).hexdigest().startswith("ba891046e6505d7a")
+    assert hashlib.sha256(idx_bytes(arrays.y_test)).hexdigest().startswith("ff7bcfd416de3373")
+    assert arrays.sha256() == info.sha256
+    assert (info.name, info.source, info.train_count, info.test_count) == ("mnist", source, 60_000, 10_000)
+    return True
+
+
+def test_the_mirrors_are_the_published_ones_in_order():
+    assert [mirror.url for mirror in MIRRORS] == [
+        "https://ossci-datasets.s3.amazonaws.com/mnist/",
+        "https://storage.googleapis.com/cvdf-datasets/mnist/",
+        "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
+    ]
+    assert MIRRORS[0].files == MIRRORS[1].files
+    assert MIRRORS[0].files["train-images-idx3-ubyte.gz"].startswith("440fcabf73cc546fa21475e81ea37026")
+    assert MIRRORS[2].files == {
+        "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
+    }
+
+
+def test_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
+    with MirrorServer(idx_files).running() as server:
+        mirrors = (
+            Mirror(f"{server.url}html/", sums(idx_files)),
+            Mirror(f"{server.url}good/", sums(idx_files)),
+        )
+        info = fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
+        assert is_mnist(info, f"{server.url}good/")
+        server.requests.clear()
+        assert fetch_mnist(cache=tmp_path, mirrors=mirrors) == info
+        assert resolve(None, cache=tmp_path, mirrors=mirrors) == info
+        assert server.requests == []
+    assert fetch_mnist(cache=tmp_path, offline=True) == info
+    assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == [
+        "source.txt",
+        "x_test.npy",
+        "x_train.npy",
+        "y_test.npy",
+        "y_train.npy",
+    ]
+
+
+def test_the_npz_route_gives_the_same_arrays(tmp_path, npz_file):
+    with MirrorServer(npz_file).running() as server:
+        mirrors = (Mirror(f"{server.url}good/", sums(npz_file)),)
+        info = fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
+    assert is_mnist(info, info.source)
+
+
+def test_a_damaged_cache_is_noticed_told_and_mended(tmp_path, idx_files, caplog):
+    folder = write_idx_files(tmp_path / "files", idx_files)
+    cache = tmp_path / "cache"
+    info = fetch_mnist(cache=cache, source=str(folder))
+    flip_a_bit(cache / "mnist" / "x_train.npy", 30_000_000)
+    with pytest.raises(DataError, match="There is no intact MNIST in the cache"):
+        fetch_mnist(cache=cache, offline=True)
+    assert "damaged" in caplog.text
+    assert is_mnist(fetch_mnist(cache=cache, source=str(folder)), info.source)
+
+
+def write_idx_files(folder, files):
+    folder.mkdir()
+    for name, content in files.items():
+        (folder / name).write_bytes(content)
+    return folder
+
+
+def flip_a_bit(path, position):
+    with path.open("r+b") as file:
+        file.seek(position)
+        byte = file.read(1)[0]
+        file.seek(position)
+        file.write(bytes([byte ^ 1]))
+
+
+@pytest.mark.parametrize("kind", ["gz", "plain", "npz", "npz file", "offline"])
+def test_comes_from_a_local_folder_or_file(tmp_path, idx_files, npz_file, kind):
+    source, told = tmp_path / "my copy", "folder my copy"
+    if kind in ("npz", "npz file"):
+        write_idx_files(source, npz_file)
+        if kind == "npz file":
+            source, told = source / "mnist.npz", "file mnist.npz"
+    else:
+        write_idx_files(source, idx_files)
+        if kind == "plain":
+            for path in list(source.iterdir()):
+                path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
+                path.unlink()
+    info = fetch_mnist(cache=tmp_path / "cache", source=str(source), offline=kind == "offline")
+    assert is_mnist(info, told)
+
+
+def test_naming_a_folder_that_holds_mnist_is_naming_mnist(tmp_path, idx_files):
+    folder = write_idx_files(tmp_path / "some name", idx_files)
+    info = resolve(str(folder), cache=tmp_path / "cache")
+    assert is_mnist(info, "folder some name")
+    assert resolve("mnist", cache=tmp_path / "cache", offline=True) == info
+
+
+def test_right_sums_around_other_images_are_not_believed(tmp_path, idx_files, mnist):
+    """One flipped bit in 47 million, in a mirror whose file sums agree with it."""
+    images = np.array(mnist.x_train)
+    images[33_333, 14, 14] ^= 1
+    content = gzip.compress(idx_bytes(images), compresslevel=1)
+    files = idx_files | {"train-images-idx3-ubyte.gz": content}
+    with (
+        MirrorServer(files).running() as server,
+        pytest.raises(DataError, match=r"x_train is not MNIST's: the SHA-256"),
+    ):
+        fetch_mnist(cache=tmp_path, mirrors=(Mirror(f"{server.url}good/", sums(files)),))
+    assert not (tmp_path / "mnist" / "x_train.npy").exists()
+
+
+FETCH = """
+import sys
+from pathlib import Path
+from mnistbench.datasets import fetch_mnist
+from mnistbench.datasets.download import Mirror
+cache, url, *sums = sys.argv[1:]
+mirror = Mirror(url, dict(pair.split("=") for pair in sums))
+print(fetch_mnist(cache=Path(cache), mirrors=(mirror,)).sha256)
+"""
+
+
+def test_processes_that_fetch_at_once_do_not_disturb_each_other(tmp_path, idx_files):
+    with MirrorServer(idx_files).running() as server:
+        arguments = [f"{name}={sha256}" for name, sha256 in sums(idx_files).items()]
+        command = [sys.executable, "-c", FETCH, str(tmp_path), f"{server.url}good/", *arguments]
+        fetchers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
+        answers = {fetcher.communicate()[0].strip() for fetcher in fetchers}
+        assert [fetcher.returncode for fetcher in fetchers] == [0, 0, 0]
+    assert answers == {fetch_mnist(cache=tmp_path, offline=True).sha256}
+    assert not list((tmp_path / "mnist").glob(".staging-*"))
+
+
+def test_the_cache_may_be_on_another_disk(tmp_path, idx_files):
+    memory = Path("/dev/shm")
+    if not memory.is_dir() or memory.stat().st_dev == tmp_path.stat().st_dev:
+        pytest.skip("needs a second file system")
+    folder = write_idx_files(tmp_path / "files", idx_files)
+    cache = Path(tempfile.mkdtemp(prefix="mnistbench-", dir=memory))
+    try:
+        (tmp_path / "linked").symlink_to(cache)
+        assert is_mnist(fetch_mnist(cache=tmp_path / "linked", source=str(folder)), "folder files")
+    finally:
+        shutil.rmtree(cache)
+
+
+def test_other_data_are_not_passed_off_as_mnist(tmp_path):
+    folder = write(tmp_path / "mine")
+    with pytest.raises(DataError, match=r"x_train is not MNIST's.*give --dataset"):
+        fetch_mnist(cache=tmp_path / "cache", source=str(folder))
+    assert not (tmp_path / "cache").exists()
+
+
+def closed_port_url():
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
+
+
+def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
+    refusing = closed_port_url()
+    with MirrorServer({"mnist.npz": b"x"}).running() as server:
+        mirrors = (
+            Mirror(refusing, MIRRORS[0].files),
+            Mirror(f"{server.url}good/", MIRRORS[0].files),
+            Mirror(f"{server.url}html/", MIRRORS[2].files),
+        )
+        with pytest.raises(DataError) as caught:
+            fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
+    assert str(caught.value).splitlines()[1:5] == [
+        "Tried, in this order:",
+        f"  {refusing}: connection refused",
+        f"  {server.url}good/: train-images-idx3-ubyte.gz: HTTP 404 Not Found",
+        f"  {server.url}html/: mnist.npz: wrong bytes: the SHA-256 differs from the published one",
+    ]
+    for advice in ("HTTPS_PROXY", "mnistbench fetch --from FOLDER", "--dataset digits"):
+        assert advice in str(caught.value)
+    assert list((tmp_path / "mnist").iterdir()) == []
+
+
+@pytest.mark.parametrize("suffix", ["", "/", "/mnist.npz", "/other.npz"])
+def test_a_sites_own_mirror_is_asked_for_the_official_files_alone(tmp_path, suffix):
+    """With and without a slash, or straight for the .npz file; the official sums hold for it too."""
+    files = dict.fromkeys((*MIRRORS[0].files, "mnist.npz", "other.npz"), b"not MNIST")
+    with (
+        MirrorServer(files).running() as server,
+        pytest.raises(DataError, match="wrong bytes"),
+    ):
+        fetch_mnist(cache=tmp_path, source=f"{server.url}good{suffix}", patience=IMPATIENT)
+    if suffix.endswith(".npz"):
+        assert server.requests == [f"/good{suffix}"]
+    else:
+        assert server.requests == ["/good/train-images-idx3-ubyte.gz", "/good/mnist.npz"]
+
+
+def test_offline_asks_nobody(tmp_path):
+    with MirrorServer({}).running() as server:
+        with pytest.raises(UsageError, match="--offline forbids fetching from"):
+            fetch_mnist(cache=tmp_path, source=server.url, offline=True)
+        mirrors = (Mirror(server.url, MIRRORS[0].files),)
+        with pytest.raises(DataError, match="--offline forbids"):
+            fetch_mnist(cache=tmp_path, offline=True, mirrors=mirrors)
+        assert server.requests == []
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("source", ["ftp://mirror.example/mnist/", "file:///data/mnist"])
+def test_other_kinds_of_address_are_refused(tmp_path, source):
+    with pytest.raises(UsageError, match="http:// or https://"):
+        fetch_mnist(cache=tmp_path, source=source)
+
+
+def test_a_missing_folder_is_told(tmp_path):
+    with pytest.raises(DataError, match="there is no such folder or file"):
+        fetch_mnist(cache=tmp_path, source=str(tmp_path / "missing"))
+
+
+def test_a_cache_that_cannot_be_written_is_told_before_anything_is_downloaded(tmp_path):
+    (tmp_path / "file").touch()
+    with MirrorServer({}).running() as server:
+        mirrors = (Mirror(server.url, MIRRORS[0].files),)
+        with pytest.raises(DataError, match="cannot be written"):
+            fetch_mnist(cache=tmp_path / "file", mirrors=mirrors)
+        assert server.requests == []

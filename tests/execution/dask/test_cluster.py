@@ -1,0 +1,409 @@
+"""Trials on a Dask cluster: a real scheduler and real workers, processes of their own on the loopback."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import psutil
+import pytest
+from support.dask_processes import Dask, wait_for
+
+from mnistbench.datasets import resolve
+from mnistbench.errors import DataError, MnistbenchError, UsageError
+from mnistbench.execution.dask import cluster as cluster_module
+from mnistbench.execution.dask.cluster import Cluster, connect
+from mnistbench.execution.isolation import Interrupted
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import Status
+
+pytest.importorskip("distributed", reason="needs the extra: pip install 'mnistbench[distributed]'")
+
+LOCATED = '''
+    """Says on which cores it runs, and imports a library that one worker alone has."""
+    import os
+    import onetree
+    import numpy as np
+    class Located:
+        def fit(self, X, y):
+            return self
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+    def build():
+        return Located()
+    '''
+SLOW = '''
+    """Takes a second, and notes when it ran on which cores."""
+    import json, os, time
+    import numpy as np
+    class Slow:
+        def __init__(self, folder):
+            self.folder = folder
+        def fit(self, X, y):
+            began = time.time()
+            time.sleep(1)
+            note = {"cores": sorted(os.sched_getaffinity(0)), "began": began, "ended": time.time()}
+            with open(f"{self.folder}/{os.getpid()}.json", "w") as file:
+                json.dump(note, file)
+            return self
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+    def build(folder=""):
+        return Slow(folder)
+    '''
+FATEFUL = '''
+    """Hangs as long as there are lives left in a folder, and takes one each time."""
+    import os, time
+    import numpy as np
+    class Fateful:
+        def __init__(self, folder):
+            self.folder = folder
+        def fit(self, X, y):
+            for life in os.listdir(self.folder):
+                os.unlink(f"{self.folder}/{life}")
+                while True:
+                    time.sleep(0.1)
+            return self
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+    def build(folder=""):
+        return Fateful(folder)
+    '''
+
+
+class Watching:
+    """An observer that keeps what it is told."""
+
+    def __init__(self) -> None:
+        self.starts = 0
+        self.activities = []
+
+    def started(self, trial) -> None:
+        self.starts += 1
+
+    def activity(self, trial, activity) -> None:
+        self.activities.append(activity)
+
+    def finished(self, record) -> None: ...
+
+
+def write_model(folder: Path, name: str, source: str) -> Path:
+    folder.mkdir(exist_ok=True)
+    path = folder / f"{name}.py"
+    path.write_text(textwrap.dedent(source).lstrip(), encoding="utf-8")
+    return path
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory) -> Iterator[Dask]:
+    """Two workers, the first of which has a library, and a version of another, that the second has not."""
+    folder = tmp_path_factory.mktemp("dask")
+    library = folder / "library"
+    (library / "threadpoolctl-0.0.1.dist-info").mkdir(parents=True)
+    (library / "threadpoolctl-0.0.1.dist-info" / "METADATA").write_text(
+        "Metadata-Version: 2.1\nName: threadpoolctl\nVersion: 0.0.1\n"
+    )
+    (library / "onetree.py").write_text("")
+    with Dask(folder) as dask:
+        dask.start_worker(PYTHONPATH=str(library))
+        dask.start_worker()
+        yield dask
+
+
+@pytest.fixture
+def cluster(two_workers) -> Iterator[Cluster]:
+    with connect(two_workers.address, offline=True) as connected:
+        wait_for(lambda: len(connected._workers()) == 2)
+        yield connected
+
+
+@pytest.fixture
+def dask(tmp_path) -> Iterator[Dask]:
+    """A scheduler of the test's own, for its workers to be killed."""
+    with Dask(tmp_path) as own:
+        yield own
+
+
+@pytest.fixture
+def watching() -> Watching:
+    return Watching()
+
+
+@pytest.fixture
+def stop() -> threading.Event:
+    return threading.Event()
+
+
+def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching, stop):
+    outcome = cluster.run_trial(make_job("nearest"), watching, stop)
+    assert outcome.record.status is Status.OK
+    assert outcome.record.quality.accuracy == 1.0
+    assert (outcome.record.attempts, outcome.record.beside) == (1, 0)
+    assert outcome.predictions
+    assert {activity.phase for activity in watching.activities} & {"start", "import", "fit", "evaluate"}
+
+
+def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching, stop):
+    record = cluster.run_trial(make_job("raising"), watching, stop).record
+    assert record.status is Status.FAILED
+    assert "raising.py" in record.failure.traceback
+
+
+def test_a_time_limit_is_kept_on_the_worker(cluster, make_job, watching, stop, two_workers):
+    record = cluster.run_trial(make_job("hanging", timeout_seconds=2), watching, stop).record
+    assert record.status is Status.TIMEOUT
+    assert not two_workers.processes()
+
+
+def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, stop, two_workers):
+    threading.Thread(target=lambda: (wait_for(lambda: watching.activities), stop.set())).start()
+    with pytest.raises(Interrupted):
+        cluster.run_trial(make_job("hanging"), watching, stop)
+    wait_for(lambda: not two_workers.processes(), 10)
+
+
+def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, stop, tmp_path):
+    job = make_job(write_model(tmp_path, "located", LOCATED))
+    for _ in range(3):
+        record = cluster.run_trial(job, watching, stop).record
+        assert record.status is Status.OK
+        assert record.environment.libraries["threadpoolctl"] == "0.0.1"
+
+
+def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_job, watching, stop):
+    record = cluster.run_trial(make_job("missing_library"), watching, stop).record
+    assert record.status is Status.UNAVAILABLE
+    assert watching.starts == 2
+
+
+def test_a_worker_reads_the_data_set_into_its_own_cache(cluster, make_job, two_workers, tmp_path):
+    digits = resolve("digits", cache=tmp_path)
+    job = make_job("constant", dataset=replace(digits, arrays_folder="/nonexistent"))
+    outcome = cluster.run_trial(replace(job, dataset_spec="digits"), Watching(), threading.Event())
+    assert outcome.record.status is Status.OK
+    assert list(two_workers.folder.glob("cache-*/digits*"))
+
+
+def test_a_shared_folder_is_believed_only_after_a_check(cluster, make_job, dataset, monkeypatch):
+    monkeypatch.setattr(cluster_module, "_EMPTY_SECONDS", 1)
+    changed = replace(dataset, sha256="0" * 64)
+    job = replace(make_job("constant", dataset=changed), dataset_spec="digits")
+    with pytest.raises(DataError, match="other images here"):
+        cluster.run_trial(job, Watching(), threading.Event())
+
+
+def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_path):
+    notes = tmp_path / "notes"
+    notes.mkdir()
+    slow = write_model(tmp_path / "models", "slow", SLOW)
+    jobs = [make_job(slow, parameters={"folder": str(notes)}, seed=seed) for seed in range(3)]
+    assert cluster.side_by_side([job.trial for job in jobs]) == min(2, len(os.sched_getaffinity(0)))
+    records = []
+    threads = [
+        threading.Thread(
+            target=lambda job=job: records.append(
+                cluster.run_trial(job, Watching(), threading.Event()).record
+            )
+        )
+        for job in jobs
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    found = [json.loads(path.read_text()) for path in notes.iterdir()]
+    assert len(found) == 3
+    for one in found:
+        assert len(one["cores"]) == 1
+        for other in found:
+            if one is not other and one["began"] < other["ended"] and other["began"] < one["ended"]:
+                assert one["cores"] != other["cores"]
+    if len(os.sched_getaffinity(0)) > 1:
+        # The first two run side by side; the third does if they do not end in the same moment.
+        assert sorted(record.beside for record in records)[1:] == [1, 1]
+
+
+def test_a_trial_wider_than_any_worker_is_refused(cluster, make_job):
+    with pytest.raises(UsageError, match=r"no worker of .* has more than"):
+        cluster.side_by_side([make_job("constant", threads=1000).trial])
+
+
+def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching, stop, tmp_path):
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    (lives / "1").touch()
+    job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
+    dask.start_worker()
+    with connect(dask.address) as cluster:
+        cluster._some_workers()
+        dask.start_worker()
+        threading.Thread(target=lambda: (wait_for(lambda: not any(lives.iterdir())), kill_busy(dask))).start()
+        record = cluster.run_trial(job, watching, stop).record
+    assert (record.status, record.attempts, watching.starts) == (Status.OK, 2, 2)
+
+
+@pytest.mark.slow
+def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watching, stop, tmp_path):
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
+
+    def kill_twice() -> None:
+        for _ in range(2):
+            wait_for(lambda: not any(lives.iterdir()))
+            kill_busy(dask)
+            (lives / "2").touch()
+
+    (lives / "1").touch()
+    dask.start_worker("--nanny")  # which starts a worker again
+    with connect(dask.address) as cluster:
+        threading.Thread(target=kill_twice).start()
+        outcome = cluster.run_trial(job, watching, stop)
+    record = outcome.record
+    assert (record.status, record.attempts, watching.starts) == (Status.CRASHED, 2, 2)
+    assert "were lost" in record.failure.message
+
+
+def kill_busy(dask: Dask) -> None:
+    """Kill the worker that runs a trial, as a machine's loss of power would."""
+    (trial,) = dask.trials()
+    psutil.Process(trial.ppid()).kill()
+
+
+@pytest.mark.slow
+def test_a_worker_that_cannot_load_mnistbench_gets_no_trials(dask, make_job, tmp_path, caplog):
+    broken = tmp_path / "broken" / "mnistbench"
+    broken.mkdir(parents=True)
+    (broken / "__init__.py").write_text("raise ImportError('half installed')")
+    dask.start_worker(PYTHONPATH=str(broken.parent))
+    with connect(dask.address) as cluster:
+        with pytest.raises(MnistbenchError, match=r"has no worker that can run trials.*half installed"):
+            cluster.share()
+        dask.start_worker()
+        wait_for(cluster._workers)
+        record = cluster.run_trial(make_job("constant"), Watching(), threading.Event()).record
+    assert record.status is Status.OK
+    assert "gets no trials" in caplog.text
+
+
+@pytest.fixture
+def start(tmp_path, dataset):
+    """Return a function that starts `mnistbench run` on a cluster, as a user would, on stub models."""
+    models = tmp_path / "models"
+    for name in ("constant", "hanging", "nearest"):
+        write_model(models, name, (Path(__file__).parent / "models" / f"{name}.py").read_text())
+    source = tmp_path / "data.npz"
+    import numpy as np
+
+    folder = Path(dataset.arrays_folder)
+    np.savez(source, **{p.stem: np.load(p) for p in folder.glob("*.npy")})
+
+    def start(address: str, *arguments: str) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            [
+                sys.executable,
+                "-m",
+                "mnistbench",
+                "run",
+                "--backend",
+                "dask",
+                "--scheduler",
+                address,
+                *arguments,
+            ],
+            cwd=tmp_path,
+            env={**os.environ, "MNISTBENCH_CACHE": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    start.new = ("--models", str(models), "--dataset", str(source), "--timeout", "60")
+    return start
+
+
+def records_in(folder: Path) -> list:
+    paths = list((folder / "results").glob("*/run.json"))
+    return RunFolder(paths[0].parent).records() if paths else []
+
+
+@pytest.mark.slow
+def test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes(dask, start, tmp_path):
+    dask.start_worker()
+    lives = tmp_path / "lives"
+    lives.mkdir()
+    (lives / "1").touch()
+    write_model(tmp_path / "models", "fateful", FATEFUL)
+    process = start(
+        dask.address, *start.new, "--only", "constant,fateful,nearest", "--set", f"fateful.folder={lives}"
+    )
+    wait_for(lambda: len(records_in(tmp_path)) == 1 and not any(lives.iterdir()))
+    dask.scheduler.kill()
+    out, err = process.communicate(timeout=30)
+    assert process.returncode == 1, err
+    assert f"connection to the Dask scheduler {dask.address} is lost" in err
+    assert "--resume --backend dask --scheduler" in err
+    assert "Traceback" not in err
+    assert [record.trial.model for record in records_in(tmp_path)] == ["constant"]
+    wait_for(lambda: not dask.processes(), 15)
+
+    dask.start_scheduler()
+    dask.start_worker()
+    process = start(dask.address, "--resume", "--json")
+    out, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    assert [json.loads(line)["model"] for line in out.splitlines()] == ["fateful", "nearest"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp_path):
+    for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
+        process = start(two_workers.address, *start.new, "--only", "hanging")
+        wait_for(two_workers.trials)
+        process.send_signal(number)
+        _, err = process.communicate(timeout=20)
+        assert process.returncode == status, err
+        if number == signal.SIGINT:
+            assert "run --resume" in err
+            assert f"--backend dask --scheduler {two_workers.address}" in err
+        wait_for(lambda: not two_workers.processes(), 15)
+
+
+@pytest.mark.slow
+def test_the_report_says_which_versions_ran(two_workers, start, tmp_path):
+    write_model(tmp_path / "models", "located", LOCATED)
+    process = start(two_workers.address, *start.new, "--only", "located,constant,nearest", "--quiet")
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 0, err
+    page = (tmp_path / "results" / "report.md").read_text(encoding="utf-8")
+    assert "threadpoolctl 0.0.1" in page
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["--backend", "dask"], "needs --scheduler"),
+        (["--scheduler", "tcp://127.0.0.1:1"], "add --backend dask"),
+        (["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "each worker runs one"),
+        (["--backend", "dask", "--scheduler", "nonsense://x"], "is no address"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_option_gets_one_clear_message(arguments, words, tmp_path):
+    answer = subprocess.run(
+        [sys.executable, "-m", "mnistbench", "run", *arguments], cwd=tmp_path, capture_output=True, text=True
+    )
+    assert answer.returncode == 2, answer.stderr
+    assert words in answer.stderr
+
+
+def test_without_a_scheduler_the_run_says_so(monkeypatch):
+    monkeypatch.setattr(cluster_module, "_CONNECT_SECONDS", 1)
+    with pytest.raises(MnistbenchError, match="no Dask scheduler answers"), connect("tcp://127.0.0.1:1"):
+        pass

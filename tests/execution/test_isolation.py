@@ -1,0 +1,493 @@
+"""A trial in a process of its own: whatever a model does there is a record, in time, and nothing is left."""
+
+import gc
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+from support.trials import CORE, MODELS, write_dataset
+
+from mnistbench.datasets import open_arrays
+from mnistbench.errors import DataError, MnistbenchError
+from mnistbench.execution.isolation import Activity, Interrupted, Outcome, run_trial
+from mnistbench.machine import usable_cores
+from mnistbench.runs.predictions import decode_predictions
+from mnistbench.runs.records import Status
+
+linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")
+
+
+def marked_processes() -> list[psutil.Process]:
+    """Return the processes that bear the mark of a trial that this process started."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            if f"-{os.getpid()}-" in process.environ().get("MNISTBENCH_TRIAL", ""):
+                found.append(process)
+        except (psutil.Error, OSError):
+            continue
+    return found
+
+
+def trial_folders(pid: int) -> list[Path]:
+    return list(Path(tempfile.gettempdir()).glob(f"mnistbench-*-{pid}-*"))
+
+
+def wait_for(condition, seconds: float = 20):
+    """Return what the condition returns as soon as it is true."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if value := condition():
+            return value
+        time.sleep(0.05)
+    raise AssertionError(f"still not so after {seconds} s")
+
+
+@dataclass(frozen=True)
+class Expected:
+    """What must come of a stub model: its status, and what the failure's kind and text say."""
+
+    status: Status
+    kind: str = ""
+    text: str = ""
+    limits: tuple[tuple[str, float], ...] = ()
+
+
+OK, FAILED, CRASHED, INVALID = Status.OK, Status.FAILED, Status.CRASHED, Status.INVALID
+FATES = {
+    "constant": Expected(OK),
+    "nearest": Expected(OK),
+    "raises_in_import": Expected(FAILED, "RuntimeError", "not today"),
+    "raises_in_build": Expected(FAILED, "ValueError", "depth must be positive, not -1"),
+    "raising": Expected(FAILED, "ValueError", "no such luck: try again"),
+    "raises_in_predict": Expected(FAILED, "KeyError", "'weights'"),
+    "unprintable": Expected(FAILED, "UnprintableError", "no more is said"),
+    "leaving": Expected(FAILED, "SystemExit", "0"),
+    "exiting": Expected(CRASHED, "exit status 0", "left with exit status 0 before it had finished"),
+    "crashing": Expected(CRASHED, "SIGSEGV", "killed by SIGSEGV"),
+    "aborting": Expected(CRASHED, "SIGABRT", "killed by SIGABRT"),
+    "signalling": Expected(CRASHED, "SIGKILL", "killed by SIGKILL, which mnistbench did not send"),
+    "hanging": Expected(
+        Status.TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit", (("timeout_seconds", 4),)
+    ),
+    "stubborn": Expected(
+        Status.TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit", (("timeout_seconds", 4),)
+    ),
+    "printing": Expected(OK),
+    "wrong_length": Expected(
+        INVALID, "ContractError", r"predict returned shape \(59,\); expected \(60,\), a label for each image"
+    ),
+    "wrong_dtype": Expected(INVALID, "ContractError", "predict returned dtype float64; expected integer"),
+    "ragged": Expected(INVALID, "ContractError", "predict returned a list that is no array"),
+    "no_answer": Expected(INVALID, "ContractError", r"predict returned shape \(\); expected \(60,\)"),
+    "unknown_labels": Expected(INVALID, "ContractError", "the label 99, which fit was never given"),
+    "nan_probabilities": Expected(INVALID, "ContractError", "no finite floating-point numbers"),
+    "wrong_sums": Expected(INVALID, "ContractError", "each must sum to 1"),
+    "wrong_columns": Expected(INVALID, "ContractError", r"shape \(60, 1\); expected \(60, 10\)"),
+    "disagreeing": Expected(
+        INVALID, "ContractError", "predict and predict_proba disagree on 60 of 60 images: the label"
+    ),
+    "no_fit": Expected(INVALID, "ContractError", "`build` returned a object, which has no method fit"),
+    "rebound": Expected(INVALID, "ContractError", "no function `build` once it is imported"),
+    "half_precision": Expected(OK),
+    "allocating": Expected(
+        Status.OUT_OF_MEMORY,
+        "memory limit",
+        "in the phase fit; its memory limit is 400 MiB",
+        (("memory_limit_bytes", 400 * 2**20),),
+    ),
+    "asking_too_much": Expected(Status.OUT_OF_MEMORY, "MemoryError", "Unable to allocate"),
+    "sharing": Expected(OK, limits=(("memory_limit_bytes", 450 * 2**20),)),
+    "escaping": Expected(OK),
+    "fleeing": Expected(OK),
+    "missing_library": Expected(
+        Status.UNAVAILABLE, "ModuleNotFoundError", "No module named 'no_such_library'"
+    ),
+    "closing_stdout": Expected(OK),
+    "replacing_stdout": Expected(OK),
+    "moving": Expected(OK),
+    "leaving_a_thread": Expected(OK),
+    "reading": Expected(OK),
+    "removing_results": Expected(CRASHED, "exit status 1", "before it had finished"),
+    "forging": Expected(CRASHED, "damaged result", "left a result that cannot be read"),
+    "unpicklable": Expected(OK),
+    "warning": Expected(OK),
+    "reporting": Expected(OK),
+    "spying": Expected(OK),
+    "delegating": Expected(OK),
+}
+
+
+@dataclass(frozen=True)
+class Ran:
+    outcome: Outcome
+    seconds: float
+    activities: list[Activity]
+
+
+@pytest.fixture(scope="module")
+def ran(make_job) -> dict[str, Ran]:
+    """Run every stub model, four at a time: most of them wait."""
+
+    def run_one(name: str) -> Ran:
+        activities: list[Activity] = []
+        job = make_job(name, **dict(FATES[name].limits))
+        before = time.monotonic()
+        outcome = run_trial(job, CORE, activities.append)
+        return Ran(outcome, time.monotonic() - before, activities)
+
+    with ThreadPoolExecutor(max_workers=4) as pool:
+        return dict(zip(FATES, pool.map(run_one, FATES), strict=True))
+
+
+@pytest.mark.parametrize("name", FATES)
+def test_every_model_ends_as_a_record_that_says_why(name, ran, record_property):
+    expected, outcome = FATES[name], ran[name].outcome
+    record = outcome.record
+    record_property("did", f"{record.status}: {record.failure.message}" if record.failure else "ok")
+    assert record.status is expected.status, record.failure
+    if expected.status is OK:
+        assert record.failure is None
+        assert record.quality.test_count == 60
+        assert record.measurement.train_images == 240
+        assert len(record.predictions_sha256) == 64
+        assert decode_predictions(outcome.predictions).labels.shape == (60,)
+    else:
+        assert record.failure.kind.endswith(expected.kind)
+        assert re.search(expected.text, record.failure.message)
+        assert "\n" not in record.failure.message
+        assert (
+            record.measurement is record.quality is record.predictions_sha256 is outcome.predictions is None
+        )
+
+
+def test_no_model_leaves_a_process_or_a_file_behind(ran):
+    assert marked_processes() == []
+    assert trial_folders(os.getpid()) == []
+    children = re.search(rb"children (\d+) (\d+)", ran["escaping"].outcome.log)
+    for child in children.groups():
+        assert not psutil.pid_exists(int(child)) or psutil.Process(int(child)).status() == "zombie"
+
+
+@pytest.mark.slow  # and hard on whatever runs beside it
+def test_a_model_that_forks_without_end_is_stopped(make_job):
+    outcome = run_trial(make_job("multiplying"), CORE)
+    assert outcome.record.status is FAILED
+    assert re.search(
+        "with [0-9,]+ processes in the phase fit; a trial may have", outcome.record.failure.message
+    )
+    assert marked_processes() == []
+
+
+@pytest.mark.parametrize("name", ["hanging", "stubborn"])
+def test_a_time_limit_is_kept_whatever_the_model_ignores(name, ran):
+    assert 4 <= ran[name].seconds < 12  # the limit, three seconds of grace, and a busy machine
+
+
+def test_what_a_child_does_is_counted_as_the_trials_work(ran):
+    working = [activity.busy_cores for activity in ran["delegating"].activities if activity.phase == "fit"]
+    # Its own process waits; four trials and whatever else runs here share the core with the child.
+    assert max(working) > 0.1
+
+
+def test_the_log_keeps_the_beginning_and_the_end(ran):
+    log = ran["printing"].outcome.log
+    assert log.startswith(b"the very first line\n")
+    assert log.rstrip().endswith(b"the very last line")
+    assert len(log) < 300_000
+    left_out = int(re.search(rb"\n\.\.\. ([\d,]+) bytes left out \.\.\.\n", log)[1].replace(b",", b""))
+    assert left_out + 2 * 128 * 1024 == 6_400_000 + len(b"the very first line\nthe very last line\n")
+
+
+def test_a_failure_keeps_its_traceback_in_the_record_and_in_the_log(ran):
+    outcome = ran["raising"].outcome
+    assert 'raise ValueError("no such luck' in outcome.record.failure.traceback
+    assert b"raising.py" in outcome.log
+    assert b"Fatal Python error: Segmentation fault" in ran["crashing"].outcome.log
+
+
+def test_probabilities_in_half_precision_are_accepted(ran):
+    outcome = ran["half_precision"].outcome
+    assert decode_predictions(outcome.predictions).probabilities.dtype == np.float32
+    assert outcome.record.quality.log_loss > 0
+
+
+def test_a_model_that_cannot_be_saved_has_no_size(ran):
+    assert ran["unpicklable"].outcome.record.measurement.model_bytes is None
+    assert ran["nearest"].outcome.record.measurement.model_bytes > 10 * 30 * 4
+
+
+def test_warnings_are_kept_once_each_and_not_without_end(ran):
+    kept = ran["warning"].outcome.record.measurement.warnings
+    assert kept[:2] == ("RuntimeWarning: warning 0 of many", "RuntimeWarning: warning 1 of many")
+    assert len(kept) == 20
+
+
+def test_progress_engine_and_device_are_told(ran):
+    activities = ran["reporting"].activities
+    rounds = [a.done for a in activities if a.done is not None]
+    assert rounds == sorted(rounds)
+    assert len(set(rounds)) >= 3
+    assert {(a.total, a.unit, a.phase) for a in activities if a.done is not None} == {(8, "round", "fit")}
+    assert max(a.rss_bytes for a in activities) > 10 * 2**20
+    assert activities[-1].elapsed_seconds > 1
+    measured = ran["reporting"].outcome.record.measurement
+    assert (measured.engine, measured.device) == ("stub engine 1.0", "an abacus")
+    assert ran["nearest"].outcome.record.measurement.engine == "its own code"
+
+
+def test_a_model_learns_and_its_measurement_is_plausible(ran):
+    record = ran["nearest"].outcome.record
+    measured = record.measurement
+    assert record.quality.accuracy == 1
+    assert measured.train_accuracy == 1
+    assert 0 < measured.fit_seconds < 5
+    assert 0 <= measured.fit_cpu_seconds < measured.fit_seconds + 0.1
+    assert 0 < measured.first_predict_seconds < 5
+    assert measured.import_seconds > 0
+    assert measured.load_seconds > 0
+    assert 10 * 2**20 < measured.baseline_rss_bytes <= measured.peak_rss_bytes < 2**30
+    if sys.platform.startswith("linux"):
+        assert measured.memory_source == "VmHWM"
+    assert record.trial_seconds > measured.import_seconds + measured.load_seconds + measured.fit_seconds
+
+
+def test_memory_of_a_process_tree_counts_shared_pages_once(ran):
+    measured = ran["sharing"].outcome.record.measurement
+    assert 128 * 2**20 < measured.peak_rss_bytes < 450 * 2**20
+
+
+def test_build_gets_what_it_asks_for(make_job):
+    job = make_job("nearest", seed=3, parameters={"power": 0.5})
+    outcome = run_trial(job, CORE)
+    seed = job.trial.derived_seed("fit")
+    assert f"seed={seed} threads=1 image_shape=(6, 5) power=0.5".encode() in outcome.log
+
+
+@linux
+def test_cores_threads_folder_and_session_are_set_before_the_process_starts(ran):
+    seen = json.loads(re.search(rb"SEEN (.*)", ran["spying"].outcome.log)[1])
+    assert seen["cores"] == list(CORE)
+    assert seen["session"]
+    assert Path(seen["folder"]).name == "work"
+    assert f"-{os.getpid()}-" in seen["folder"]
+    threads = {value for name, value in seen.items() if name.isupper()}
+    assert threads == {"1"}
+
+
+def test_thread_variables_follow_the_number_of_cores(make_job):
+    cores = usable_cores()
+    if len(cores) < 2:
+        pytest.skip("this machine gives one core")
+    outcome = run_trial(make_job("spying", threads=2), cores[:2])
+    seen = json.loads(re.search(rb"SEEN (.*)", outcome.log)[1])
+    assert {value for name, value in seen.items() if name.isupper()} == {"2"}
+    assert seen["cores"] == list(cores[:2])
+
+
+def test_labels_with_gaps_come_back_as_they_were(make_job, tmp_path):
+    classes = (-3, 4, 7, 9, *range(11, 38), 61)
+    data = write_dataset(tmp_path, classes, train_count=640, test_count=96, image_shape=(9, 7))
+    outcome = run_trial(make_job("nearest", dataset=data, train_size=100), CORE)
+    assert outcome.record.status is OK, outcome.record.failure
+    predicted = decode_predictions(outcome.predictions).labels
+    assert set(predicted) <= set(classes)
+    assert 61 in predicted
+    assert np.mean(predicted == open_arrays(tmp_path).y_test) == outcome.record.quality.accuracy > 0.9
+    assert outcome.record.measurement.train_images == 100
+
+
+def test_the_validation_split_is_judged_by_training_images(make_job):
+    record = run_trial(make_job("nearest", split="validation"), CORE).record
+    assert record.quality.test_count == 40
+    assert record.measurement.train_images == 200
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        ("def build(:", "broken.py is not valid Python (line 1): invalid syntax"),
+        ("x = 1", "broken.py has no function `build`"),
+        ("def build(*a): ...", "broken.py `build` may not take *args"),
+    ],
+)
+def test_a_broken_file_is_invalid_without_a_process(make_job, tmp_path, monkeypatch, source, reason):
+    path = tmp_path / "broken.py"
+    path.write_text(source)
+    job = make_job(path)
+    monkeypatch.setattr(subprocess, "Popen", None)
+    record = run_trial(job, CORE).record
+    assert record.status is INVALID
+    assert reason in record.failure.message
+    assert record.trial_seconds < 1
+
+
+def test_a_file_that_changed_after_the_plan_is_not_run(make_job, tmp_path):
+    path = tmp_path / "changing.py"
+    path.write_text((MODELS / "constant.py").read_text())
+    job = make_job(path)
+    path.write_text(path.read_text().replace("zeros", "ones"))
+    record = run_trial(job, CORE).record
+    assert record.status is INVALID
+    assert "has changed since the run was planned" in record.failure.message
+
+
+def test_no_bytecode_is_written_beside_a_model_nor_read_from_there(make_job, tmp_path):
+    path = tmp_path / "constant.py"
+    path.write_text((MODELS / "constant.py").read_text())
+    assert run_trial(make_job(path), CORE).record.status is OK
+    assert [p.name for p in tmp_path.iterdir()] == ["constant.py"]
+
+
+@pytest.mark.parametrize("name", ["hanging", "stubborn"])
+def test_a_stop_ends_a_trial_soon_and_leaves_no_record(name, make_job):
+    stop = threading.Event()
+    phases = []
+
+    def stop_in_fit(activity: Activity) -> None:
+        phases.append(activity.phase)
+        if activity.phase == "fit":
+            stop.set()
+            phases.append(time.monotonic())
+
+    with pytest.raises(Interrupted):
+        run_trial(make_job(name), CORE, stop_in_fit, stop)
+    assert time.monotonic() - phases[-1] < 8
+    assert marked_processes() == []
+    assert trial_folders(os.getpid()) == []
+
+
+def test_a_stop_before_the_start_starts_nothing(make_job, monkeypatch):
+    stop = threading.Event()
+    stop.set()
+    monkeypatch.setattr(subprocess, "Popen", None)
+    with pytest.raises(Interrupted):
+        run_trial(make_job("constant"), CORE, stop=stop)
+
+
+def test_arrays_that_are_gone_stop_the_run_rather_than_fail_each_trial(make_job, dataset, tmp_path):
+    with pytest.raises(DataError, match="missing"):
+        run_trial(make_job("constant", dataset=replace(dataset, arrays_folder=str(tmp_path))), CORE)
+
+
+def test_a_temporary_folder_that_cannot_be_had_is_told(make_job, tmp_path, monkeypatch):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+    with pytest.raises(MnistbenchError, match=r"no temporary files can be written to .*gone"):
+        run_trial(make_job("constant"), CORE)
+
+
+def test_nothing_stays_open_after_many_trials(make_job):
+    run_trial(make_job("constant"), CORE)
+    gc.collect()
+    process = psutil.Process()
+    files, threads = process.num_fds() if os.name == "posix" else 0, threading.active_count()
+    for name in ("constant", "exiting", "missing_library"):
+        run_trial(make_job(name), CORE)
+    gc.collect()
+    assert (process.num_fds() if os.name == "posix" else 0) <= files
+    assert threading.active_count() <= threads
+    assert process.children() == []
+
+
+PARENT = """
+import sys, threading
+from pathlib import Path
+sys.path.insert(0, {tests!r})
+from support.trials import MODELS, make_job, write_dataset
+from mnistbench.execution.isolation import run_trial
+data = write_dataset(Path(sys.argv[1]))
+job = make_job.__wrapped__(data)(sys.argv[2], timeout_seconds=120)
+run_trial(job, {core!r}, lambda activity: print(activity.phase, flush=True))
+"""
+
+
+@linux
+def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(make_job, tmp_path):
+    code = PARENT.format(tests=str(Path(__file__).parent), core=CORE)
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data"), "outliving_its_parent"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    ) as parent:
+        assert any(line.strip() == "fit" for line in parent.stdout)
+        (worker,) = psutil.Process(parent.pid).children()
+        (stray,) = wait_for(worker.children)
+        parent.send_signal(signal.SIGKILL)
+        parent.wait()
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+    (left,) = tmp_path.glob("mnistbench-*")
+    assert f"-{parent.pid}-" in left.name
+
+    subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "data"), "constant"],
+        check=True,
+        capture_output=True,
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+    )
+    assert not left.exists()
+    wait_for(lambda: not stray.is_running() or stray.status() == psutil.STATUS_ZOMBIE)
+
+
+def test_a_living_run_is_not_cleared_away(make_job, tmp_path):
+    code = PARENT.format(tests=str(Path(__file__).parent), core=CORE)
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(tmp_path / "data"), "hanging"],
+        stdout=subprocess.PIPE,
+        text=True,
+        env=environment,
+    ) as first:
+        assert any(line.strip() == "fit" for line in first.stdout)
+        subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "data"), "constant"],
+            check=True,
+            capture_output=True,
+            env=environment,
+        )
+        (kept,) = tmp_path.glob("mnistbench-*")
+        assert (kept / "request.json").is_file()
+        (worker,) = psutil.Process(first.pid).children()
+        assert worker.is_running()
+        first.kill()
+        first.wait()
+    wait_for(lambda: not worker.is_running() or worker.status() == psutil.STATUS_ZOMBIE)
+
+
+@pytest.mark.root
+@linux
+def test_a_kill_by_the_kernel_is_told_as_lack_of_memory(tmp_path):
+    group = Path("/sys/fs/cgroup/memory") / f"mnistbench-test-{os.getpid()}"
+    try:
+        group.mkdir()
+        (group / "memory.limit_in_bytes").write_text(str(250 * 2**20))
+    except OSError:
+        pytest.skip("this user cannot make a memory cgroup (version 1) here")
+    code = f"open({str(group / 'cgroup.procs')!r}, 'w').write('0')\n" + PARENT.replace(
+        "run_trial(job", "outcome = run_trial(job"
+    ).format(tests=str(Path(__file__).parent), core=CORE)
+    code += "print(outcome.record.status, outcome.record.failure.message)"
+    try:
+        answer = subprocess.run(
+            [sys.executable, "-c", code, str(tmp_path / "data"), "allocating"],
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+    finally:
+        wait_for(lambda: not (group / "cgroup.procs").read_text().strip())
+        group.rmdir()
+    last = answer.stdout.splitlines()[-1]
+    assert last.startswith("out_of_memory its process was killed by the kernel"), answer

@@ -1,0 +1,297 @@
+"""The parent of all trials: what it runs, what it keeps, and what it leaves behind."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import psutil
+import pytest
+
+from mnistbench.datasets import DatasetInfo
+from mnistbench.errors import MnistbenchError, UsageError
+from mnistbench.execution.local import Company, LocalCores
+from mnistbench.execution.runner import Limits, create_run, models_of, run
+from mnistbench.plan.models import ModelFile, read_model_file
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import Status, Trial
+
+MODELS = Path(__file__).parent / "models"
+CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
+two_cores = pytest.mark.skipif(CORES < 2, reason="needs two cores that Linux can tie processes to")
+NOTING = '''
+    """Notes when it ran and on which cores."""
+    import json, os, time
+    import numpy as np
+    class Noting:
+        def __init__(self, folder, seconds):
+            self.folder, self.seconds = folder, seconds
+        def fit(self, X, y):
+            began = time.time()
+            time.sleep(self.seconds)
+            note = {"cores": sorted(os.sched_getaffinity(0)), "began": began, "ended": time.time()}
+            note["threads"] = os.environ["OMP_NUM_THREADS"]
+            with open(f"{self.folder}/{os.getpid()}.json", "w") as file:
+                json.dump(note, file)
+            return self
+        def predict(self, X):
+            return np.zeros(len(X), dtype=int)
+    def build(folder="", seconds=0.5):
+        return Noting(folder, seconds)
+    '''
+
+
+class Quiet:
+    """An observer that counts what it is told."""
+
+    def __init__(self) -> None:
+        self.started_ids: list[str] = []
+        self.finished_ids: list[str] = []
+
+    def started(self, trial) -> None:
+        self.started_ids.append(trial.id)
+
+    def activity(self, trial, activity) -> None: ...
+
+    def finished(self, record) -> None:
+        self.finished_ids.append(record.trial.id)
+
+
+@pytest.fixture
+def plan_run(tmp_path, dataset):
+    """Return a function that makes a run of stub models, a trial for each name and parameters given."""
+
+    def make(
+        *wanted: tuple[Path | str, dict], jobs: int = 1, **changes
+    ) -> tuple[RunFolder, dict[str, ModelFile]]:
+        files = [read_model_file(MODELS / f"{m}.py" if isinstance(m, str) else m) for m, _ in wanted]
+        trials = [
+            Trial(dataset.name, dataset.sha256, None, file.name, {**file.parameters, **parameters}, seed, 1)
+            for seed, (file, (_, parameters)) in enumerate(zip(files, wanted, strict=True))
+        ]
+        options = {"suite": "tests", "dataset_spec": "noise", "measurements": (), "command": ("run",)}
+        folder = create_run(
+            tmp_path / "results",
+            dataset=dataset,
+            trials=trials,
+            models=list({file.name: file for file in files}.values()),
+            limits=Limits(60, 2**32, jobs),
+            **{**options, **changes},
+        )
+        return folder, {file.name: file for file in files}
+
+    return make
+
+
+@pytest.fixture
+def noting(tmp_path) -> Path:
+    path = tmp_path / "noting.py"
+    path.write_text(textwrap.dedent(NOTING).lstrip(), encoding="utf-8")
+    (tmp_path / "notes").mkdir()
+    return path
+
+
+def notes_in(tmp_path: Path) -> list[dict]:
+    return [json.loads(path.read_text()) for path in (tmp_path / "notes").iterdir()]
+
+
+def test_company_is_the_most_others_at_any_moment_on_the_same_machine():
+    company = Company()
+    company.enter("here", "a")
+    company.enter("there", "b")
+    company.enter("here", "c")
+    assert company.leave("here", "c") == 1
+    company.enter("here", "d")
+    company.enter("here", "e")
+    assert company.leave("here", "d") == 2
+    assert company.leave("here", "a") == 2
+    assert company.leave("here", "e") == 2
+    assert company.leave("there", "b") == 0
+    company.enter("here", "f")
+    assert company.leave("here", "f") == 0
+
+
+def trial(threads: int) -> Trial:
+    return Trial("noise", "0" * 64, None, "constant", {}, 0, threads)
+
+
+def test_no_more_trials_run_side_by_side_than_cores_allow():
+    assert LocalCores(1).side_by_side([trial(1)] * 4) == 1
+    assert LocalCores(1000).side_by_side([trial(1)] * 10_000) == CORES
+    assert LocalCores(1000).side_by_side([trial(CORES), trial(1)]) == 1
+    assert LocalCores(1000).side_by_side([trial(1)]) == 1
+    assert LocalCores(2).side_by_side([]) == 1
+
+
+def test_a_run_from_a_wider_machine_is_refused():
+    with pytest.raises(UsageError, match=f"trials of {CORES + 1} threads"):
+        LocalCores().side_by_side([trial(CORES + 1)])
+
+
+@two_cores
+def test_side_by_side_means_disjoint_cores_and_is_marked(plan_run, dataset, noting, tmp_path):
+    parameters = {"folder": str(tmp_path / "notes")}
+    folder, models = plan_run(*[(noting, parameters)] * 4, jobs=2)
+    assert run(folder, models, dataset, Quiet())
+    records = folder.records()
+    assert [record.status for record in records] == [Status.OK] * 4
+    assert all(record.beside == 1 for record in records)
+    found = notes_in(tmp_path)
+    assert all(len(one["cores"]) == 1 and one["threads"] == "1" for one in found)
+    overlaps = [
+        (one, other)
+        for one in found
+        for other in found
+        if one is not other and one["began"] < other["ended"] and other["began"] < one["ended"]
+    ]
+    assert overlaps
+    assert all(one["cores"] != other["cores"] for one, other in overlaps)
+
+
+@two_cores
+def test_a_trial_that_ran_alone_is_not_marked(plan_run, dataset, noting, tmp_path):
+    folder, models = plan_run((noting, {"folder": str(tmp_path / "notes")}), jobs=2)
+    assert run(folder, models, dataset, Quiet())
+    assert [record.beside for record in folder.records()] == [0]
+    assert [session.side_by_side for session in folder.sessions()] == [1]
+
+
+def test_trials_that_have_a_record_are_not_run_again(plan_run, dataset):
+    folder, models = plan_run(("constant", {}), ("nearest", {}), ("raising", {}))
+    assert run(folder, models, dataset, Quiet())
+    lines = (folder.path / "records.jsonl").read_bytes().splitlines(keepends=True)
+    (folder.path / "records.jsonl").write_bytes(b"".join(lines[:2]))
+    again = Quiet()
+    assert run(folder, models, dataset, again)
+    assert again.started_ids == again.finished_ids == [folder.info().trials[2].id]
+    assert len(folder.records()) == 3
+    assert [len(session.trial_ids) for session in folder.sessions()] == [3, 1]
+    nothing = Quiet()
+    assert run(folder, models, dataset, nothing)
+    assert not nothing.started_ids
+
+
+@two_cores
+def test_a_folder_that_cannot_be_written_ends_the_run_and_all_its_processes(plan_run, dataset, tmp_path):
+    folder, models = plan_run(("hanging", {}), ("constant", {}), jobs=2)
+    (folder.path / "logs").rmdir()
+    before = time.monotonic()
+    with pytest.raises(MnistbenchError, match=r"cannot be written.*--resume"):
+        run(folder, models, dataset, Quiet())
+    assert time.monotonic() - before < 40
+    assert not processes_of(os.getpid())
+    (session,) = folder.sessions()
+    assert not session.complete
+
+
+def test_a_changed_model_or_data_set_is_refused(plan_run, dataset, tmp_path):
+    path = tmp_path / "mine.py"
+    path.write_bytes((MODELS / "constant.py").read_bytes())
+    folder, _ = plan_run((path, {}))
+    info = folder.info()
+    assert set(models_of(info, dataset)) == {"mine"}
+    other = DatasetInfo(**{**vars(dataset), "sha256": "0" * 64})
+    with pytest.raises(UsageError, match="its images differ"):
+        models_of(info, other)
+    path.write_text(path.read_text() + "# changed\n")
+    with pytest.raises(UsageError, match="has changed since"):
+        models_of(info, dataset)
+    assert set(models_of(info, dataset, may_differ=True)) == {"mine"}
+    path.unlink()
+    with pytest.raises(UsageError, match="is gone since"):
+        models_of(info, dataset, may_differ=True)
+
+
+@pytest.mark.parametrize("name", ["../up", "", ".", "a/b", "-x", "a\nb"])
+def test_a_run_cannot_be_named_out_of_its_folder(plan_run, name):
+    with pytest.raises(UsageError, match="cannot name a run"):
+        plan_run(("constant", {}), name=name)
+
+
+def test_a_name_is_taken_once(plan_run):
+    assert plan_run(("constant", {}), name="mine")[0].name == "mine"
+    with pytest.raises(UsageError, match="exists already"):
+        plan_run(("constant", {}), name="mine")
+
+
+def processes_of(pid: int) -> list[psutil.Process]:
+    return [
+        process
+        for process in psutil.Process(pid).children(recursive=True)
+        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    ]
+
+
+def wait_for(condition, seconds: float = 60) -> None:
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it did not happen in time"
+        time.sleep(0.05)
+
+
+@pytest.fixture
+def start(tmp_path, dataset):
+    """Return a function that starts `mnistbench run` as a user would, on the stub models."""
+    source = tmp_path / "noise.npz"
+    np.savez(source, **{path.stem: np.load(path) for path in Path(dataset.arrays_folder).glob("*.npy")})
+
+    def start(*arguments: str, before: str = "") -> subprocess.Popen[str]:
+        command = [sys.executable, "-m", "mnistbench", "run", "--models", str(MODELS), "--threads", "1"]
+        return subprocess.Popen(
+            [*before.split(), *command, "--dataset", str(source), *arguments],
+            cwd=tmp_path,
+            env={**os.environ, "MNISTBENCH_CACHE": str(tmp_path / "cache")},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+
+    return start
+
+
+@two_cores
+@pytest.mark.parametrize(
+    "number",
+    [
+        pytest.param(signal.SIGINT, id="ctrl-c"),
+        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
+    ],
+)
+def test_two_jobs_are_both_ended_and_what_was_done_is_kept(start, tmp_path, number):
+    process = start("--jobs", "2", "--only", "constant,hanging,stubborn")
+    wait_for(lambda: any("\n" in path.read_text() for path in tmp_path.glob("results/*/records.jsonl")))
+    wait_for(lambda: len(processes_of(process.pid)) >= 2)
+    children = processes_of(process.pid)
+    process.send_signal(number)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 130, err
+    assert "run --resume" in err
+    assert not [child for child in children if child.is_running()]
+    (run_folder,) = (path.parent for path in tmp_path.glob("results/*/run.json"))
+    assert [record.trial.model for record in RunFolder(run_folder).records()] == ["constant"]
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
+def test_nohup_outlives_its_terminal(start, tmp_path):
+    process = start("--only", "hanging,constant", "--timeout", "4", before="nohup")
+    wait_for(lambda: processes_of(process.pid))
+    process.send_signal(signal.SIGHUP)
+    _, err = process.communicate(timeout=60)
+    assert process.returncode == 1, err
+    (run_folder,) = (path.parent for path in tmp_path.glob("results/*/run.json"))
+    assert [record.status for record in RunFolder(run_folder).records()] == [Status.TIMEOUT, Status.OK]
+
+
+def test_a_run_in_another_thread_needs_no_signals(plan_run, dataset):
+    folder, models = plan_run(("constant", {}))
+    thread = threading.Thread(target=run, args=(folder, models, dataset, Quiet()))
+    thread.start()
+    thread.join(timeout=60)
+    assert [record.status for record in folder.records()] == [Status.OK]

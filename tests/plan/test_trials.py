@@ -1,0 +1,396 @@
+"""From a suite and the user's options to trials, and from odd options to clear errors."""
+
+import json
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from mnistbench.errors import UsageError
+from mnistbench.plan.models import ModelFile, builtin_folder
+from mnistbench.plan.options import (
+    choose_threads,
+    parse_assignments,
+    parse_bytes,
+    parse_integers,
+    parse_measurements,
+    parse_names,
+    parse_sizes,
+)
+from mnistbench.plan.trials import Options, Suite, choose_models, choose_suite, plan, read_suites
+
+
+def model(name: str, **parameters: object) -> ModelFile:
+    return ModelFile(name, Path(f"{name}.py"), sha256="", parameters=parameters)
+
+
+SVM = model("svm", C=10.0, gamma="scale", cache=200, weights=None, shrinking=True, sizes=(1, 2))
+RF = model("rf", trees=100)
+MODELS = {"rf": RF, "svm": SVM}
+SUITE = Suite(
+    name="s", summary="", models=("svm", "rf"), train_sizes=(100, None), seeds=(0, 1), timeout_seconds=60
+)
+ONE = replace(SUITE, train_sizes=(None,), seeds=(0,))
+
+
+def variants(dataset, *assignments: str, models=(SVM,)) -> list[dict[str, object]]:
+    """Return the parameters that the trials of one round have."""
+    options = Options(parameters=parse_assignments(assignments))
+    return [dict(trial.parameters) for trial in plan(ONE, options, models, dataset)]
+
+
+def test_trials_come_in_rounds_of_all_models(dataset):
+    options = Options(threads=(1, 2), repeats=2, parameters={"svm": {"C": (1.0, 2.0)}})
+    trials = plan(SUITE, options, [SVM, RF], dataset)
+    assert len(trials) == 2 * 2 * 2 * 2 * 3
+    rounds = [trials[start : start + 3] for start in range(0, len(trials), 3)]
+    for one_round in rounds:
+        assert [t.model for t in one_round] == ["svm", "svm", "rf"]
+        assert [t.parameters.get("C") for t in one_round] == [1.0, 2.0, None]
+        assert len({(t.repeat, t.seed, t.threads, t.train_size) for t in one_round}) == 1
+    order = [(r[0].repeat, r[0].seed, r[0].threads, r[0].train_size or 240) for r in rounds]
+    assert order == sorted(order)
+    assert len({t.id for t in trials}) == len(trials)
+
+
+def test_a_trial_says_everything_about_itself(dataset):
+    (trial,) = plan(ONE, Options(split="validation", seeds=(7,)), [RF], dataset)
+    assert (trial.dataset, trial.dataset_sha256) == ("noise", dataset.sha256)
+    assert (trial.train_size, trial.seed, trial.threads, trial.repeat) == (None, 7, 1, 0)
+    assert (trial.split, dict(trial.parameters)) == ("validation", {"trees": 100})
+
+
+def test_a_plan_is_the_same_in_every_process(dataset):
+    trials = plan(SUITE, Options(), [SVM, RF], dataset)
+    code = (
+        "import sys; sys.path.insert(0, 'tests')\n"
+        "from test_plan import *\nfrom types import SimpleNamespace\n"
+        f"data = SimpleNamespace(name='noise', sha256={dataset.sha256!r}, train_count=240, holdout='last')\n"
+        "print(json.dumps([t.id for t in plan(SUITE, Options(), [SVM, RF], data)]))"
+    )
+    answer = subprocess.run(
+        [sys.executable, "-c", code],
+        capture_output=True,
+        text=True,
+        check=True,
+        cwd=Path(__file__).parent.parent,
+        env={"PYTHONHASHSEED": "123", "PATH": ""},
+    )
+    assert json.loads(answer.stdout) == [trial.id for trial in trials]
+
+
+def test_set_makes_every_combination(dataset):
+    made = variants(dataset, "svm.C=1,2.5", "svm.gamma=scale,auto")
+    assert [(p["C"], p["gamma"]) for p in made] == [
+        (1.0, "scale"),
+        (1.0, "auto"),
+        (2.5, "scale"),
+        (2.5, "auto"),
+    ]
+
+
+def test_equal_values_are_one_trial_however_they_are_written(dataset):
+    made = variants(dataset, "svm.C=10,10.0,1e1", "svm.C=10")
+    assert len(made) == 1
+    assert type(made[0]["C"]) is float
+    options = Options(parameters=parse_assignments(["svm.C=10"]))
+    assert plan(ONE, options, [SVM], dataset) == plan(ONE, Options(), [SVM], dataset)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "value"),
+    [
+        ("svm.gamma=0.05", 0.05),  # a parameter that takes a word or a number
+        ("svm.gamma=auto", "auto"),
+        ("svm.gamma='0.05'", "0.05"),
+        ("svm.gamma=None", None),
+        ("svm.weights=balanced", "balanced"),
+        ("svm.weights=3", 3),
+        ("svm.cache=500", 500),
+        ("svm.shrinking=false", False),
+        ("svm.shrinking=True", True),
+        ("svm.sizes=[3, 4]", (3, 4)),
+        ("svm.sizes=(3, 4)", (3, 4)),
+        ("svm.sizes=(5,)", (5,)),
+    ],
+)
+def test_values_take_the_form_of_their_default(dataset, assignment, value):
+    name = assignment.partition("=")[0].removeprefix("svm.")
+    (parameters,) = variants(dataset, assignment)
+    assert parameters[name] == value
+    assert type(parameters[name]) is type(value)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("svm.C=big", "--set svm.C='big': expected a value like its default 10.0 (float)"),
+        ("svm.cache=1.5", "--set svm.cache=1.5: expected a value like its default 200 (int)"),
+        ("svm.cache=True", "--set svm.cache=True: expected a value like its default 200 (int)"),
+        ("svm.shrinking=1", "--set svm.shrinking=1: expected"),
+        ("svm.gamma=[1]", "--set svm.gamma=(1,): expected"),
+        ("svm.sizes=3", "--set svm.sizes=3: expected"),
+        ("svm.weights={'a': 1}", "--set svm.weights: {'a': 1} is not a number, text,"),
+        ("svm.weights=1j", "--set svm.weights: 1j is not"),
+        ("svm.weights=...", "--set svm.weights: Ellipsis is not"),
+        ("svm.C=1" + "0" * 400, "--set svm.C: int too large to convert to float"),
+        ("svm.gama=1", "there is no parameter of svm named 'gama'. Did you mean gamma?"),
+    ],
+)
+def test_a_wrong_parameter_is_told(dataset, assignment, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        variants(dataset, assignment)
+
+
+@pytest.mark.parametrize(
+    ("text", "values"),
+    [
+        ("1,10", (1, 10)),
+        ("scale,0.1", ("scale", 0.1)),
+        ("None,balanced", (None, "balanced")),
+        ("true,false", (True, False)),
+        ("[1,2],[3]", ([1, 2], [3])),
+        ("'a,b','c'", ("a,b", "c")),
+        ("l1/l2", ("l1/l2",)),
+        ("a=b", ("a=b",)),
+        ("1#2", ("1#2",)),
+        ("1], [2", ("1]", "[2")),
+        ("C:\\dir", ("C:\\dir",)),
+        ("1,", (1,)),
+        ("-1e-3", (-1e-3,)),
+        ("two words", ("two words",)),
+    ],
+)
+def test_values_are_literals_or_text(text, values):
+    assert parse_assignments([f"m.p={text}"]) == {"m": {"p": values}}
+
+
+@pytest.mark.parametrize(
+    "assignment", ["", "svm", "svm.C", "svm=1", "svm.C=", "svm.=1", ".C=1", "=", "svm.C=,", "m.p= "]
+)
+def test_an_assignment_that_is_none_is_told(assignment):
+    with pytest.raises(UsageError, match=r"is not understood; expected MODEL\.PARAM=VALUE"):
+        parse_assignments([assignment])
+
+
+@given(st.lists(st.text(), max_size=3))
+def test_no_assignment_raises_anything_but_a_usage_error(texts):
+    try:
+        read = parse_assignments(texts)
+    except UsageError:
+        return
+    assert all(values for parameters in read.values() for values in parameters.values())
+
+
+@given(st.text())
+def test_no_value_raises_anything_but_a_usage_error(dataset, text):
+    try:
+        trials = plan(ONE, Options(parameters=parse_assignments([f"svm.weights={text}"])), [SVM], dataset)
+    except UsageError:
+        return
+    assert trials
+
+
+SCALARS = (
+    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
+)
+
+
+@given(st.lists(SCALARS, min_size=1, max_size=4))
+def test_values_written_as_literals_are_read_back(values):
+    text = ",".join(repr(value) for value in values)
+    assert parse_assignments([f"m.p={text}"]) == {"m": {"p": tuple(values)}}
+
+
+@pytest.mark.parametrize(
+    ("text", "numbers"),
+    [("3", (3,)), ("0,1,2", (0, 1, 2)), ("0-2", (0, 1, 2)), (" 5 , 1 - 2,5", (5, 1, 2)), ("7-7", (7,))],
+)
+def test_integers_are_read(text, numbers):
+    assert parse_integers(text, "--seeds") == numbers
+
+
+@pytest.mark.parametrize(
+    "text", ["", "x", "-1", "1.5", "3-1", "1,3-1", "1,,2", "1-2-3", "--1", "1e3", "٣", "1_000", "9" * 5000]
+)
+def test_integers_that_are_none_are_told(text):
+    with pytest.raises(UsageError, match=r"--seeds .* is not understood; expected whole numbers from 0"):
+        parse_integers(text, "--seeds")
+
+
+def test_a_list_of_integers_has_an_end():
+    with pytest.raises(UsageError, match="asks for 1,000,000,000 values; at most 10,000"):
+        parse_integers("0-999999999", "--seeds")
+    assert len(parse_integers("0-9999", "--seeds")) == 10_000
+
+
+@given(st.text())
+def test_no_text_breaks_the_parsers(text):
+    for parse in (
+        lambda t: parse_integers(t, "--seeds"),
+        parse_sizes,
+        parse_bytes,
+        parse_measurements,
+        lambda t: parse_names(t, "--only"),
+        lambda t: choose_threads(t, 1, 4),
+    ):
+        try:
+            parse(text)
+        except UsageError:
+            continue
+
+
+def test_sizes_threads_names_and_measurements_are_read():
+    assert parse_sizes("1000,0") == (1000, None)
+    assert choose_threads(None, jobs=2, cores=9) == (4,)
+    assert choose_threads("1,4", jobs=2, cores=9) == (1, 4)
+    assert parse_names(" svm, rf,svm,", "--only") == ("svm", "rf")
+    assert parse_measurements("none") == ()
+    assert parse_measurements("inference") == ("inference",)
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda: choose_threads(None, jobs=3, cores=2), "--jobs 3 needs a core for each trial"),
+        (lambda: choose_threads("3", jobs=1, cores=2), "--threads 3 is more than the 2 cores"),
+        (lambda: choose_threads("0", jobs=1, cores=2), "expected whole numbers from 1"),
+        (lambda: parse_names(" , ", "--only"), "--only ' , ' names nothing"),
+        (lambda: parse_measurements("inferense"), "Did you mean inference?"),
+    ],
+)
+def test_wrong_options_are_told(call, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        call()
+
+
+@pytest.mark.parametrize(
+    ("text", "count"),
+    [
+        ("2000000", 2_000_000),
+        ("1K", 1024),
+        ("500M", 500 * 2**20),
+        ("1.5 GiB", 3 * 2**29),
+        ("2tb", 2 * 2**40),
+        (" 4g ", 4 * 2**30),
+    ],
+)
+def test_bytes_are_read(text, count):
+    assert parse_bytes(text) == count
+
+
+@pytest.mark.parametrize(
+    "text", ["", "0", "0.4", "-1G", "4X", "G", "1e9", "4\u212a", "9" * 400 + "G", "٣G", "4 G G"]
+)
+def test_bytes_that_are_none_are_told(text):
+    with pytest.raises(UsageError, match=r"is not understood; expected e\.g\. 4G"):
+        parse_bytes(text)
+
+
+def test_models_are_the_suites_and_the_users_own_unless_named():
+    models = {**MODELS, "mine": model("mine")}
+    assert [m.name for m in choose_models(SUITE, Options(), models)] == ["svm", "rf"]
+    assert [m.name for m in choose_models(SUITE, Options(), models, ["mine"])] == ["svm", "rf", "mine"]
+    assert [m.name for m in choose_models(SUITE, Options(only=("rf",)), models, ["mine"])] == ["rf"]
+    assert [m.name for m in choose_models(SUITE, Options(skip=("rf",)), models)] == ["svm"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (Options(only=("svn",)), "no model named 'svn'. Did you mean svm?"),
+        (Options(skip=("fr",)), "no model named 'fr'"),
+        (Options(parameters={"smv": {"C": (1,)}}), "no model named 'smv'. Did you mean svm?"),
+        (Options(only=("rf",), parameters={"svm": {"C": (1,)}}), "--set names svm, which this run does not"),
+        (Options(only=("rf",), skip=("rf",)), "no model is left to run"),
+    ],
+)
+def test_models_that_cannot_be_had_are_told(options, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        choose_models(SUITE, options, MODELS)
+
+
+def test_a_suites_sizes_shrink_to_the_data_set_and_the_users_do_not(dataset):
+    large = replace(SUITE, train_sizes=(5000, 100, None))
+    trials = plan(large, Options(seeds=(0,)), [RF], dataset)
+    assert [t.train_size for t in trials] == [None, 100]
+    trials = plan(large, Options(seeds=(0,), train_sizes=(240, 10, None)), [RF], dataset)
+    assert [t.train_size for t in trials] == [None, 10]
+    for size in (9, 241):
+        with pytest.raises(
+            UsageError, match=rf"--train-size {size} is out of range: Noise takes 10 .* to 240"
+        ):
+            plan(SUITE, Options(train_sizes=(size,)), [RF], dataset)
+    with pytest.raises(UsageError, match="to 200"):
+        plan(SUITE, Options(train_sizes=(201,), split="validation"), [RF], dataset)
+
+
+def test_suites_are_read_and_chosen(tmp_path):
+    path = tmp_path / "suites.toml"
+    path.write_text(
+        '[tiny]\nsummary = "S."\nmodels = ["svm"]\ntrain_sizes = [10, 0]\nseeds = [1, 2]\n'
+        "timeout_seconds = 5\n"
+        '[plain]\nsummary = "P."\nmodels = ["svm"]\n'
+    )
+    suites = read_suites(path)
+    assert suites["tiny"] == Suite("tiny", "S.", ("svm",), (10, None), (1, 2), 5.0)
+    assert suites["plain"] == Suite("plain", "P.", ("svm",), (None,), (0,), 3600.0)
+    assert choose_suite(suites, "tiny") is suites["tiny"]
+    with pytest.raises(UsageError, match=r"no suite named 'tny'. Did you mean tiny\?"):
+        choose_suite(suites, "tny")
+
+
+def test_the_suites_of_the_package_can_be_read():
+    suites = read_suites(builtin_folder() / "suites.toml")
+    assert {"quick", "standard"} <= set(suites)
+    assert suites["standard"].train_sizes == (None,)
+
+
+SUMMARY = '[s]\nsummary = "x"\n'
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"[s", "is not valid TOML"),
+        (b"x = '\xff'", "is not valid TOML"),
+        (b"quick = 3", "quick stands outside a suite"),
+        (b'[s]\nmodels = ["svm"]', "summary = None; expected a sentence"),
+        (SUMMARY.encode(), "models = None; expected a list of the models' names"),
+        (f'{SUMMARY}models = "svm"'.encode(), "models = 'svm'; expected a list"),
+        (f"{SUMMARY}models = []".encode(), "models = []; expected a list"),
+        (f'{SUMMARY}models = ["svm"]\ntrain_sizes = [-5]'.encode(), "train_sizes = [-5]; expected a list of"),
+        (f'{SUMMARY}models = ["svm"]\nseeds = ["a"]'.encode(), "seeds = ['a']; expected a list of"),
+        (f'{SUMMARY}models = ["svm"]\ntimeout_seconds = 0'.encode(), "expected seconds above 0"),
+        (f'{SUMMARY}models = ["svm"]\nmeasurements = ["x"]'.encode(), "expected some of "),
+    ],
+)
+def test_a_wrong_suite_is_told(tmp_path, content, message):
+    path = tmp_path / "suites.toml"
+    path.write_bytes(content)
+    with pytest.raises(UsageError, match=re.escape(message)):
+        read_suites(path)
+
+
+def test_missing_suites_are_told(tmp_path):
+    with pytest.raises(UsageError, match=r"the suites cannot be read: .*No such file"):
+        read_suites(tmp_path / "suites.toml")
+
+
+def test_trials_hold_out_what_suits_the_data_set(dataset):
+    drawn = replace(dataset, holdout="stratified")
+    for split in ("test", "validation"):
+        trials = plan(SUITE, Options(split=split), [RF], drawn)
+        assert {trial.holdout for trial in trials} == {"stratified"}
+
+
+def test_too_few_images_for_a_hold_out_are_refused_before_anything_runs(dataset):
+    small = replace(dataset, holdout=None, train_count=5, classes=(0, 1))
+    with pytest.raises(UsageError, match=r"--validation .* too few for that, 5 training images of 2 classes"):
+        plan(SUITE, Options(split="validation"), [RF], small)
+    assert plan(SUITE, Options(), [RF], small)

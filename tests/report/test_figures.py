@@ -1,0 +1,121 @@
+"""Figures are well-formed, the same for the same data, at home on dark pages, and legible."""
+
+import re
+import xml.etree.ElementTree as ElementTree
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from mnistbench.report import figures
+from mnistbench.stats.accuracy import paired_tests, wilson_interval
+from mnistbench.stats.scores import reliability
+
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+def texts(drawn: bytes) -> list[str]:
+    return ["".join(t.itertext()) for t in ElementTree.fromstring(drawn.decode()).iter(f"{SVG}text")]
+
+
+def point(label: str, seconds: float, accuracy: float, seeds: tuple[float, ...] = ()) -> figures.Point:
+    return figures.Point(label, seconds, accuracy, wilson_interval(accuracy * 1000, 1000), seeds)
+
+
+def matrix(k: int) -> np.ndarray:
+    drawn = np.random.default_rng(k).integers(0, 4, (k, k))
+    np.fill_diagonal(drawn, 900)
+    return drawn
+
+
+def significance() -> bytes:
+    draw = np.random.default_rng(1)
+    correct = {name: draw.random(1000) > rate for name, rate in (("a", 0.01), ("b", 0.012), ("c", 0.2))}
+    return figures.significance(list(correct), paired_tests(correct), 1000)
+
+
+def diagram() -> bytes:
+    probabilities = np.random.default_rng(2).dirichlet([0.1] * 10, 500)
+    return figures.reliability(reliability(np.zeros(500, int), probabilities, range(10)), 0.0123, "svm")
+
+
+FIGURES = {
+    "accuracy": lambda: figures.accuracy_against_time([point("svm", 38, 0.98), point("cnn", 12, 0.99)], 1000),
+    "confusion": lambda: figures.confusion(matrix(10), range(10), "svm"),
+    "large confusion": lambda: figures.confusion(matrix(60), range(60), "svm"),
+    "reliability": diagram,
+    "significance": significance,
+}
+
+
+@pytest.mark.parametrize("draw", FIGURES.values(), ids=FIGURES)
+def test_every_figure_adapts_to_its_page_and_is_deterministic(draw):
+    drawn = draw()
+    assert drawn == draw()
+    svg = drawn.decode()
+    root = ElementTree.fromstring(svg)
+    assert root.find(".//{http://purl.org/dc/elements/1.1/}title").text
+    assert "@media (prefers-color-scheme:dark)" in svg
+    colours = set(re.findall(r'style="[^"]*?(?:fill|stroke): (#[0-9a-f]{6})', svg)) - {"#ffffff"}
+    adapted = set(re.findall(r'\[style\*="(?:fill|stroke): (#[0-9a-f]{6})"\]', svg))
+    assert colours <= adapted, "a colour that stays as it is on a dark page"
+    assert "DejaVu" not in svg
+    assert len(drawn) < 300_000
+
+
+def test_the_confusion_matrix_shows_every_count():
+    counts = matrix(10)
+    shown = texts(figures.confusion(counts, range(10), "svm"))
+    assert sorted(t for t in shown if t.isdigit()) == sorted(
+        [str(c) for c in counts.flat if c] + [str(c) for c in range(10)] * 2
+    )
+
+
+def test_thirty_two_classes_keep_their_names_and_counts():
+    classes = list(range(4, 68, 2))
+    shown = texts(figures.confusion(matrix(32), classes, "svm"))
+    assert all(shown.count(str(c)) >= 2 for c in classes)
+
+
+def test_the_significance_matrix_brackets_what_cannot_be_told_apart():
+    shown = texts(significance())
+    assert sum(t.startswith("(") for t in shown) == 1
+    assert {"a", "b", "c"} <= set(shown)
+
+
+@settings(max_examples=20, deadline=None)
+@given(
+    st.lists(
+        st.tuples(st.floats(1e-3, 1e5), st.floats(0, 1)).map(lambda p: (p[0], round(p[1] * 1000) / 1000)),
+        min_size=1,
+        max_size=8,
+    )
+)
+def test_any_accuracies_and_times_can_be_drawn(places):
+    points = [point(f"model {i}", seconds, accuracy) for i, (seconds, accuracy) in enumerate(places)]
+    shown = texts(figures.accuracy_against_time(points, 1000))
+    assert all(p.label in shown for p in points)
+
+
+def test_labels_do_not_cover_each_other():
+    points = [point(f"model {i}", 10 * 1.02**i, 0.98 + 0.0005 * i) for i in range(6)]
+    root = ElementTree.fromstring(figures.accuracy_against_time(points, 1000).decode())
+    boxes = []
+    for t in root.iter(f"{SVG}text"):
+        if (name := "".join(t.itertext())).startswith("model"):
+            anchor = re.search(r"text-anchor: (\w+)", t.get("style"))[1]
+            width, x, y = 5.0 * len(name), float(t.get("x")), float(t.get("y"))
+            left = x - {"start": 0, "middle": width / 2, "end": width}[anchor]
+            boxes.append((left, left + width, y - 7, y))
+    assert len(boxes) == 6
+    for i, (a, b, c, d) in enumerate(boxes):
+        for e, f, g, h in boxes[i + 1 :]:
+            assert not (a < f and e < b and c < h and g < d)
+
+
+def test_names_with_dollars_brackets_and_unknown_glyphs_are_drawn_as_they_are():
+    name = "$x_1$ <b> 東京 \x1b"
+    shown = texts(figures.accuracy_against_time([point(name, 1, 0.9)], 1000))
+    assert "$x_1$ <b> 東京 \\x1b" in shown
+    figures.confusion(matrix(3), [1, 2, 3], name)

@@ -1,0 +1,382 @@
+"""`report.html` says what the records say, in one file that loads nothing and that no name can break."""
+
+import base64
+import hashlib
+import json
+import os
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+from pathlib import Path
+
+import numpy as np
+import pytest
+from support import chromium
+from support.synthetic_runs import Model, arrays, dataset, make_run, run_with
+
+from mnistbench.analysis.configurations import configurations
+from mnistbench.datasets.arrays import Arrays
+from mnistbench.datasets.cache import store
+from mnistbench.report import write_report
+from mnistbench.runs.folder import find_run
+from mnistbench.runs.records import Status
+from mnistbench.text import percent, three_digits
+
+MODELS = {"cnn": Model(0.01, 14), "svm": Model(0.03, 60, probabilities=False), "logreg": Model(0.1, 9)}
+VOID = {"meta", "link", "img", "input", "br", "hr"}
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    """Keep each test's data sets to itself."""
+    monkeypatch.setenv("MNISTBENCH_CACHE", str(tmp_path / "cache"))
+    return tmp_path / "cache"
+
+
+class Page(HTMLParser):
+    """What a page holds: every tag with its attributes, its scripts, its text, and tags left open."""
+
+    def __init__(self, path: Path) -> None:
+        super().__init__()
+        self.tags, self.scripts, self.open, self.text = [], [], [], ""
+        self.source = path.read_text(encoding="utf-8")
+        self.feed(self.source)
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "script":
+            self.scripts.append((dict(attrs).get("type"), ""))
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open[-1:] == ["script"]:
+            kind, text = self.scripts[-1]
+            self.scripts[-1] = (kind, text + data)
+        elif self.open[-1:] != ["style"]:
+            self.text += data
+
+    @property
+    def data(self):
+        return json.loads(next(text for kind, text in self.scripts if kind == "application/json"))
+
+
+def written(folder) -> Page:
+    write_report(folder, None)
+    page = Page(folder.path / "report.html")
+    assert page.open == []
+    return page
+
+
+def test_it_loads_nothing_and_runs_its_own_scripts_alone(tmp_path):
+    page = written(make_run(tmp_path, MODELS))
+    for tag, attributes in page.tags:
+        for name in ("src", "href", "srcset", "action", "poster"):
+            assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
+        assert not any(name.startswith("on") for name in attributes)
+    policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
+    assert "default-src 'none'" in policy
+    assert "unsafe-eval" not in policy
+    run = [text for kind, text in page.scripts if kind == "module"]
+    assert len(run) == 2
+    for text in run:
+        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+        assert f"'sha256-{digest}'" in policy
+    assert "http://" not in re.sub(r"http://www\.w3\.org[\w/.-]*", "", page.source.split("<script")[0])
+
+
+def test_its_numbers_are_those_of_the_records(tmp_path):
+    folder = make_run(tmp_path, MODELS)
+    page = written(folder)
+    points = {point["label"]: point for point in page.data["points"]}
+    for record in folder.records():
+        point = points[record.trial.model]
+        assert point["accuracy"] == record.quality.accuracy
+        assert point["fit_seconds"] == record.measurement.fit_seconds
+        assert point["predict_seconds"] == record.measurement.predict_seconds
+        assert f"{percent(record.quality.accuracy, 1000)} (" in page.text
+        assert re.search(rf"\b{re.escape(three_digits(record.measurement.fit_seconds))}\b", page.text)
+    trials = {(t["label"], t["fit_seconds"]) for t in page.data["timings"]}
+    assert trials == {(r.trial.model, r.measurement.fit_seconds) for r in folder.records()}
+
+
+def test_the_images_behind_the_cells_are_the_mistakes(tmp_path):
+    images = arrays()
+    folder = run_with(tmp_path, images, MODELS)
+    store(images, tmp_path / "cache" / "mnist", "a test")
+    data = written(folder).data
+    rows = configurations(folder.info(), folder.records())
+    for row, behind in zip(rows, data["mistakes"], strict=True):
+        predicted = folder.predictions(row.by_seed[0].trial.id).labels
+        listed = {(image, key) for key, cell in behind.items() for image, _, _ in cell}
+        assert listed == {
+            (int(i), f"{images.y_test[i]}/{predicted[i]}") for i in np.flatnonzero(predicted != images.y_test)
+        }
+        assert all(str(image) in data["place"] for image, _ in listed)
+
+
+def test_the_markdown_report_has_a_contact_sheet_of_each_model(tmp_path, cache):
+    images = arrays()
+    folder = run_with(tmp_path, images, MODELS)
+    store(images, cache / "mnist", "made by the tests")
+    text = write_report(folder, None).read_text(encoding="utf-8")
+    for model in MODELS:
+        assert f"(figures/mistakes-{model}.svg)" in text
+        drawn = (folder.path / "figures" / f"mistakes-{model}.svg").read_text(encoding="utf-8")
+        assert (
+            drawn.count("<image")
+            == len(re.findall(r">\d as \d</text>", drawn))
+            == min(12, wrong(folder, model))
+        )
+    assert "%</text>" in drawn
+    bare = run_with(tmp_path / "bare", arrays(100), MODELS)
+    assert "mistakes-" not in write_report(bare, None).read_text(encoding="utf-8")
+
+
+def wrong(folder, model):
+    return next(r.quality.error_count for r in folder.records() if r.trial.model == model)
+
+
+def test_the_same_run_gives_the_same_bytes_with_and_without_its_data_set(tmp_path):
+    images = arrays()
+    folder = run_with(tmp_path, images, MODELS)
+    bare = written(folder).source
+    assert "pictures are not in this report" in bare
+    store(images, tmp_path / "cache" / "mnist", "a test")
+    full = written(folder).source
+    assert "pictures are not in this report" not in full
+    for name in ("x_test", "y_test", "x_train", "y_train"):
+        (tmp_path / "cache" / "mnist" / f"{name}.npy").unlink()
+    assert written(folder).source == full
+
+
+HOSTILE = "x</script><img src=x onerror=alert(1)>\x1b[31m\u202e"
+
+
+def test_names_are_text(tmp_path):
+    models = {
+        HOSTILE: Model(summary=HOSTILE, warnings=(HOSTILE,)),
+        "b": Model(0.2, statuses=(Status.FAILED,)),
+    }
+    data = dataset(test_count=50, name=HOSTILE, title=HOSTILE, source=HOSTILE, licence=HOSTILE)
+    page = written(make_run(tmp_path, models, data=data, command=("run", HOSTILE)))
+    assert [tag for tag, _ in page.tags].count("script") == 3
+    assert not any(a.get("src") == "x" or "onerror" in a for _, a in page.tags)
+    assert "\x1b" not in page.source
+    assert "\u202e" not in page.source
+    assert "x</script><img src=x onerror=alert(1)>\\x1b[31m\\u202e" in page.text
+
+
+@pytest.mark.parametrize(
+    "models",
+    [
+        {"a": Model(statuses=(Status.FAILED,)), "b": Model(statuses=(Status.TIMEOUT,))},
+        {"a": Model(statuses=(None,)), "b": Model(statuses=(None,))},
+        {"a": Model(), "b": Model(statuses=(None,))},
+        {"a": Model(0.0)},
+        {"a": Model(1.0, probabilities=False)},
+    ],
+    ids=["failures only", "nothing yet", "half-finished", "no mistakes", "mistakes only"],
+)
+def test_a_run_in_any_state(tmp_path, models):
+    page = written(make_run(tmp_path, models, data=dataset(test_count=100)))
+    for name in models:
+        assert name in page.text
+
+
+def test_without_true_labels_it_says_so(tmp_path):
+    assert "labels.npz are missing" in " ".join(
+        written(make_run(tmp_path, MODELS, store_labels=False)).text.split()
+    )
+
+
+def test_many_classes_are_listed_in_place_of_a_matrix(tmp_path):
+    data = dataset(tuple(range(0, 600, 6)), test_count=1000)
+    page = written(make_run(tmp_path, {"a": Model(0.3)}, data=data))
+    assert "Most frequent confusions" in page.text
+    assert not any(a.get("class") == "confusion" for _, a in page.tags)
+
+
+@pytest.mark.slow
+def test_six_models_on_ten_thousand_images_take_less_than_three_megabytes(tmp_path):
+    draw = np.random.default_rng(3)
+    base = arrays(10_000, (1, 1))
+    # Noise does not compress: no data set of this shape can take more room.
+    images = Arrays(
+        draw.integers(0, 256, (60_000, 28, 28), dtype=np.uint8),
+        base.y_train,
+        draw.integers(0, 256, (10_000, 28, 28), dtype=np.uint8),
+        base.y_test,
+    )
+    store(images, tmp_path / "cache" / "mnist", "a test")
+    models = {
+        name: Model(rate) for name, rate in zip("abcdef", (0.005, 0.015, 0.02, 0.02, 0.03, 0.08), strict=True)
+    }
+    folder = run_with(tmp_path, images, models)
+    assert len(written(folder).source.encode()) < 3_000_000
+
+
+# ---- in a real browser
+
+needs_browser = pytest.mark.skipif(chromium.CHROMIUM is None, reason="there is no Chromium here")
+needs_axe = pytest.mark.skipif(
+    not chromium.AXE.is_file(), reason="axe-core is not here; `make browser-tests` installs it with npm"
+)
+
+
+@pytest.fixture(scope="module")
+def real_run(tmp_path_factory):
+    """A run of the command line on scikit-learn's digits: two models that work, and one that fails."""
+    place = tmp_path_factory.mktemp("real")
+    models = place / "models"
+    models.mkdir()
+    (models / "tree.py").write_text(
+        '"""A <b>decision</b> tree."""\n'
+        "from sklearn.tree import DecisionTreeClassifier\n"
+        "def build(seed, max_depth=8):\n"
+        "    return DecisionTreeClassifier(max_depth=max_depth, random_state=seed)\n"
+    )
+    (models / "centroid.py").write_text(
+        '"""Nearest class mean."""\n'
+        "from sklearn.neighbors import NearestCentroid\n"
+        "def build():\n"
+        "    return NearestCentroid()\n"
+    )
+    (models / "raising.py").write_text(
+        '"""Raises."""\n'
+        "class Raising:\n"
+        "    def fit(self, X, y):\n"
+        "        raise ValueError('no <i>luck</i>')\n"
+        "    def predict(self, X): ...\n"
+        "def build():\n"
+        "    return Raising()\n"
+    )
+    answer = subprocess.run(
+        [
+            *(sys.executable, "-m", "mnistbench", "run", "--dataset", "digits", "--models", models),
+            *("--only", "tree,centroid,raising", "--seeds", "0-2", "--results", place / "results"),
+        ],
+        env={**os.environ, "MNISTBENCH_CACHE": str(place / "cache")},
+        capture_output=True,
+        text=True,
+    )
+    assert answer.returncode == 1, answer.stderr  # one model fails
+    return find_run(place / "results", None)
+
+
+@pytest.fixture(scope="module")
+def browser():
+    with chromium.browser() as started:
+        yield started
+
+
+def cell_texts(page, column: int) -> list[str]:
+    return page.eval_on_selector_all(
+        "#results-table tbody tr:not([hidden])", f"rows => rows.map(row => row.cells[{column}].textContent)"
+    )
+
+
+@pytest.mark.slow
+@needs_browser
+def test_in_a_browser_the_numbers_are_those_of_the_records(browser, real_run):
+    rows = configurations(real_run.info(), real_run.records())
+    with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
+        assert cell_texts(page, 0) == [row.label for row in rows]
+        images = rows[0].test_count
+        for shown, row in zip(cell_texts(page, 1), rows, strict=True):
+            if row.accuracy is not None:
+                assert shown.startswith(f"{percent(row.accuracy, images)} (")
+        assert page.locator("#pareto .mark-symbol.models path").count() == 2
+        assert page.locator("#pareto img").count() == 0
+    assert complaints == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_in_a_browser_the_table_sorts_and_filters(browser, real_run):
+    with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
+        heading = page.locator("#results-table thead th", has_text="wrong images")
+        heading.locator("button").click()
+        assert heading.get_attribute("aria-sort") == "ascending"
+        up = cell_texts(page, 0)
+        heading.locator("button").press("Enter")
+        assert heading.get_attribute("aria-sort") == "descending"
+        down = cell_texts(page, 0)
+        assert page.locator("#results-table [aria-sort]").count() == 1
+        assert up[-1] == down[-1] == "raising"  # it has no number, so it comes last either way
+        assert up[:-1] == down[:-1][::-1]
+        page.fill("#filter", "CENTR")
+        assert cell_texts(page, 0) == ["centroid"]
+        assert page.text_content("#filtered") == "1 of 3 rows"
+        page.fill("#filter", "")
+        assert len(cell_texts(page, 0)) == 3
+    assert complaints == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_in_a_browser_a_cell_shows_the_images_behind_it(browser, real_run):
+    with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
+        before = page.evaluate("document.documentElement.scrollHeight")
+        button = page.locator("button[data-cell]").first
+        button.focus()
+        page.keyboard.press("Enter")
+        assert button.get_attribute("aria-pressed") == "true"
+        behind = page.locator(".behind").first
+        count = int(button.text_content())
+        actual, predicted = button.get_attribute("data-cell").split("/")
+        assert f"True {actual}, taken for {predicted}" in behind.text_content()
+        assert 1 <= behind.locator(".picture").count() <= count
+        assert behind.locator(".picture.none").count() == 0
+        assert page.evaluate("document.documentElement.scrollHeight") == before  # nothing jumps
+    assert complaints == []
+
+
+@pytest.mark.slow
+@needs_browser
+def test_in_a_browser_the_chart_answers_to_mouse_and_keyboard(browser, real_run):
+    rows = configurations(real_run.info(), real_run.records())
+    with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
+        points = page.locator("#pareto .mark-symbol.models path")
+        points.first.hover()
+        page.wait_for_selector("#vg-tooltip-element.visible")
+        assert page.text_content("#vg-tooltip-element h2") in {row.label for row in rows}
+        before = points.first.get_attribute("transform")
+        page.check("input[name=cost][value=predict_seconds]")
+        page.wait_for_function(
+            "([path, was]) => document.querySelector(path).getAttribute('transform') != was",
+            arg=["#pareto .mark-symbol.models path", before],
+        )
+        page.locator("#pareto .mark-symbol.models path[tabindex='0']").focus()
+        for _ in rows:  # to the leftmost point, wherever the change of the axis left the focus
+            page.keyboard.press("ArrowLeft")
+        first = page.text_content("#pareto-reading")
+        page.keyboard.press("ArrowRight")
+        second = page.text_content("#pareto-reading")
+        assert first != second
+        assert "predicting" in first
+    assert complaints == []
+
+
+@pytest.mark.slow
+@needs_browser
+@needs_axe
+@pytest.mark.parametrize(
+    "way", [{}, {"dark": True}, {"width": 390, "height": 844}], ids=["light", "dark", "phone"]
+)
+def test_in_a_browser_it_is_accessible(browser, real_run, way):
+    with chromium.opened(browser, real_run.path / "report.html", **way) as (page, _):
+        page.locator("button[data-cell]").first.click()
+        page.evaluate(chromium.AXE.read_text(encoding="utf-8"))
+        found = page.evaluate("axe.run()")
+        told = [
+            f"{each['id']}: {each['help']}: {[n['target'] for n in each['nodes'][:3]]}"
+            for each in found["violations"]
+        ]
+        assert told == []
+        assert len(found["passes"]) > 20
+        assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -1,0 +1,65 @@
+"""The report in a terminal fits its width, shows what the page shows, and lets no name act."""
+
+import io
+
+import pytest
+from rich.console import Console
+from support.synthetic_runs import Model, dataset, make_run
+
+from mnistbench.analysis.contents import contents
+from mnistbench.report.terminal import rendered
+
+
+def shown(folder, width):
+    console = Console(width=width, file=io.StringIO(), color_system=None, highlight=False)
+    for part in rendered(contents(folder), width):
+        console.print(part)
+    return console.file.getvalue()
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    models = {"cnn": Model(0.02, 20), "svm": Model(0.05, 5), "forest": Model(0.3, 2)}
+    return make_run(tmp_path_factory.mktemp("results"), models, seeds=(0, 1), serving=True, calibrated=True)
+
+
+@pytest.mark.parametrize("width", [80, 120, 200])
+def test_nothing_is_cut_off(folder, width):
+    text = shown(folder, width)
+    said = contents(folder)
+    assert max(map(len, text.splitlines())) <= width
+    for name in ("results", "timings", "serving"):
+        table = said.tables[name]
+        for row in table.frame.to_dict("records"):
+            for column in table.columns:
+                assert column.show(row[column.name]) in text, (name, column.name)
+    assert "cnn is best" in " ".join(text.split())
+
+
+def test_plots_show_every_model_where_it_belongs(folder):
+    text = shown(folder, 80)
+    bars = text.partition("Wrong images")[2].partition("Wrong images against")[0]
+    lengths = {line.split()[0]: line.count("\N{FULL BLOCK}") for line in bars.splitlines() if line.strip()}
+    assert lengths["cnn"] < lengths["svm"] < lengths["forest"] == 40
+    field = text.partition("both logarithmic")[2].splitlines()
+    at = {
+        letter: (n, line.index(letter))
+        for n, line in enumerate(field[1:13])
+        for letter in "abc"
+        if letter in line
+    }
+    assert at["a"][0] < at["b"][0] < at["c"][0]
+    assert at["a"][1] > at["b"][1] > at["c"][1]
+    assert "a cnn, b svm, c forest" in text
+
+
+def test_names_show_as_text(tmp_path):
+    models = {"[red]x[/]\x1b[2J": Model(), "y": Model()}
+    text = shown(make_run(tmp_path, models, data=dataset(test_count=50)), 80)
+    assert "\x1b" not in text
+    assert "[red]x[/]" in text
+
+
+def test_a_run_without_results_is_shown_too(tmp_path):
+    text = shown(make_run(tmp_path, {"cnn": Model(statuses=(None,))}), 80)
+    assert "No trial has ended yet" in text

@@ -1,0 +1,322 @@
+"""Makes run folders without training anything: given trials and statuses, seeded random predictions.
+
+The quality of every record is computed from the predictions stored with it, so that a synthetic run is as
+consistent as a real one.
+"""
+
+import dataclasses
+import hashlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from support.trials import MODELS
+
+from mnistbench.datasets import DatasetInfo
+from mnistbench.datasets.arrays import Arrays
+from mnistbench.machine import Calibration, Environment
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
+from mnistbench.runs.records import (
+    Batches,
+    ColdStart,
+    Failure,
+    Inference,
+    LearningCurve,
+    MachineLoad,
+    Measurement,
+    ModelInfo,
+    Record,
+    RunInfo,
+    Session,
+    Status,
+    Trial,
+)
+from mnistbench.stats.scores import quality
+
+ENVIRONMENT = Environment(
+    host="bench-1",
+    cpu="Example CPU @ 2.40GHz",
+    logical_cores=4,
+    usable_cores=2,
+    memory_bytes=8_000_000_000,
+    system="Linux 6.1 (x86_64)",
+    python="CPython 3.11.9",
+    libraries={"mnistbench": "0.1.0", "numpy": "2.4.6", "scikit-learn": "1.9.0"},
+    commit="0123456789ab",
+    gpus=(),
+)
+
+
+@dataclass(frozen=True)
+class Model:
+    """What a synthetic model does.
+
+    Attributes:
+        error_rate: The share of images it gets wrong, on average over seeds.
+        fit_seconds: About how long it trains.
+        probabilities: Whether it gives any.
+        confidence: The probability it gives its answer; the rest is spread evenly.
+        parameters: Of its `build`.
+        statuses: How its trials end, one a trial in the order of the plan; then ok.
+        summary: Its docstring's first line.
+        warnings: What its library warned.
+    """
+
+    error_rate: float = 0.05
+    fit_seconds: float = 10.0
+    probabilities: bool = True
+    confidence: float = 0.95
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+    statuses: tuple[Status | None, ...] = ()
+    summary: str = "A synthetic model."
+    warnings: tuple[str, ...] = ()
+
+
+FAILURES = {
+    Status.FAILED: Failure(
+        "ValueError", "the solver met a NaN", "Traceback ...\nValueError: the solver met a NaN"
+    ),
+    Status.CRASHED: Failure("SIGSEGV", "the process was killed by signal 11 (segmentation fault)"),
+    Status.TIMEOUT: Failure("time limit", "did not end within 3600 s"),
+    Status.OUT_OF_MEMORY: Failure("memory limit", "took more than 4000 MB"),
+    Status.INVALID: Failure("ContractError", "predict returned shape (3,); expected (10000,)"),
+    Status.UNAVAILABLE: Failure("ModuleNotFoundError", "No module named 'sometree'"),
+}
+
+
+def dataset(classes: Sequence[int] = tuple(range(10)), test_count: int = 1000, **changes: Any) -> DatasetInfo:
+    """Describe a data set that need not exist."""
+    described = DatasetInfo(
+        name="mnist",
+        title="MNIST",
+        source="https://ossci-datasets.s3.amazonaws.com/mnist/",
+        licence="CC BY-SA 3.0",
+        sha256=hashlib.sha256(b"synthetic").hexdigest(),
+        image_shape=(28, 28),
+        classes=tuple(classes),
+        train_count=6 * test_count,
+        test_count=test_count,
+        arrays_folder="",
+        fallback_reason=None,
+    )
+    return dataclasses.replace(described, **changes)
+
+
+def make_run(
+    results: Path,
+    models: Mapping[str, Model],
+    *,
+    name: str = "run",
+    data: DatasetInfo | None = None,
+    seeds: Sequence[int] = (0,),
+    train_sizes: Sequence[int | None] = (None,),
+    threads: Sequence[int] = (2,),
+    repeats: int = 1,
+    split: str = "test",
+    variants: Mapping[str, Sequence[Mapping[str, Any]]] | None = None,
+    beside: int = 0,
+    serving: bool = False,
+    learning: bool = False,
+    calibrated: bool = False,
+    command: Sequence[str] = ("run", "--suite", "standard"),
+    store_labels: bool = True,
+) -> RunFolder:
+    """Make a run folder with one trial for every combination; a status of None leaves a trial not run.
+
+    Args:
+        results: Where the run folder is made.
+        models: What is run, by model name.
+        name: The run's name.
+        data: The data set, else MNIST with 1,000 test images.
+        seeds: One trial each.
+        train_sizes: One trial each; None for all images.
+        threads: One trial each.
+        repeats: How often every trial is measured.
+        split: "test" or "validation".
+        variants: Parameters, several for a model, in place of those of `Model.parameters`.
+        beside: Trials that ran at the same time.
+        serving: Whether latency, throughput and a cold start were measured.
+        learning: Whether learning curves were taken; each ends at the model's accuracy.
+        calibrated: Whether a session with the machine's speed before and after is noted.
+        command: The command line.
+        store_labels: Whether the run keeps the true labels.
+    """
+    data = data or dataset()
+    planned = [
+        (model, Trial(data.name, data.sha256, size, model, parameters, seed, t, split, repeat))
+        for repeat in range(repeats)
+        for model in models
+        for parameters in (variants or {}).get(model, [models[model].parameters])
+        for size in train_sizes
+        for t in threads
+        for seed in seeds
+    ]
+    info = RunInfo(
+        name=name,
+        created_at="2026-03-14T09:26:53+00:00",
+        command=tuple(command),
+        suite="standard",
+        dataset=data,
+        dataset_spec=data.name,
+        trials=tuple(trial for _, trial in planned),
+        models=tuple(
+            ModelInfo(m, models[m].summary, hashlib.sha256(m.encode()).hexdigest(), None) for m in models
+        ),
+        timeout_seconds=3600.0,
+        memory_limit_bytes=4_000_000_000,
+        jobs=1 + beside,
+        measurements=(),
+        environment=ENVIRONMENT,
+    )
+    folder = RunFolder.create(results, info)
+    truth = true_labels(data)
+    if store_labels:
+        folder.write("labels.npz", encode_predictions(truth, None))
+    ended: dict[str, int] = {}
+    for model, trial in planned:
+        position = ended.get(model, 0)
+        ended[model] = position + 1
+        statuses = models[model].statuses
+        status = statuses[position] if position < len(statuses) else Status.OK
+        if status is not None:
+            _append(folder, trial, models[model], status, truth, data, beside, serving, learning)
+    if calibrated:
+        records = folder.records()
+        folder.append_session(
+            Session(
+                started_at=info.created_at,
+                wall_seconds=sum(record.trial_seconds for record in records) + 3,
+                trial_ids=tuple(record.trial.id for record in records),
+                complete=True,
+                side_by_side=1 + beside,
+                before=(_calibration(1.0),),
+                after=(_calibration(1.08),),
+            )
+        )
+    return folder
+
+
+def _calibration(factor: float) -> Calibration:
+    return Calibration((0.04 * factor, 0.04 * factor), (0.03, 0.03), (0.05, 0.05), (0.08, 0.08))
+
+
+def true_labels(data: DatasetInfo) -> np.ndarray[Any, Any]:
+    """Draw the true labels, int64 (n,): each class at least once if there are enough images."""
+    draw = np.random.default_rng(7)
+    labels = np.concatenate(
+        [data.classes, draw.choice(data.classes, max(0, data.test_count - len(data.classes)))]
+    )
+    return draw.permutation(labels[: data.test_count]).astype(np.int64)
+
+
+def _inference(fit_seconds: float) -> Inference:
+    latencies = tuple(1e-4 * fit_seconds * (1 + 0.01 * i) for i in range(100))
+    return Inference(latencies, tuple(Batches(10**e, 5, 0.001 * fit_seconds * 2**e) for e in range(4)))
+
+
+def _curve(model: Model, fit_seconds: float) -> LearningCurve:
+    shares = (0.5, 0.8, 1.0)
+    correct = tuple(round(1000 * (1 - model.error_rate) * share) for share in shares)
+    return LearningCurve(
+        "epoch", 1000, (1, 2, 4), tuple(fit_seconds * share for share in (0.25, 0.5, 1.0)), correct
+    )
+
+
+def _append(
+    folder: RunFolder,
+    trial: Trial,
+    model: Model,
+    status: Status,
+    truth: np.ndarray[Any, Any],
+    data: DatasetInfo,
+    beside: int,
+    serving: bool,
+    learning: bool,
+) -> None:
+    started_at = "2026-03-14T09:27:00+00:00"
+    if status is not Status.OK:
+        log = b"epoch 1 of 10\n" * 30 + b"and then it stopped\n"
+        record = Record(trial, status, started_at, 3.2, beside, ENVIRONMENT, failure=FAILURES[status])
+        folder.append(record, None, log)
+        return
+    classes, k = np.asarray(data.classes), len(data.classes)
+    # A repetition of the same seed predicts the same; a part of the images is hard for every model.
+    draw = np.random.default_rng([trial.seed, *trial.model.encode(), trial.train_size or 0, trial.threads])
+    hardness = np.random.default_rng(5).random(len(truth)) + 0.3 * draw.random(len(truth))
+    rate = model.error_rate * (1 + 0.05 * draw.standard_normal()) * (1.5 if trial.train_size else 1.0)
+    wrong = hardness > np.quantile(hardness, 1 - min(rate, 1.0)) if rate > 0 else np.zeros(len(truth), bool)
+    position = np.searchsorted(classes, truth)
+    # Mistakes favour a neighbour, as 4 and 9 do, so that matrices have a pattern.
+    shift = draw.choice([1, 2, 5], len(truth), p=[0.7, 0.2, 0.1]) % k
+    predicted = np.where(wrong & (shift > 0), (position + shift) % k, position)
+    probabilities = None
+    if model.probabilities:
+        sure = np.clip(model.confidence + 0.05 * draw.standard_normal(len(truth)), 1.5 / k, 1 - 1e-6)
+        sure = np.where(wrong, np.maximum(1.5 / k, sure - 0.3 * draw.random(len(truth))), sure)
+        probabilities = np.repeat(((1 - sure) / max(k - 1, 1))[:, None], k, axis=1)
+        probabilities[np.arange(len(truth)), predicted] = sure if k > 1 else 1.0
+    packed = encode_predictions(classes[predicted], probabilities)
+    stored = decode_predictions(packed)
+    noise = float(np.exp(0.03 * np.random.default_rng([trial.repeat, trial.seed]).standard_normal()))
+    fit_seconds = model.fit_seconds * noise * 2 / (1 + trial.threads) * ((trial.train_size or 6000) / 6000)
+    watched_seconds = fit_seconds + 0.02 * model.fit_seconds * noise + 0.01
+    measurement = Measurement(
+        import_seconds=0.8,
+        load_seconds=0.21,
+        build_seconds=0.001,
+        fit_seconds=fit_seconds,
+        fit_cpu_seconds=fit_seconds * (0.6 + 0.35 * trial.threads),
+        first_predict_seconds=0.004,
+        predict_seconds=0.02 * model.fit_seconds * noise,
+        predict_cpu_seconds=0.03 * model.fit_seconds * noise,
+        peak_rss_bytes=612_000_000,
+        baseline_rss_bytes=410_000_000,
+        memory_source="VmHWM",
+        model_bytes=63_712,
+        train_images=trial.train_size or data.train_count,
+        test_images=len(truth),
+        train_accuracy=1 - model.error_rate / 2,
+        engine="scikit-learn 1.9.0",
+        device="cpu",
+        warnings=model.warnings,
+        load=MachineLoad(watched_seconds, 2.1 * watched_seconds, 2 * watched_seconds, 0.0, 0, 4),
+        inference=_inference(fit_seconds) if serving else None,
+        cold_start=ColdStart(1.4, 0.8, 0.05, 0.02, 310_000_000) if serving else None,
+        learning_curve=_curve(model, fit_seconds) if learning else None,
+    )
+    record = Record(
+        trial,
+        status,
+        started_at,
+        fit_seconds + 2,
+        beside,
+        ENVIRONMENT,
+        measurement,
+        quality(truth, stored.labels, stored.probabilities, data.classes),
+        predictions_digest(stored),
+    )
+    folder.append(record, packed, b"")
+
+
+def arrays(count: int = 200, shape: tuple[int, int] = (28, 28)) -> Arrays:
+    """Return a data set whose test labels are those of the synthetic runs."""
+    draw = np.random.default_rng(1)
+    truth = true_labels(dataset(test_count=count))
+    return Arrays(
+        x_train=draw.integers(0, 256, (6 * count, *shape), dtype=np.uint8),
+        y_train=np.resize(np.arange(10), 6 * count).astype(np.int64),
+        x_test=draw.integers(0, 256, (count, *shape), dtype=np.uint8),
+        y_test=truth,
+    )
+
+
+def run_with(tmp_path, images: Arrays, models=MODELS, **more) -> RunFolder:
+    data = dataset(test_count=len(images.x_test), sha256=images.sha256(), image_shape=images.x_test.shape[1:])
+    return make_run(tmp_path / "results", models, data=data, **more)
+
+
+def calibration(factor: float = 1.0) -> Calibration:
+    return Calibration(*((0.01 * factor,) * 5,) * 4)

@@ -1,0 +1,53 @@
+"""Small data sets and trials of the stub models in `models/`."""
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.machine import usable_cores
+
+MODELS = Path(__file__).parent / "models"
+
+
+def own_core() -> tuple[int, ...]:
+    """Return one of the cores, another one for each of pytest-xdist's workers as far as they go."""
+    cores = usable_cores()
+    worker = int(os.environ.get("PYTEST_XDIST_WORKER", "gw0").removeprefix("gw"))
+    return (cores[worker % len(cores)],)
+
+
+CORE = own_core()
+
+
+def write_dataset(
+    folder: Path,
+    classes: Sequence[int] = tuple(range(10)),
+    *,
+    train_count: int = 240,
+    test_count: int = 60,
+    image_shape: tuple[int, int] = (6, 5),
+) -> DatasetInfo:
+    """Write images that are noise around a mean of their class, in the layout of `open_arrays`."""
+    folder.mkdir(parents=True, exist_ok=True)
+    draw = np.random.default_rng(5)
+    means = draw.integers(60, 196, (len(classes), *image_shape))
+    for part, count in (("train", train_count), ("test", test_count)):
+        positions = np.arange(count) % len(classes)
+        noise = draw.integers(-20, 21, (count, *image_shape))
+        np.save(folder / f"x_{part}.npy", (means[positions] + noise).astype(np.uint8))
+        np.save(folder / f"y_{part}.npy", np.asarray(classes, dtype=np.int64)[positions])
+    return DatasetInfo(
+        name="noise",
+        title="Noise",
+        source="made by the tests",
+        licence="none",
+        sha256=open_arrays(folder).sha256(),
+        image_shape=image_shape,
+        classes=tuple(classes),
+        train_count=train_count,
+        test_count=test_count,
+        arrays_folder=str(folder),
+    )

@@ -1,0 +1,87 @@
+"""What a machine and an installation are, as far as they change a number."""
+
+import importlib.metadata
+import json
+import os
+import platform
+import subprocess
+import sys
+from pathlib import Path
+
+import psutil
+import pytest
+
+from mnistbench import machine
+from mnistbench.runs.json import from_json, to_json
+
+ROOT = Path(__file__).parent.parent
+in_git = pytest.mark.skipif(not (ROOT / ".git").exists(), reason="the source tree is no git repository")
+
+
+def test_the_machine_is_described_as_it_is():
+    here = machine.environment()
+    assert here.host == platform.node()
+    assert here.cpu
+    assert here.logical_cores == psutil.cpu_count()
+    assert 1 <= here.usable_cores <= here.logical_cores
+    assert 2**28 < here.memory_bytes <= psutil.virtual_memory().total
+    assert platform.machine() in here.system
+    assert here.python.endswith(platform.python_version())
+    assert here.libraries["numpy"] == importlib.metadata.version("numpy")
+    assert "not-installed" not in here.libraries
+
+
+def test_a_description_survives_storage():
+    here = machine.environment()
+    assert from_json(machine.Environment, json.loads(json.dumps(to_json(here)))) == here
+
+
+def test_it_is_taken_once_a_process():
+    assert machine.environment() is machine.environment()
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system ties no process to cores")
+def test_usable_cores_are_those_of_the_affinity_mask():
+    last = max(os.sched_getaffinity(0))
+    code = (
+        f"import os; os.sched_setaffinity(0, [{last}])\n"
+        "from mnistbench.machine import usable_cores; print(usable_cores())"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == f"({last},)"
+
+
+@in_git
+def test_the_commit_is_the_source_trees_own():
+    head = subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=ROOT, capture_output=True, text=True, check=True
+    ).stdout
+    commit = machine.git("rev-parse", "HEAD")
+    assert commit == head.strip()
+    assert machine.environment.__wrapped__().commit.removesuffix("+changes") == commit[:12]
+
+
+@in_git
+def test_a_git_hook_of_another_repository_does_not_lend_its_commit(tmp_path, monkeypatch):
+    commit = machine.git("rev-parse", "HEAD")
+    monkeypatch.setenv("GIT_DIR", str(tmp_path))
+    monkeypatch.setenv("GIT_WORK_TREE", str(tmp_path))
+    assert machine.git("rev-parse", "HEAD") == commit
+
+
+def test_without_git_there_is_no_commit(monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    assert machine.git("rev-parse", "HEAD") is None
+
+
+def test_a_question_that_git_refuses_has_no_answer():
+    assert machine.git("rev-parse", "no-such-branch") is None
+
+
+def test_it_imports_no_slow_library():
+    code = (
+        "import sys, mnistbench.environment\n"
+        "print(sorted({'numpy', 'pandas', 'sklearn', 'tensorflow', 'psutil'} & {*sys.modules}))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert answer.stdout.strip() == "[]"

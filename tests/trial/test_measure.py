@@ -1,0 +1,193 @@
+"""Clocks and memory: bounds are generous, because test machines are busy, but no wrong quantity fits them."""
+
+import os
+import pickle
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+
+from mnistbench.trial.measure import (
+    CurveRecorder,
+    LoadMeter,
+    latencies,
+    peak_rss_bytes,
+    rss_bytes,
+    saved_bytes,
+    throughput,
+    timed,
+)
+
+MIB = 2**20
+
+
+def spin(seconds: float) -> None:
+    """Use that much CPU time."""
+    end = time.process_time() + seconds
+    while time.process_time() < end:
+        pass
+
+
+def test_a_sleep_costs_wall_time_alone():
+    took = timed(lambda: time.sleep(0.3) or "done")
+    assert took.value == "done"
+    assert 0.3 <= took.wall_seconds < 2
+    assert 0 <= took.cpu_seconds < 0.1
+
+
+def test_a_loop_costs_cpu_time():
+    took = timed(lambda: spin(0.3))
+    assert 0.3 <= took.cpu_seconds < 0.45
+    assert took.wall_seconds > 0.29
+
+
+def test_the_reading_of_the_clocks_is_no_part_of_the_time():
+    took = [timed(lambda: None) for _ in range(5)]
+    assert min(t.wall_seconds for t in took) < 0.001
+    assert min(t.cpu_seconds for t in took) < 0.001
+
+
+@pytest.mark.parametrize("waited_for", [True, False])
+def test_children_count_whether_they_ended_or_still_run(waited_for):
+    code = "import time\nend = time.process_time() + 0.5\nwhile time.process_time() < end: pass\nprint()"
+    code += "" if waited_for else "\ntime.sleep(60)"
+
+    def call() -> subprocess.Popen:
+        child = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE)
+        child.stdout.readline()
+        if waited_for:
+            child.wait()
+        return child
+
+    took = timed(call)
+    try:
+        assert 0.45 < took.cpu_seconds < 1.5
+    finally:
+        took.value.kill()
+        took.value.wait()
+        took.value.stdout.close()
+
+
+def test_an_exception_passes_through():
+    with pytest.raises(ZeroDivisionError):
+        timed(lambda: 1 / 0)
+
+
+def test_the_peak_stays_when_memory_is_given_back():
+    before, source = peak_rss_bytes()
+    if sys.platform.startswith("linux"):
+        assert source == "VmHWM"
+    size = max(0, before - rss_bytes()) + 64 * MIB
+    held = np.ones(size, dtype=np.uint8)
+    assert rss_bytes() >= size
+    peak = peak_rss_bytes()[0]
+    assert before + 40 * MIB < peak < before + 200 * MIB
+    del held
+    assert rss_bytes() < peak - 40 * MIB
+    assert peak_rss_bytes()[0] >= peak - MIB  # the kernel counts in batches
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="VmHWM is Linux's")
+def test_the_peak_is_this_processs_own_and_not_its_parents():
+    held = np.ones(300 * MIB, dtype=np.uint8)
+    code = "from mnistbench.trial.measure import peak_rss_bytes; print(peak_rss_bytes()[0])"
+    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert int(answer.stdout) < 200 * MIB < rss_bytes()
+    del held
+
+
+@pytest.mark.parametrize(
+    "value", [None, "text", np.arange(100_000), [np.ones(5)[::2], {"a": 1}], b"x" * 200_000]
+)
+def test_the_saved_size_is_that_of_the_pickle(value):
+    assert saved_bytes(value) == len(pickle.dumps(value, protocol=5))
+
+
+class Refusing:
+    def __getstate__(self) -> object:
+        raise RuntimeError("not to be saved")
+
+
+@pytest.mark.parametrize("value", [lambda: None, open, Refusing(), (n for n in range(3))])
+def test_what_cannot_be_saved_has_no_size(value):
+    expected = None
+    if value is open:  # a builtin function is saved by its name
+        expected = len(pickle.dumps(value, protocol=5))
+    assert saved_bytes(value) == expected
+
+
+def test_a_large_model_is_not_held_in_memory_twice():
+    held = np.ones(200 * MIB, dtype=np.uint8)
+    before = peak_rss_bytes()[0]
+    assert saved_bytes(held) > 200 * MIB
+    assert peak_rss_bytes()[0] < before + 50 * MIB
+
+
+def test_latencies_are_of_single_images_within_the_budget():
+    images = np.arange(6, dtype=np.float32).reshape(3, 2)
+    seen = []
+
+    def predict(batch: np.ndarray) -> None:
+        assert batch.shape == (1, 2)
+        seen.append(float(batch[0, 0]))
+        time.sleep(0.01)
+
+    seconds = latencies(predict, images, budget_seconds=0.1)
+    assert 1 <= len(seconds) <= 11
+    assert min(seconds) >= 0.01
+    assert seen == [(0, 2, 4)[n % 3] for n in range(len(seen))]
+    assert len(latencies(predict, images, budget_seconds=0)) == 1
+    assert len(latencies(lambda batch: None, images, budget_seconds=60, most=7)) == 7
+
+
+def test_throughput_is_of_growing_batches_that_fit():
+    images = np.zeros((50, 2), dtype=np.float32)
+    seen = []
+    measured = throughput(lambda batch: seen.append(len(batch)), images, (1, 10, 100), budget_seconds=0.02)
+    assert [b.batch_size for b in measured] == [1, 10]
+    assert all(b.calls >= 1 and b.wall_seconds >= 0.02 for b in measured)
+    assert seen.count(10) == measured[1].calls + 1  # the warm-up is not counted
+    assert measured[1].images_per_second == pytest.approx(10 * measured[1].calls / measured[1].wall_seconds)
+
+
+def test_sizes_that_would_take_too_long_are_left_out():
+    images = np.zeros((1000, 2), dtype=np.float32)
+    measured = throughput(lambda batch: time.sleep(0.01 * len(batch)), images, (1, 1000), budget_seconds=0.02)
+    assert [b.batch_size for b in measured] == [1]
+
+
+def test_the_load_meter_sees_what_the_machine_does():
+    meter = LoadMeter()
+    spin(0.5)
+    load = meter.read(own_seconds=0.5)
+    assert 0.5 <= load.wall_seconds < 10
+    assert 0.4 <= load.busy_seconds <= load.wall_seconds * load.logical_cores + 0.5
+    assert load.own_seconds == 0.5
+    assert load.throttled_count >= 0
+    assert load.logical_cores == os.cpu_count()
+
+
+def test_a_learning_curve_has_its_first_points_close_together_and_its_end():
+    recorder = CurveRecorder(lambda: 7, 10)
+    for done in range(1, 41):
+        recorder.note(np.int64(done), 40, "epoch")
+    curve = recorder.curve()
+    assert curve.done[:5] == (1, 2, 3, 4, 5)
+    assert curve.done[-1] == 40
+    assert len(curve.done) < 20
+    assert (curve.unit, curve.holdout_images, set(curve.correct)) == ("epoch", 10, {7})
+    assert list(curve.seconds) == sorted(curve.seconds)
+
+
+def test_a_learning_curves_clock_stands_still_while_it_predicts():
+    recorder = CurveRecorder(lambda: time.sleep(0.3) or 1, 10)
+    for done in (1, 2, 3):
+        time.sleep(0.05)
+        recorder.note(done, 3, "round")
+    assert 0.15 <= recorder.curve().seconds[-1] < 0.6
+
+
+def test_a_model_that_tells_nothing_has_no_learning_curve():
+    assert CurveRecorder(lambda: 1, 10).curve() is None
