@@ -1,4 +1,12 @@
-"""What a trial ran on: the machine, its limits, the libraries and the commit."""
+"""What this machine is, and how fast it is now.
+
+`environment` describes the machine, its limits, the libraries and the commit. `calibrate` times a few fixed
+kernels, so that times of two machines can be compared. The kernels stand for what training spends its time
+on: a matrix product (dense layers, kernels), a memory copy (bandwidth), a loop in pure Python (the
+interpreter), and a dependent gather (walking trees). A fit time divided by the calibration's unit is free of
+the machine's speed to the extent that the model's mix of work is like the kernels'. Measured before and
+after a run, the ratio of the two shows its drift.
+"""
 
 import json
 import math

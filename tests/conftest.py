@@ -1,23 +1,21 @@
-"""Shared by all tests: a small data set on disk, and jobs for the stub models in `models/`."""
+"""Fixtures that all tests share."""
 
 import os
 import signal
 from collections.abc import Callable
-from pathlib import Path
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import settings
-from support.trials import MODELS, write_dataset
+from support.trials import job_of, write_dataset
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.execution.isolation import Job
-from mnistbench.plan.models import read_model_file
-from mnistbench.runs.records import Trial
 
 settings.register_profile("unhurried", deadline=None)  # a busy machine is no failure
 settings.load_profile("unhurried")
-collect_ignore = ["models"]
+collect_ignore = ["support"]
 # A shell ignores it for what it runs in the background, and every process started from there inherits that.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
@@ -57,31 +55,5 @@ def odd_digits() -> tuple[np.ndarray, np.ndarray]:
 
 @pytest.fixture(scope="session")
 def make_job(dataset: DatasetInfo) -> Callable[..., Job]:
-    """Return a function that makes the job of a stub model."""
-
-    def make(
-        model: str | Path,
-        *,
-        dataset: DatasetInfo = dataset,
-        timeout_seconds: float = 60,
-        memory_limit_bytes: int = 4 * 2**30,
-        **trial: object,
-    ) -> Job:
-        path = MODELS / f"{model}.py" if isinstance(model, str) else model
-        file = read_model_file(path)
-        described = {
-            "train_size": None,
-            "seed": 0,
-            "threads": 1,
-            **trial,
-            "parameters": {**file.parameters, **trial.get("parameters", {})},
-        }
-        return Job(
-            trial=Trial(dataset.name, dataset.sha256, model=file.name, **described),
-            model=file,
-            dataset=dataset,
-            timeout_seconds=timeout_seconds,
-            memory_limit_bytes=memory_limit_bytes,
-        )
-
-    return make
+    """Return a function that makes the job of a stub model, on that data set unless it names another."""
+    return partial(job_of, dataset=dataset)

@@ -1,4 +1,4 @@
-"""What a machine and an installation are, as far as they change a number."""
+"""What a machine and an installation are, as far as they change a number, and how fast the machine is."""
 
 import importlib.metadata
 import json
@@ -10,8 +10,12 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.synthetic_runs import calibration
+from support.trials import CORE
 
 from mnistbench import machine
+from mnistbench.execution.processes import child_environment
+from mnistbench.machine import calibrate, drift
 from mnistbench.runs.json import from_json, to_json
 
 ROOT = Path(__file__).parent.parent
@@ -85,3 +89,20 @@ def test_it_imports_no_slow_library():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_every_kernel_is_timed_several_times():
+    measured = calibrate(CORE, child_environment(os.environ, 1))
+    assert all(seconds > 0 for seconds in measured.medians.values())
+    assert {len(values) for values in vars(measured).values()} == {5}
+    assert min(measured.medians.values()) <= measured.unit_seconds <= max(measured.medians.values())
+
+
+def test_the_unit_is_the_geometric_mean():
+    assert calibration(gather=16.0).unit_seconds == pytest.approx(2.0)
+
+
+def test_drift_is_the_largest_change_in_either_direction():
+    assert drift(calibration(), calibration()) == 0
+    assert drift(calibration(), calibration(gather=1.2)) == pytest.approx(0.2)
+    assert drift(calibration(), calibration(gather=1.2, python_loop=0.5)) == pytest.approx(1.0)

@@ -7,7 +7,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
-from mnistbench.runs.records import Measurement, ParameterValue, Record, RunInfo, Status, Trial
+from mnistbench.runs.json import ParameterValue
+from mnistbench.runs.records import Measurement, Record, RunInfo, Status, Trial
 from mnistbench.text import plural
 
 # How a status reads in a sentence or a table.

@@ -11,7 +11,6 @@ import pandas as pd
 
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.tables import Column, Table, median, text
-from mnistbench.report import figures
 from mnistbench.runs.records import LearningCurve
 from mnistbench.text import MISSING, count, percent, three_digits
 
@@ -43,7 +42,7 @@ def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
         return None
     frame = pd.DataFrame([_described(label, each) for label, each in found.items()])
     reached = [level for level in LEVELS if frame[_column(level)].notna().any()][-_LEVELS_SHOWN:]
-    images = int(frame["holdout_images"].max())
+    images = holdout_images(found)
     columns = (
         Column("row", "model", text, right=False),
         Column("curves", "trainings", count),
@@ -54,18 +53,20 @@ def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
     return Table("time_to_accuracy", "Seconds of training to an accuracy on the hold-out", frame, columns)
 
 
-def figure(found: Mapping[str, Sequence[LearningCurve]]) -> bytes:
-    """Draw the curves of the first configurations, at least one, as SVG."""
-    return figures.learning_curves(
-        {
-            label: [
-                [(at, right / c.holdout_images) for at, right in zip(c.seconds, c.correct, strict=True)]
-                for c in each
-            ]
-            for label, each in list(found.items())[:CURVES_DRAWN]
-        },
-        images=max(c.holdout_images for each in found.values() for c in each),
-    )
+def lines(found: Mapping[str, Sequence[LearningCurve]]) -> dict[str, list[list[tuple[float, float]]]]:
+    """Return each training of the first configurations as points of (seconds, accuracy on the hold-out)."""
+    return {
+        label: [
+            [(at, right / c.holdout_images) for at, right in zip(c.seconds, c.correct, strict=True)]
+            for c in each
+        ]
+        for label, each in list(found.items())[:CURVES_DRAWN]
+    }
+
+
+def holdout_images(found: Mapping[str, Sequence[LearningCurve]]) -> int:
+    """Return how many images the curves are judged by at most."""
+    return max(c.holdout_images for each in found.values() for c in each)
 
 
 def _described(label: str, each: Sequence[LearningCurve]) -> dict[str, object]:

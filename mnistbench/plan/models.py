@@ -50,7 +50,7 @@ class ModelFile:
 
 def builtin_folder() -> Path:
     """Return the folder of the suite's own models: inside an installed wheel, else of the source tree."""
-    package = Path(__file__).resolve().parent
+    package = Path(__file__).resolve().parents[1]
     installed = package / "benchmarks"
     return installed if installed.is_dir() else package.parent / "benchmarks"
 

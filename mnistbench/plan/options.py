@@ -1,16 +1,12 @@
-"""What users type after an option, read into values: lists, sizes, assignments."""
+"""Reads what users type after an option: lists, sizes, assignments."""
 
 import ast
 import re
 import warnings
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from mnistbench.errors import UsageError, unknown
-
-if TYPE_CHECKING:
-    pass
-
 
 MEASUREMENTS = {
     "inference": "latency of single predictions, and throughput at several batch sizes",

@@ -239,7 +239,9 @@ def _drawn(
         compared = list(said.found)[:DETAILED_ROWS]
         drawn["significance"] = figures.significance(compared, said.tests, said.evaluated)
     if said.learned:
-        drawn["learning-curves"] = curves.figure(said.learned)
+        drawn["learning-curves"] = figures.learning_curves(
+            curves.lines(said.learned), curves.holdout_images(said.learned)
+        )
     for section in sections:
         label = section.row.label
         if section.confusion is not None:

@@ -8,8 +8,8 @@ from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, TypeVar
 
-from mnistbench.runs.records import ParameterValue
-
+ParameterValue = str | int | float | bool | None | tuple[Any, ...]
+"""What a parameter of a model may be."""
 T = TypeVar("T")
 
 

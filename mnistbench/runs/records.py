@@ -5,15 +5,14 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Any
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.holdout import HOLDOUTS, LAST
 from mnistbench.machine import Calibration, Environment
+from mnistbench.runs.json import ParameterValue
 from mnistbench.stats.scores import Quality
 
 SCHEMA_VERSION = 1
-ParameterValue = str | int | float | bool | None | tuple[Any, ...]
 
 
 class Status(StrEnum):

@@ -52,7 +52,7 @@ def multiply(folder, times):
 def main():
     """Measure; exit with status 1 beyond the budget."""
     sys.path.insert(0, str(Path(__file__).parents[1]))
-    from synthetic_runs import Model, dataset, make_run
+    from support.synthetic_runs import Model, dataset, make_run
 
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--records", type=int, default=10_000)

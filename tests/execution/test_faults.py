@@ -26,8 +26,8 @@ import pytest
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record
 
-MODELS = Path(__file__).parent / "faults"
-PACKAGE = Path(__file__).parent.parent / "mnistbench"
+MODELS = Path(__file__).parents[1] / "support" / "faults"
+PACKAGE = Path(__file__).parents[2] / "mnistbench"
 PLAN = ("--only", "steady,raising,breeding,dying", "--set", "steady.part=0,1")
 TRIALS = 5
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")

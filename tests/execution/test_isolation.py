@@ -405,17 +405,17 @@ PARENT = """
 import sys, threading
 from pathlib import Path
 sys.path.insert(0, {tests!r})
-from support.trials import MODELS, make_job, write_dataset
+from support.trials import job_of, write_dataset
 from mnistbench.execution.isolation import run_trial
 data = write_dataset(Path(sys.argv[1]))
-job = make_job.__wrapped__(data)(sys.argv[2], timeout_seconds=120)
+job = job_of(sys.argv[2], dataset=data, timeout_seconds=120)
 run_trial(job, {core!r}, lambda activity: print(activity.phase, flush=True))
 """
 
 
 @linux
 def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(make_job, tmp_path):
-    code = PARENT.format(tests=str(Path(__file__).parent), core=CORE)
+    code = PARENT.format(tests=str(Path(__file__).parents[1]), core=CORE)
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "data"), "outliving_its_parent"],
         stdout=subprocess.PIPE,
@@ -442,7 +442,7 @@ def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(make_j
 
 
 def test_a_living_run_is_not_cleared_away(make_job, tmp_path):
-    code = PARENT.format(tests=str(Path(__file__).parent), core=CORE)
+    code = PARENT.format(tests=str(Path(__file__).parents[1]), core=CORE)
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
     with subprocess.Popen(
         [sys.executable, "-c", code, str(tmp_path / "data"), "hanging"],
@@ -477,7 +477,7 @@ def test_a_kill_by_the_kernel_is_told_as_lack_of_memory(tmp_path):
         pytest.skip("this user cannot make a memory cgroup (version 1) here")
     code = f"open({str(group / 'cgroup.procs')!r}, 'w').write('0')\n" + PARENT.replace(
         "run_trial(job", "outcome = run_trial(job"
-    ).format(tests=str(Path(__file__).parent), core=CORE)
+    ).format(tests=str(Path(__file__).parents[1]), core=CORE)
     code += "print(outcome.record.status, outcome.record.failure.message)"
     try:
         answer = subprocess.run(

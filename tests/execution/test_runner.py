@@ -22,7 +22,7 @@ from mnistbench.plan.models import ModelFile, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Status, Trial
 
-MODELS = Path(__file__).parent / "models"
+MODELS = Path(__file__).parents[1] / "support" / "models"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 two_cores = pytest.mark.skipif(CORES < 2, reason="needs two cores that Linux can tie processes to")
 NOTING = '''

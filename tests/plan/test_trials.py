@@ -78,7 +78,7 @@ def test_a_plan_is_the_same_in_every_process(dataset):
         capture_output=True,
         text=True,
         check=True,
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         env={"PYTHONHASHSEED": "123", "PATH": ""},
     )
     assert json.loads(answer.stdout) == [trial.id for trial in trials]

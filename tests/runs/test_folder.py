@@ -120,7 +120,7 @@ def folder(tmp_path, info) -> RunFolder:
 
 def run_python(code: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
     """Run code that may use this module's records, in another process."""
-    preamble = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_records import *\n"
+    preamble = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_folder import *\n"
     return subprocess.run(
         [sys.executable, "-c", preamble + code, *map(str, arguments)],
         capture_output=True,

@@ -1,8 +1,8 @@
 """The fault matrix: every fault, what must happen, and the tests that prove it.
 
-`make faults` runs these tests alone and prints the table. A test is named as pytest names it, without the
-folder; one that is not there is an error. With `record_property("did", text)` a test says in its own words
-what happened.
+`make faults` runs these tests alone and prints the table. A test is named as pytest names it, from the
+folder of the tests on; one that is not there is an error. With `record_property("did", text)` a test says
+in its own words what happened.
 """
 
 from dataclasses import dataclass, field
@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-MODEL = "test_isolation.py::test_every_model_ends_as_a_record_that_says_why"
+MODEL = "execution/test_isolation.py::test_every_model_ends_as_a_record_that_says_why"
 CRASH = "the trial is `crashed`, with the signal or the exit status"
 BROKEN = "the trial is `invalid`, with what is wrong"
 KEEPS_NOTHING = "the mirror is given up, nothing of it is kept, the next one is asked"
 MIRROR = (
-    "test_datasets_download.py::test_a_misbehaving_mirror_is_given_up_and_nothing_of_it_is_kept",
-    "test_datasets_download.py::test_the_next_mirror_delivers_in_its_stead",
+    "datasets/test_download.py::test_a_misbehaving_mirror_is_given_up_and_nothing_of_it_is_kept",
+    "datasets/test_download.py::test_the_next_mirror_delivers_in_its_stead",
 )
 
 
@@ -68,11 +68,11 @@ MATRIX = {
                 "the trial is a `timeout`, ended with all its processes at the limit",
                 "hanging",
             ),
-            "test_isolation.py::test_a_time_limit_is_kept_whatever_the_model_ignores[hanging]",
+            "execution/test_isolation.py::test_a_time_limit_is_kept_whatever_the_model_ignores[hanging]",
         ),
         (
             *model("ignores SIGTERM", "the same, three seconds later", "stubborn"),
-            "test_isolation.py::test_a_time_limit_is_kept_whatever_the_model_ignores[stubborn]",
+            "execution/test_isolation.py::test_a_time_limit_is_kept_whatever_the_model_ignores[stubborn]",
         ),
         model("segfaults, aborts", CRASH, "crashing", "aborting"),
         model("leaves with os._exit(0)", "the trial is `crashed`, not ok", "exiting"),
@@ -82,7 +82,7 @@ MATRIX = {
         (
             "is killed by the kernel for want of memory",
             "the trial is `out_of_memory`, told apart from a crash",
-            "test_isolation.py::test_a_kill_by_the_kernel_is_told_as_lack_of_memory",
+            "execution/test_isolation.py::test_a_kill_by_the_kernel_is_told_as_lack_of_memory",
         ),
         model(
             "allocates without end, or too much at once: seen by the watch",
@@ -93,7 +93,7 @@ MATRIX = {
         (
             "allocates without end: held by a control group (version 2)",
             "the kernel ends all of the trial at its limit; it is `out_of_memory`",
-            "test_control_group.py::test_the_kernel_ends_a_trial_at_its_memory_limit",
+            "execution/test_cgroup.py::test_the_kernel_ends_a_trial_at_its_memory_limit",
         ),
         (
             *model(
@@ -102,17 +102,17 @@ MATRIX = {
                 "escaping",
                 "fleeing",
             ),
-            "test_isolation.py::test_no_model_leaves_a_process_or_a_file_behind",
+            "execution/test_isolation.py::test_no_model_leaves_a_process_or_a_file_behind",
         ),
         (
             "starts children that hide where they come from: held by a control group",
             "they are gone when its record is there",
-            "test_control_group.py::test_a_process_that_hides_its_origin_is_ended_with_its_group",
+            "execution/test_cgroup.py::test_a_process_that_hides_its_origin_is_ended_with_its_group",
         ),
         (
             "forks without end",
             "it is stopped at 512 processes; the trial is `failed`, and none is left",
-            "test_isolation.py::test_a_model_that_forks_without_end_is_stopped",
+            "execution/test_isolation.py::test_a_model_that_forks_without_end_is_stopped",
         ),
         (
             *model(
@@ -120,8 +120,8 @@ MATRIX = {
                 "the log keeps its head and its tail, and says what is missing",
                 "printing",
             ),
-            "test_isolation.py::test_the_log_keeps_the_beginning_and_the_end",
-            "test_faults.py::test_a_gigabyte_of_output_is_drained_and_left_out",
+            "execution/test_isolation.py::test_the_log_keeps_the_beginning_and_the_end",
+            "execution/test_faults.py::test_a_gigabyte_of_output_is_drained_and_left_out",
         ),
         model(
             "reads stdin; closes or replaces stdout",
@@ -140,24 +140,24 @@ MATRIX = {
         (
             "is a file with a syntax error, without `build`, or with a `build` that cannot be called",
             BROKEN + "; no process is started",
-            "test_isolation.py::test_a_broken_file_is_invalid_without_a_process",
-            "test_registry.py::test_a_broken_file_is_a_problem_and_no_exception",
+            "execution/test_isolation.py::test_a_broken_file_is_invalid_without_a_process",
+            "plan/test_models.py::test_a_broken_file_is_a_problem_and_no_exception",
         ),
         (
             "is a file whose name is no name",
             BROKEN,
-            "test_registry.py::test_a_bad_name_is_a_problem",
+            "plan/test_models.py::test_a_bad_name_is_a_problem",
         ),
         (
             "has the name of another model",
             "the command is refused, and both files are named",
-            "test_registry.py::test_two_models_of_one_name_are_refused",
-            "test_cli.py::test_two_models_of_one_name_are_refused",
+            "plan/test_models.py::test_two_models_of_one_name_are_refused",
+            "cli/test_commands.py::test_two_models_of_one_name_are_refused",
         ),
         (
             "is a file that changes while the run goes on",
             BROKEN,
-            "test_isolation.py::test_a_file_that_changed_after_the_plan_is_not_run",
+            "execution/test_isolation.py::test_a_file_that_changed_after_the_plan_is_not_run",
         ),
     ),
     "The run": (
@@ -165,85 +165,85 @@ MATRIX = {
             "kill -9 at a random moment",
             "after --resume the records are those of an undisturbed run, no trial with a record was started "
             "again, no process and no temporary file is left",
-            "test_faults.py::test_a_run_killed_at_2_moments_loses_nothing",
-            "test_faults.py::test_a_run_killed_at_100_moments_loses_nothing",
-            "test_isolation.py::test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up",
+            "execution/test_faults.py::test_a_run_killed_at_2_moments_loses_nothing",
+            "execution/test_faults.py::test_a_run_killed_at_100_moments_loses_nothing",
+            "execution/test_isolation.py::test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up",
         ),
         (
             "Ctrl-C or SIGTERM at a random moment",
             "status 130, no traceback, nothing left; after --resume as if undisturbed",
-            "test_faults.py::test_a_run_interrupted_at_20_moments_loses_nothing",
-            "test_cli.py::test_an_interrupted_run_keeps_what_is_done_and_resumes",
-            "test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept",
+            "execution/test_faults.py::test_a_run_interrupted_at_20_moments_loses_nothing",
+            "cli/test_commands.py::test_an_interrupted_run_keeps_what_is_done_and_resumes",
+            "execution/test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept",
         ),
         (
             "Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed",
             "it waits until the terminal can be put right",
-            "test_interruptions.py::test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed",
-            "test_interruptions.py::test_what_comes_while_the_terminal_is_closed_waits_until_it_is",
-            "test_cli.py::test_a_terminated_run_puts_the_terminal_right",
+            "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed",
+            "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_closed_waits_until_it_is",
+            "cli/test_commands.py::test_a_terminated_run_puts_the_terminal_right",
         ),
         (
             "power is lost while a record is written",
             "the torn line is no record, and the next one replaces it",
-            "test_faults.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced",
-            "test_faults.py::test_a_record_of_which_some_blocks_never_reached_the_disk_is_ignored_and_replaced",
+            "execution/test_faults.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced",
+            "execution/test_faults.py::test_a_record_of_which_some_blocks_never_reached_the_disk_is_ignored_and_replaced",
         ),
         (
             "the disk is full before the first trial",
             "a clear message, and nothing left behind",
-            "test_faults.py::test_a_full_disk_starts_no_run",
+            "execution/test_faults.py::test_a_full_disk_starts_no_run",
         ),
         (
             "the disk is full while a record or its predictions are written",
             "the run ends with what to do, finished records stay, --resume goes on once there is room",
-            "test_faults.py::test_a_disk_that_fills_up_in_mid_run_loses_nothing",
+            "execution/test_faults.py::test_a_disk_that_fills_up_in_mid_run_loses_nothing",
         ),
         (
             "the disk is full while the report is written",
             "the records stay, and the message says what to do",
-            "test_faults.py::test_a_report_that_finds_no_room_leaves_the_records",
+            "execution/test_faults.py::test_a_report_that_finds_no_room_leaves_the_records",
         ),
         (
             "the disk of the temporary files is full or gone",
             "the run ends with what to do",
-            "test_isolation.py::test_a_temporary_folder_that_cannot_be_had_is_told",
+            "execution/test_isolation.py::test_a_temporary_folder_that_cannot_be_had_is_told",
         ),
         (
             "the results folder is read-only",
             "each command says so and what to do; what only reads still works",
-            "test_faults.py::test_a_read_only_results_folder_is_told",
+            "execution/test_faults.py::test_a_read_only_results_folder_is_told",
         ),
         (
             "the results folder is deleted under the run",
             "the run ends with a clear message, and no process is left",
-            "test_faults.py::test_results_deleted_under_the_run_are_told",
+            "execution/test_faults.py::test_results_deleted_under_the_run_are_told",
         ),
         (
             "the clock is set back during a trial",
             "no duration is wrong",
-            "test_faults.py::test_a_clock_that_is_set_back_spoils_no_duration",
-            "test_faults.py::test_only_the_age_of_files_is_read_from_the_clock",
+            "execution/test_faults.py::test_a_clock_that_is_set_back_spoils_no_duration",
+            "execution/test_faults.py::test_only_the_age_of_files_is_read_from_the_clock",
         ),
         (
             "two runs start in one results folder at once",
             "each has a folder of its own, and both finish",
-            "test_faults.py::test_two_runs_at_once_do_not_disturb_each_other",
+            "execution/test_faults.py::test_two_runs_at_once_do_not_disturb_each_other",
         ),
         (
             "two runners go on with one run at once",
             "the second one is refused; the first one is not disturbed",
-            "test_faults.py::test_a_second_runner_of_the_same_run_is_refused",
+            "execution/test_faults.py::test_a_second_runner_of_the_same_run_is_refused",
         ),
         (
             "a run folder was copied from another machine",
             "it is listed and reported; --resume names what is not here",
-            "test_faults.py::test_a_run_copied_from_another_machine_is_reported_but_not_gone_on_with",
+            "execution/test_faults.py::test_a_run_copied_from_another_machine_is_reported_but_not_gone_on_with",
         ),
         (
             "a run folder is of an older or newer schema version",
             "it is told with what to do; `runs` lists the rest",
-            "test_faults.py::test_a_run_of_another_schema_version_is_told",
+            "execution/test_faults.py::test_a_run_of_another_schema_version_is_told",
         ),
     ),
     "The data": (
@@ -261,120 +261,120 @@ MATRIX = {
         (
             "a mirror refuses, or its name is unknown",
             KEEPS_NOTHING,
-            "test_datasets_download.py::test_mirrors_are_tried_in_order_and_each_failure_is_told",
+            "datasets/test_download.py::test_mirrors_are_tried_in_order_and_each_failure_is_told",
         ),
         (
             "a mirror sends without end",
             KEEPS_NOTHING,
-            "test_datasets_download.py::test_an_endless_file_is_refused",
+            "datasets/test_download.py::test_an_endless_file_is_refused",
         ),
         (
             "a proxy is set in the environment, alive or dead",
             "it is used; a dead one is named as the cause",
-            "test_datasets_download.py::test_a_proxy_from_the_environment_is_used",
-            "test_datasets_download.py::test_a_dead_proxy_is_named_as_the_cause",
+            "datasets/test_download.py::test_a_proxy_from_the_environment_is_used",
+            "datasets/test_download.py::test_a_dead_proxy_is_named_as_the_cause",
         ),
         (
             "a gzip or IDX file is damaged at any byte: 20,000 mutated files",
             "never a crash, never a wrong array",
-            "test_datasets_idx.py::test_10_000_damaged_gzip_files_never_give_a_wrong_array",
-            "test_datasets_idx.py::test_10_000_damaged_plain_files_are_refused_or_are_other_valid_files",
+            "datasets/test_idx.py::test_10_000_damaged_gzip_files_never_give_a_wrong_array",
+            "datasets/test_idx.py::test_10_000_damaged_plain_files_are_refused_or_are_other_valid_files",
         ),
         (
             "an .npz file is damaged at any byte: 5,000 mutated files",
             "never a crash, never a wrong array",
-            "test_datasets_npz.py::test_5_000_damaged_files_never_give_a_wrong_array",
+            "datasets/test_npz.py::test_5_000_damaged_files_never_give_a_wrong_array",
         ),
         (
             "a decompression bomb, or a header that claims 2^32 images",
             "it is refused, in little memory",
-            "test_datasets_idx.py::test_a_decompression_bomb_takes_no_memory",
-            "test_datasets_idx.py::test_a_plain_file_that_claims_2_to_the_32_images_takes_no_memory",
-            "test_datasets_npz.py::test_claims_and_bombs_take_no_memory",
+            "datasets/test_idx.py::test_a_decompression_bomb_takes_no_memory",
+            "datasets/test_idx.py::test_a_plain_file_that_claims_2_to_the_32_images_takes_no_memory",
+            "datasets/test_npz.py::test_claims_and_bombs_take_no_memory",
         ),
         (
             "the cache is read-only, or shared by several users",
             "what is there is used; what must be written is told",
-            "test_datasets_cache.py::TestSharedByUsers",
+            "datasets/test_cache.py::TestSharedByUsers",
         ),
         (
             "the cache is on another disk",
             "all works",
-            "test_datasets_mnist.py::test_the_cache_may_be_on_another_disk",
+            "datasets/test_mnist.py::test_the_cache_may_be_on_another_disk",
         ),
         (
             "the cache is half-written by a killed process, or damaged",
             "it is noticed and made again",
-            "test_datasets_cache.py::test_a_process_killed_at_any_moment_leaves_nothing_that_is_wrongly_believed",
-            "test_datasets_cache.py::test_damage_at_any_place_is_noticed_and_told",
-            "test_datasets_mnist.py::test_a_damaged_cache_is_noticed_told_and_mended",
+            "datasets/test_cache.py::test_a_process_killed_at_any_moment_leaves_nothing_that_is_wrongly_believed",
+            "datasets/test_cache.py::test_damage_at_any_place_is_noticed_and_told",
+            "datasets/test_mnist.py::test_a_damaged_cache_is_noticed_told_and_mended",
         ),
         (
             "the disk of the cache is full",
             "it is told, and no rubbish is left",
-            "test_datasets_cache.py::test_a_disk_that_fills_up_is_told_and_leaves_no_rubbish",
+            "datasets/test_cache.py::test_a_disk_that_fills_up_is_told_and_leaves_no_rubbish",
         ),
         (
             "several processes fetch at once",
             "none disturbs another",
-            "test_datasets_mnist.py::test_processes_that_fetch_at_once_do_not_disturb_each_other",
-            "test_datasets_cache.py::test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader",
+            "datasets/test_mnist.py::test_processes_that_fetch_at_once_do_not_disturb_each_other",
+            "datasets/test_cache.py::test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader",
         ),
         (
             "MNIST is unavailable",
             "the run goes on with digits, and says so",
-            "test_cli.py::test_without_mnist_the_run_goes_on_with_digits_and_says_so",
+            "cli/test_commands.py::test_without_mnist_the_run_goes_on_with_digits_and_says_so",
         ),
     ),
     "Several machines": (
         (
             "a worker is killed in mid-trial",
             "its trial runs again elsewhere, once, and is marked",
-            "test_cluster.py::test_a_trial_survives_the_death_of_its_worker_once",
-            "test_cluster.py::test_the_second_death_of_its_worker_is_the_trials_end",
+            "execution/dask/test_cluster.py::test_a_trial_survives_the_death_of_its_worker_once",
+            "execution/dask/test_cluster.py::test_the_second_death_of_its_worker_is_the_trials_end",
         ),
         (
             "the scheduler is lost",
             "finished records are kept, and the run resumes",
-            "test_cluster.py::test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes",
+            "execution/dask/test_cluster.py::test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes",
         ),
         (
             "a worker has other versions of the libraries",
             "the report says so",
-            "test_cluster.py::test_the_report_says_which_versions_ran",
+            "execution/dask/test_cluster.py::test_the_report_says_which_versions_ran",
         ),
         (
             "a worker misses a library",
             "the trial is placed elsewhere, or is `unavailable`",
-            "test_cluster.py::test_a_library_that_one_worker_has_places_the_trial_there",
-            "test_cluster.py::test_a_library_that_no_worker_has_makes_the_trial_unavailable",
+            "execution/dask/test_cluster.py::test_a_library_that_one_worker_has_places_the_trial_there",
+            "execution/dask/test_cluster.py::test_a_library_that_no_worker_has_makes_the_trial_unavailable",
         ),
         (
             "Ctrl-C or kill -9 of the run",
             "no process is left on the workers",
-            "test_cluster.py::test_ctrl_c_and_kill_leave_no_process_on_the_workers",
+            "execution/dask/test_cluster.py::test_ctrl_c_and_kill_leave_no_process_on_the_workers",
         ),
     ),
     "Security": (
         (
             "a pickle lies in the cache, a data set or a run folder",
             "it is never loaded",
-            "test_datasets_cache.py::test_a_pickle_in_place_of_an_array_is_not_loaded",
-            "test_datasets_npz.py::test_nothing_is_ever_unpickled",
-            "test_records.py::test_nothing_is_ever_unpickled",
+            "datasets/test_cache.py::test_a_pickle_in_place_of_an_array_is_not_loaded",
+            "datasets/test_npz.py::test_nothing_is_ever_unpickled",
+            "runs/test_folder.py::test_nothing_is_ever_unpickled",
         ),
         (
             "a name leads out of its folder",
             "it is refused or made harmless",
-            "test_datasets_folder.py::test_names_stay_inside_the_cache_and_harmless",
-            "test_runner.py::test_a_run_cannot_be_named_out_of_its_folder",
-            "test_faults.py::test_a_run_folder_from_elsewhere_cannot_write_outside_itself",
+            "datasets/test_folder.py::test_names_stay_inside_the_cache_and_harmless",
+            "execution/test_runner.py::test_a_run_cannot_be_named_out_of_its_folder",
+            "execution/test_faults.py::test_a_run_folder_from_elsewhere_cannot_write_outside_itself",
         ),
         (
             "a name or a message holds markup or control characters",
             "the report shows it as text",
-            "test_report.py::test_names_and_messages_show_as_text",
-            "test_report.py::test_a_long_log_is_cut_and_cannot_leave_its_block",
+            "report/test_page.py::test_names_and_messages_show_as_text",
+            "report/test_page.py::test_a_long_log_is_cut_and_cannot_leave_its_block",
         ),
     ),
 }
@@ -393,7 +393,7 @@ class Row:
 
     def holds(self, nodeid: str) -> bool:
         """Return whether a test, or the class or the parametrized test it belongs to, proves this row."""
-        name = nodeid.rpartition("/")[2]
+        name = nodeid.removeprefix("tests/")
         return any(name == test or name.startswith((f"{test}[", f"{test}::")) for test in self.tests)
 
     def note(self, report: pytest.TestReport) -> None:

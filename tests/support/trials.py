@@ -1,4 +1,4 @@
-"""Small data sets and trials of the stub models in `models/`."""
+"""A small data set on disk, and the stub models in `models/`."""
 
 import os
 from collections.abc import Sequence
@@ -7,7 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mnistbench.datasets import DatasetInfo, open_arrays
+from mnistbench.execution.isolation import Job
 from mnistbench.machine import usable_cores
+from mnistbench.plan.models import read_model_file
+from mnistbench.runs.records import Trial
 
 MODELS = Path(__file__).parent / "models"
 
@@ -50,4 +53,31 @@ def write_dataset(
         train_count=train_count,
         test_count=test_count,
         arrays_folder=str(folder),
+    )
+
+
+def job_of(
+    model: str | Path,
+    *,
+    dataset: DatasetInfo,
+    timeout_seconds: float = 60,
+    memory_limit_bytes: int = 4 * 2**30,
+    **trial: object,
+) -> Job:
+    """Return the job of a stub model, named by its stem, or of any model file."""
+    path = MODELS / f"{model}.py" if isinstance(model, str) else model
+    file = read_model_file(path)
+    described = {
+        "train_size": None,
+        "seed": 0,
+        "threads": 1,
+        **trial,
+        "parameters": {**file.parameters, **trial.get("parameters", {})},
+    }
+    return Job(
+        trial=Trial(dataset.name, dataset.sha256, model=file.name, **described),
+        model=file,
+        dataset=dataset,
+        timeout_seconds=timeout_seconds,
+        memory_limit_bytes=memory_limit_bytes,
     )

@@ -90,7 +90,7 @@ def test_nothing_but_the_standard_library_is_imported_before_the_cores_are_set()
         "print(sorted({name.partition('.')[0] for name in sys.modules}\n"
         "             - {*sys.stdlib_module_names} - {*sys.builtin_module_names}))"
     )
-    code = f"import sys; sys.path.append({str(Path(__file__).parent.parent)!r})\n{code}"
+    code = f"import sys; sys.path.append({str(Path(__file__).parents[2])!r})\n{code}"
     answer = subprocess.run([sys.executable, "-ISc", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "['__main__', 'mnistbench']"
 

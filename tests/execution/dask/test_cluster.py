@@ -297,7 +297,9 @@ def start(tmp_path, dataset):
     """Return a function that starts `mnistbench run` on a cluster, as a user would, on stub models."""
     models = tmp_path / "models"
     for name in ("constant", "hanging", "nearest"):
-        write_model(models, name, (Path(__file__).parent / "models" / f"{name}.py").read_text())
+        write_model(
+            models, name, (Path(__file__).parents[2] / "support" / "models" / f"{name}.py").read_text()
+        )
     source = tmp_path / "data.npz"
     import numpy as np
 
