@@ -17,7 +17,7 @@ ARROWS = {
     "verify": {"report", "analysis", "plan"},
     "report": {"analysis"},
     "execution": {"trial", "plan"},
-    "trial": {"runs"},
+    "trial": {"runs", "estimators"},
     "plan": {"runs"},
     "analysis": {"runs"},
     "runs": {"datasets", "stats", "machine"},

@@ -10,12 +10,11 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.synthetic_runs import calibration
 from support.trials import CORE
 
 from mnistbench import machine
 from mnistbench.execution.processes import child_environment
-from mnistbench.machine import calibrate, drift
+from mnistbench.machine import Calibration, calibrate, drift
 from mnistbench.runs.json import from_json, to_json
 
 ROOT = Path(__file__).parent.parent
@@ -84,11 +83,17 @@ def test_a_question_that_git_refuses_has_no_answer():
 
 def test_it_imports_no_slow_library():
     code = (
-        "import sys, mnistbench.environment\n"
+        "import sys, mnistbench.machine\n"
         "print(sorted({'numpy', 'pandas', 'sklearn', 'tensorflow', 'psutil'} & {*sys.modules}))"
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def calibration(**scales):
+    """Make a calibration whose kernels took a second each, times their scale."""
+    kernels = ("matrix_product", "memory_copy", "python_loop", "gather")
+    return Calibration(**{f"{name}_seconds": (scales.get(name, 1.0),) * 3 for name in kernels})
 
 
 def test_every_kernel_is_timed_several_times():

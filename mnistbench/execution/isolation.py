@@ -33,7 +33,7 @@ from mnistbench.execution.processes import (
     kill_tree,
     private_folder,
 )
-from mnistbench.plan.models import ModelFile
+from mnistbench.plan.models import KERAS_PARAMETERS, ModelFile
 from mnistbench.runs.json import from_json
 from mnistbench.runs.predictions import Predictions, decode_predictions, predictions_digest
 from mnistbench.runs.records import ColdStart, Failure, LearningCurve, Measurement, Record, Status, Trial
@@ -269,12 +269,14 @@ def _tell(on_activity: Callable[[Activity], None], log: CappedLog, activity: Act
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:
     trial = job.trial
+    of_keras = KERAS_PARAMETERS.keys() if "keras" in job.model.supplied else ()
     return Request(
         parent=os.getpid(),
         cores=cores,
         model_path=str(job.model.path.resolve()),
         model_sha256=job.model.sha256,
-        parameters=trial.parameters,
+        parameters={name: value for name, value in trial.parameters.items() if name not in of_keras},
+        keras={name: trial.parameters[name] for name in of_keras},
         supplied=job.model.supplied,
         seed=trial.derived_seed("fit"),
         threads=trial.threads,

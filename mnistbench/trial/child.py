@@ -285,7 +285,6 @@ def _arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]
 
     Keras is loaded here where `build` asks for it, so that no fit pays for that.
     """
-    from mnistbench.plan.models import KERAS_PARAMETERS
     from mnistbench.runs.json import plain_value
 
     parameters = {name: plain_value(value) for name, value in request.parameters.items()}
@@ -293,9 +292,8 @@ def _arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]
     if "keras" in request.supplied:
         from mnistbench.estimators.neural import load_keras
 
-        keras = {name: parameters.pop(name) for name in KERAS_PARAMETERS}
-        load_keras(keras["backend"], request.threads)
-        context["keras"] = keras | {"threads": request.threads}
+        load_keras(request.keras["backend"], request.threads)
+        context["keras"] = {**request.keras, "threads": request.threads}
     return {name: context[name] for name in request.supplied} | parameters
 
 

@@ -16,6 +16,7 @@ class Request:
         model_path: The model's file.
         model_sha256: Of that file's bytes when the run was planned.
         parameters: Every parameter of its `build`, by name.
+        keras: How Keras is to compute ("precision", "backend"), for a `build` that asks for it; else empty.
         supplied: The further arguments that its `build` wants from the suite.
         seed: Of what is random in the model.
         threads: Threads that the model may use.
@@ -33,6 +34,7 @@ class Request:
     model_path: str
     model_sha256: str
     parameters: Mapping[str, Any]
+    keras: Mapping[str, Any]
     supplied: Sequence[str]
     seed: int
     threads: int

@@ -68,8 +68,8 @@ def test_a_trial_says_everything_about_itself(dataset):
 def test_a_plan_is_the_same_in_every_process(dataset):
     trials = plan(SUITE, Options(), [SVM, RF], dataset)
     code = (
-        "import sys; sys.path.insert(0, 'tests')\n"
-        "from test_plan import *\nfrom types import SimpleNamespace\n"
+        "import sys; sys.path.insert(0, 'tests/plan')\n"
+        "from test_trials import *\nfrom types import SimpleNamespace\n"
         f"data = SimpleNamespace(name='noise', sha256={dataset.sha256!r}, train_count=240, holdout='last')\n"
         "print(json.dumps([t.id for t in plan(SUITE, Options(), [SVM, RF], data)]))"
     )

@@ -93,7 +93,7 @@ def test_confidence_is_the_probability_of_the_answer(tmp_path):
 
 
 def test_mistakes_add_up_to_the_records(tmp_path):
-    folder = run_with(tmp_path, arrays(), seeds=(0, 1, 2))
+    folder = run_with(tmp_path, arrays(), MODELS, seeds=(0, 1, 2))
     found, _, rows = of(folder)
     assert len(found.labels) == 3
     for row in rows:
@@ -106,7 +106,7 @@ def test_mistakes_add_up_to_the_records(tmp_path):
 
 @pytest.mark.parametrize("harm", ["missing", "damaged", "of other images"])
 def test_a_model_without_its_predictions_is_left_out(tmp_path, harm):
-    folder = run_with(tmp_path, arrays())
+    folder = run_with(tmp_path, arrays(), MODELS)
     record = next(r for r in folder.records() if r.trial.model == "a")
     path = folder.path / "predictions" / f"{record.trial.id}.npz"
     if harm == "missing":
@@ -117,14 +117,14 @@ def test_a_model_without_its_predictions_is_left_out(tmp_path, harm):
 
 
 def test_label_errors_are_marked_for_mnist_alone(tmp_path):
-    folder = run_with(tmp_path, arrays())
+    folder = run_with(tmp_path, arrays(), MODELS)
     assert 947 in of(folder, is_mnist_test=True)[0].label_errors
     assert not of(folder)[0].label_errors
 
 
 def test_pictures_come_from_the_cache_and_are_kept(tmp_path):
     images = arrays()
-    folder = run_with(tmp_path, images)
+    folder = run_with(tmp_path, images, MODELS)
     shown, _, _ = of(folder)
     cache = tmp_path / "cache"
     assert pictures(folder, folder.info(), shown, cache) is None
@@ -140,7 +140,7 @@ def test_pictures_come_from_the_cache_and_are_kept(tmp_path):
 
 
 def test_pictures_of_another_data_set_are_not_shown(tmp_path):
-    folder = run_with(tmp_path, arrays())
+    folder = run_with(tmp_path, arrays(), MODELS)
     other = arrays(shape=(27, 28))
     store(other, tmp_path / "cache" / "mnist", "a test")
     assert pictures(folder, folder.info(), of(folder)[0], tmp_path / "cache") is None
@@ -148,7 +148,7 @@ def test_pictures_of_another_data_set_are_not_shown(tmp_path):
 
 def test_validation_images_are_the_last_training_images(tmp_path):
     images = arrays()
-    folder = run_with(tmp_path, images, split="validation")
+    folder = run_with(tmp_path, images, MODELS, split="validation")
     store(images, tmp_path / "cache" / "mnist", "a test")
     made = pictures(folder, folder.info(), of(folder)[0], tmp_path / "cache")
     assert (made.pixels == images.x_train[-200:][list(made.index)]).all()
@@ -157,7 +157,7 @@ def test_validation_images_are_the_last_training_images(tmp_path):
 @pytest.mark.parametrize("shape", [(300, 200), (57, 3), (1, 1), (28, 28)])
 def test_large_images_are_made_smaller(tmp_path, shape):
     images = arrays(60, shape)
-    folder = run_with(tmp_path, images)
+    folder = run_with(tmp_path, images, MODELS)
     store(images, tmp_path / "cache" / "mnist", "a test")
     made = pictures(folder, folder.info(), of(folder)[0], tmp_path / "cache")
     assert max(made.pixels.shape[1:]) <= 56
@@ -167,7 +167,7 @@ def test_large_images_are_made_smaller(tmp_path, shape):
 
 def test_the_sheet_holds_every_picture_at_its_place(tmp_path):
     images = arrays()
-    folder = run_with(tmp_path, images)
+    folder = run_with(tmp_path, images, MODELS)
     store(images, tmp_path / "cache" / "mnist", "a test")
     made = pictures(folder, folder.info(), of(folder)[0], tmp_path / "cache")
     png, columns = made.sheet()
@@ -180,7 +180,7 @@ def test_the_sheet_holds_every_picture_at_its_place(tmp_path):
 @pytest.mark.parametrize("content", [b"", b"no npz", encode_predictions(np.array([1]), None)])
 def test_damaged_pictures_are_named(tmp_path, content, monkeypatch):
     monkeypatch.setenv("MNISTBENCH_CACHE", str(tmp_path / "cache"))
-    folder = run_with(tmp_path, arrays())
+    folder = run_with(tmp_path, arrays(), MODELS)
     folder.write("images.npz", content)
     with pytest.raises(MnistbenchError, match=r"images\.npz cannot be read: .* Delete it"):
         write_report(folder, None)

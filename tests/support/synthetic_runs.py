@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from support.trials import MODELS
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.arrays import Arrays
@@ -313,10 +312,12 @@ def arrays(count: int = 200, shape: tuple[int, int] = (28, 28)) -> Arrays:
     )
 
 
-def run_with(tmp_path, images: Arrays, models=MODELS, **more) -> RunFolder:
+def run_with(tmp_path: Path, images: Arrays, models: Mapping[str, Model], **more: Any) -> RunFolder:
+    """Make a run of that data set in `tmp_path/results`."""
     data = dataset(test_count=len(images.x_test), sha256=images.sha256(), image_shape=images.x_test.shape[1:])
     return make_run(tmp_path / "results", models, data=data, **more)
 
 
 def calibration(factor: float = 1.0) -> Calibration:
+    """Return a calibration whose kernels took 10 ms each, times the factor."""
     return Calibration(*((0.01 * factor,) * 5,) * 4)

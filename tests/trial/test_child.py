@@ -86,7 +86,7 @@ def test_a_worker_whose_parent_is_gone_does_nothing(request_folder):
 
 def test_nothing_but_the_standard_library_is_imported_before_the_cores_are_set():
     code = (
-        "import sys, mnistbench.worker\n"
+        "import sys, mnistbench.trial.child\n"
         "print(sorted({name.partition('.')[0] for name in sys.modules}\n"
         "             - {*sys.stdlib_module_names} - {*sys.builtin_module_names}))"
     )

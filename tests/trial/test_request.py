@@ -10,6 +10,7 @@ def test_it_arrives_as_it_was_sent():
         model_path="/models/knn.py",
         model_sha256="ab" * 32,
         parameters={"k": 3, "rate": 0.1, "weights": None, "widths": [512, 256]},
+        keras={},
         supplied=["seed"],
         seed=2**31 - 1,
         threads=2,
