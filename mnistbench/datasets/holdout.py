@@ -6,6 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets.arrays import Arrays
+from mnistbench.errors import DataError
 
 LAST = "last"
 STRATIFIED = "stratified"
@@ -52,7 +53,12 @@ def holdout_indices(arrays: Arrays, kind: str) -> NDArray[np.int64]:
         arrays: The data set.
         kind: One of `HOLDOUTS`. What is drawn is drawn by NumPy's `RandomState(0)`, a frozen stream (NEP 19),
             so that a hold-out is the same in every version.
+
+    Raises:
+        DataError: The kind is unknown, such as that of a run made by a later version.
     """
+    if kind not in HOLDOUTS:
+        raise DataError(f"the hold-out {kind!r} is unknown; this version knows {', '.join(HOLDOUTS)}.")
     labels = arrays.y_train
     held = holdout_count(len(labels))
     if kind == LAST:

@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 
 from mnistbench.datasets import Arrays
 from mnistbench.datasets.holdout import HOLDOUTS, choose_holdout, holdout_count, holdout_indices
+from mnistbench.errors import DataError
 
 
 def labelled(y_train) -> Arrays:
@@ -80,3 +81,8 @@ def test_whatever_is_chosen_shows_every_class_on_both_sides(counts, random):
 def test_what_is_drawn_is_the_same_in_every_version():
     held = holdout_indices(labelled(np.sort(np.arange(36) % 3)), "stratified")
     assert held.tolist() == [6, 11, 14, 17, 25, 30]
+
+
+def test_a_kind_of_a_later_version_is_not_taken_for_another():
+    with pytest.raises(DataError, match="the hold-out 'by moon' is unknown; this version knows last, strat"):
+        holdout_indices(labelled([0, 1] * 30), "by moon")
