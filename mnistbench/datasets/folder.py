@@ -1,5 +1,6 @@
 """A user's own data: four IDX files in a folder, or one .npz file."""
 
+import codecs
 import contextlib
 import re
 from collections.abc import Mapping
@@ -94,7 +95,7 @@ def _other_format(path: Path) -> str | None:
         if start.startswith(signature):
             return kind
     with contextlib.suppress(UnicodeDecodeError):
-        text = start[:-4].decode() if len(start) == 4096 else start.decode()  # a cut may split a character
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # whose end may split a character
         if text and "\0" not in text:
             return "a table of text (CSV)" if re.search(r"[,;\t]", text) else "a text file"
     return None
