@@ -3,7 +3,6 @@
 import itertools
 import os
 import re
-import shlex
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +22,7 @@ from mnistbench.report.markdown import Markdown, escape, image, render
 from mnistbench.report.markdown import table as rendered
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Failure, Record, RunInfo, Status
-from mnistbench.text import duration, plural
+from mnistbench.text import RESULTS, command, duration, plural
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12
@@ -79,7 +78,7 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()
     except OSError as error:
         raise MnistbenchError(
             f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
-            f"`mnistbench report {info.name}` writes it once there is room."
+            f"`{folder.command('report')}` writes it once there is room."
         ) from error
     return folder.path / "report.md"
 
@@ -104,7 +103,7 @@ def _values(
 ) -> dict[str, Any]:
     """Return what the templates show."""
     info, rows = said.info, said.rows
-    failed, place = _failed(folder, info, rows), _results_option(info)
+    failed, results = _failed(folder, info, rows), _results(info)
     good = [row for row in rows if row.accuracy is not None]
     trial_count = sum(len(row.trials) for row in rows)
     return {
@@ -144,8 +143,11 @@ def _values(
         "unlisted_failures": max(len(failed) - DETAILED_FAILURES, 0),
         "warned": [(row.label, w) for row in rows for w in _warnings(row)],
         "environments": _environments(info, said.records),
-        "repeat": shlex.join(["mnistbench", *info.command]),
-        "resume": f"mnistbench run --resume {shlex.quote(info.name)}{place}",
+        "started": command(*info.command),
+        "repeat": command("repeat", info.name, results=results),
+        "resume": command("run", "--resume", info.name, results=results),
+        "report": command("report", info.name, results=results),
+        "verify": command("verify", info.name, results=results),
         "rerun": [
             f"{row.label}, seed {record.trial.seed}"
             for row in rows
@@ -285,7 +287,7 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
         for record in row.records:
             if record.status is not Status.OK:
                 alike.setdefault((row.label, record.status, record.failure), []).append(record)
-    place = _results_option(info)
+    results = _results(info)
     return [
         {
             "label": label,
@@ -294,7 +296,7 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
             "times": f" ({plural(len(records), 'trial')} alike)" if len(records) > 1 else "",
             **_told(failure, folder.log(records[0].trial.id)),
             "again": "\n".join(
-                f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}{place}"
+                command("run", "--trial", f"{info.name}/{record.trial.id}", results=results)
                 for record in records
             ),
         }
@@ -302,15 +304,15 @@ def _failed(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> 
     ]
 
 
-def _results_option(info: RunInfo) -> str:
-    """Return the option that leads to a run which was not made in the usual folder, as it was typed."""
+def _results(info: RunInfo) -> Path:
+    """Return the folder of the runs in which this one was made, as it was typed."""
     typed = list(info.command)
     for place, word in enumerate(typed):
         if word == "--results" and place + 1 < len(typed):
-            return f" --results {shlex.quote(typed[place + 1])}"
+            return Path(typed[place + 1])
         if word.startswith("--results="):
-            return f" {shlex.quote(word)}"
-    return ""
+            return Path(word.partition("=")[2])
+    return RESULTS
 
 
 def _told(failure: Failure | None, log: str) -> dict[str, str]:
