@@ -69,6 +69,11 @@ class Environment:
     commit: str | None
     gpus: tuple[str, ...]
 
+    @property
+    def machine(self) -> tuple[object, ...]:
+        """What must be the same for bare seconds of two trials to compare."""
+        return self.host, self.cpu, self.logical_cores, self.usable_cores, self.gpus
+
 
 @cache
 def environment() -> Environment:

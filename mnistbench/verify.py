@@ -1,6 +1,6 @@
 """Recomputes what a run folder claims, from its stored predictions, its raw timings and the data set.
 
-Nothing is taken on trust that can be computed again: the trials' ids, the digests and every score of the
+Nothing is trusted that can be recomputed: the trials' ids, the digests and every score of the
 predictions, the true labels, and the whole report, which must come out byte for byte.
 """
 
@@ -45,7 +45,7 @@ _GENERATED = ("figures", "tables", "exports")
 _SCORE_TOLERANCE = 1e-12
 _CLOCK_TOLERANCE_SECONDS = 0.05
 _WEIGHT_TOLERANCE = 1e-6
-_SHOWN = 80
+_EXCERPT_LENGTH = 80
 
 Labels = NDArray[np.int64]
 
@@ -61,7 +61,7 @@ class Verification:
         file_count: Files of the report that were made again.
         differences: Where the folder is not what its raw values give; empty if all is well.
         unchecked: What could not be compared, as the data set is not in the cache.
-        notes: What is not complete, or has changed without harm.
+        notes: What is incomplete, or has changed without harm.
     """
 
     run: str
@@ -102,7 +102,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
     ]
     waiting = len(info.trials) - len(records)
     if waiting > 0:
-        notes.append(f"the run is not complete: {waiting} of {len(info.trials)} trials have no record")
+        notes.append(f"the run is incomplete: {waiting} of {len(info.trials)} trials have no record")
     return Verification(
         run=folder.name,
         trial_count=len(records),
@@ -198,7 +198,7 @@ def _pictures(folder: RunFolder, info: RunInfo, cache: Path) -> Iterator[str]:
     try:
         altered = altered_pictures(folder, info, cache)
     except MnistbenchError:
-        return  # the report cannot be made with them: `_report` tells
+        return  # the report cannot be made with them, as `_report` says
     if altered:
         yield f"images.npz differs from {info.dataset.title} in {plural(altered, 'image')}"
 
@@ -244,12 +244,12 @@ def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | No
 
 def _scores(stored: Quality, computed: Quality) -> Iterator[str]:
     for field in fields(Quality):
-        said, found = getattr(stored, field.name), getattr(computed, field.name)
-        same = said == found
-        if isinstance(said, float) and isinstance(found, float):
-            same = math.isclose(said, found, rel_tol=_SCORE_TOLERANCE, abs_tol=_SCORE_TOLERANCE)
+        recorded, computed_score = getattr(stored, field.name), getattr(computed, field.name)
+        same = recorded == computed_score
+        if isinstance(recorded, float) and isinstance(computed_score, float):
+            same = math.isclose(recorded, computed_score, rel_tol=_SCORE_TOLERANCE, abs_tol=_SCORE_TOLERANCE)
         if not same:
-            yield f"{field.name} is {said} in its record, and {found} by its predictions"
+            yield f"its record gives {field.name} {recorded}, its predictions give {computed_score}"
 
 
 def _timings(info: RunInfo, record: Record) -> Iterator[str]:
@@ -261,7 +261,7 @@ def _timings(info: RunInfo, record: Record) -> Iterator[str]:
     if trial.split == "validation":
         available -= holdout_count(available)
     if measured.train_images != (trial.train_size or available):
-        yield f"it saw {measured.train_images} training images, planned were {trial.train_size or available}"
+        yield f"it saw {measured.train_images} training images; {trial.train_size or available} were planned"
     if record.quality is not None and measured.test_images != record.quality.test_count:
         yield f"{measured.test_images} images were predicted and {record.quality.test_count} scored"
     if own_seconds(record) > record.trial_seconds + _CLOCK_TOLERANCE_SECONDS:
@@ -271,7 +271,10 @@ def _timings(info: RunInfo, record: Record) -> Iterator[str]:
         )
     timed = measured.fit_seconds + measured.first_predict_seconds + measured.predict_seconds
     if measured.load is not None and timed > measured.load.wall_seconds + _CLOCK_TOLERANCE_SECONDS:
-        yield f"fit and predict took {timed:.2f} s, its load was watched {measured.load.wall_seconds:.2f} s"
+        yield (
+            f"fit and predict took {timed:.2f} s, but its load was observed for "
+            f"{measured.load.wall_seconds:.2f} s"
+        )
 
 
 def _strays(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Iterator[str]:
@@ -280,7 +283,7 @@ def _strays(folder: RunFolder, info: RunInfo, records: Sequence[Record]) -> Iter
     known |= {trial.id for trial in info.trials} - {record.trial.id for record in records}
     for path in sorted((folder.path / "predictions").glob("*.npz")):
         if path.stem not in known:
-            yield f"predictions/{path.name} belongs to no successful trial"
+            yield f"predictions/{path.name} does not belong to a successful trial"
 
 
 def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
@@ -292,8 +295,8 @@ def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
         validation = RunFolder(folder.path.resolve().parent / ensemble.validation_run)
         if not (validation.path / "run.json").is_file():
             notes.append(
-                f"the validation run {ensemble.validation_run} is not here: "
-                "the ensemble's weights could not be chosen again"
+                f"the validation run {ensemble.validation_run} is not here, so the "
+                "ensemble's weights could not be chosen again"
             )
             return
         again = choose_ensemble(folder, validation)
@@ -301,8 +304,8 @@ def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
         yield str(error)
         return
     if not math.isclose(ensemble.sharpness, again.sharpness, abs_tol=_WEIGHT_TOLERANCE):
-        found_by = f"{again.sharpness} by the predictions"
-        yield f"{ENSEMBLE_FILE}: the sharpness is {ensemble.sharpness}, and {found_by}"
+        given = f"the predictions give {again.sharpness}"
+        yield f"{ENSEMBLE_FILE}: the sharpness is {ensemble.sharpness}; {given}"
     for member, found in itertools.zip_longest(ensemble.members, again.members):
         if (
             member is None
@@ -310,14 +313,14 @@ def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
             or member.model != found.model
             or not math.isclose(member.weight, found.weight, abs_tol=_WEIGHT_TOLERANCE)
         ):
-            yield f"{ENSEMBLE_FILE}: the votes are {member}, and {found} by the predictions"
+            yield f"{ENSEMBLE_FILE}: the votes are {member}; the predictions give {found}"
 
 
 def _changed_models(info: RunInfo) -> Iterator[str]:
     for model in info.models:
         path = Path(model.path) if model.path is not None else builtin_folder() / f"{model.name}.py"
         if not path.is_file():
-            yield f"the model file {path.name} is not here any more"
+            yield f"the model file {path.name} no longer exists"
         elif read_model_file(path).sha256 != model.sha256:
             yield f"the model file {path.name} has changed since this run"
 
@@ -336,12 +339,12 @@ def _report(folder: RunFolder, results: Path | None) -> tuple[int, list[str]]:
         try:
             write_report(again, again.path.parent, stored_formats(folder))
         except MnistbenchError as error:
-            return 0, [f"the report cannot be made again: {error}"]
+            return 0, [f"the report cannot be rebuilt: {error}"]
         made = _files(again.path)
         differences = [
             *_compared(made, folder.path),
             *(
-                f"{path.relative_to(folder.path).as_posix()} is no part of this run's report"
+                f"{path.relative_to(folder.path).as_posix()} does not belong to this run's report"
                 for kind in _GENERATED
                 for path in sorted((folder.path / kind).glob("*"))
                 if path.relative_to(folder.path).as_posix() not in made
@@ -377,25 +380,25 @@ def _compared(made: Mapping[str, bytes], place: Path) -> Iterator[str]:
 
 
 def _where(stored: bytes, made: bytes) -> str:
-    """Say in which line two texts differ first, and how."""
+    """Return in which line two texts differ first, and how."""
     lines = itertools.zip_longest(
         stored.decode(errors="replace").split("\n"), made.decode(errors="replace").split("\n")
     )
-    for number, (said, found) in enumerate(lines, start=1):
-        if said != found:
-            return f"line {number}, is {_shown(said, found)} and should be {_shown(found, said)}"
-    return "differs in bytes that are no text"
+    for number, (is_, should_be) in enumerate(lines, start=1):
+        if is_ != should_be:
+            return f"line {number}, is {_excerpt(is_, should_be)} and should be {_excerpt(should_be, is_)}"
+    return "has other bytes"
 
 
-def _shown(line: str | None, other: str | None) -> str:
-    """Show the part of a line where it begins to differ from the other."""
+def _excerpt(line: str | None, other: str | None) -> str:
+    """Return the part of a line where it begins to differ from the other."""
     if line is None:
-        return "not there"
+        return "missing"
     start = max(
         0, next((i for i, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0) - 20
     )
-    part = line[start : start + _SHOWN]
-    return repr(("..." if start else "") + part + ("..." if start + _SHOWN < len(line) else ""))
+    part = line[start : start + _EXCERPT_LENGTH]
+    return repr(("..." if start else "") + part + ("..." if start + _EXCERPT_LENGTH < len(line) else ""))
 
 
 def _differing(place: str, stored: Any, computed: Any) -> Iterator[str]:
@@ -406,8 +409,8 @@ def _differing(place: str, stored: Any, computed: Any) -> Iterator[str]:
                 f"{place}.{key}" if ":" in place else f"{place}: {key}", stored[key], computed[key]
             )
     elif isinstance(stored, list) and isinstance(computed, list) and len(stored) == len(computed):
-        for index, (said, found) in enumerate(zip(stored, computed, strict=True)):
-            yield from _differing(f"{place}[{index}]", said, found)
+        for index, (one, other) in enumerate(zip(stored, computed, strict=True)):
+            yield from _differing(f"{place}[{index}]", one, other)
     elif stored != computed:
         yield f"{place} is {stored!r:.80} and should be {computed!r:.80}"
 

@@ -90,7 +90,7 @@ def test_a_hand_edited_page_and_the_copy_for_all_runs(folder):
 
 def test_a_file_that_no_report_makes_is_named(folder):
     (folder.path / "figures" / "confusion-best.svg").write_text("<svg/>")
-    assert found(folder).differences == ("figures/confusion-best.svg is no part of this run's report",)
+    assert found(folder).differences == ("figures/confusion-best.svg does not belong to this run's report",)
 
 
 def test_a_report_that_is_older_than_its_records_is_stale(folder):
@@ -116,7 +116,7 @@ def test_an_edited_score_is_recomputed_even_if_the_report_was_made_again(folder,
     (folder.path / "records.jsonl").write_text("\n".join([lines[0], json.dumps(record), lines[2], ""]))
     write_report(folder, None)
     (difference,) = found(folder).differences
-    assert f"(cnn): {field} is {new} in its record, and " in difference
+    assert f"(cnn): its record gives {field} {new}, its predictions give " in difference
 
 
 @pytest.mark.parametrize(
@@ -162,7 +162,9 @@ def test_missing_and_damaged_predictions(folder, what):
 
 def test_predictions_that_belong_to_no_trial(folder):
     (folder.path / "predictions" / "0123456789ab.npz").write_bytes(b"")
-    assert found(folder).differences == ("predictions/0123456789ab.npz belongs to no successful trial",)
+    assert found(folder).differences == (
+        "predictions/0123456789ab.npz does not belong to a successful trial",
+    )
 
 
 def test_a_missing_log(folder):
@@ -284,7 +286,7 @@ def test_an_interrupted_run_is_honest_about_it(tmp_path):
     assert "1 of 2 trials have no record" in result.notes[0]
 
 
-def test_changed_model_files_are_told_but_are_no_difference(folder):
+def test_changed_model_files_are_notes_and_no_difference(folder):
     notes = found(folder).notes
     assert "the model file svm.py has changed since this run" in notes
-    assert "the model file bad.py is not here any more" in notes
+    assert "the model file bad.py no longer exists" in notes

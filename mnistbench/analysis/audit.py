@@ -1,4 +1,4 @@
-"""Whether models do the same again: fits with the same seed, in fresh processes, compared bit by bit."""
+"""Whether models are reproducible: fits with the same seed, in fresh processes, compared bit by bit."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -11,7 +11,7 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import Predictions
 from mnistbench.runs.records import Record, Status
 
-Outcome = Literal["bit-identical", "same labels", "drifting", "not known"]
+Agreement = Literal["bit-identical", "same labels", "drifting", "unknown"]
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Reproducibility:
     Attributes:
         label: The configuration, as the report names it.
         outcome: "bit-identical" if labels and probabilities (kept as float32) are equal bit by bit,
-            "same labels" if the labels are, "drifting" if some label changed, "not known" without two
+            "same labels" if the labels are, "drifting" if some label changed, "unknown" without two
             successful fits of one seed.
         fits: Successful fits that were compared.
         images_changed: Images whose label is not the same in all fits of a seed; the most of any seed.
@@ -31,7 +31,7 @@ class Reproducibility:
     """
 
     label: str
-    outcome: Outcome
+    outcome: Agreement
     fits: int
     images_changed: int
     image_count: int
@@ -57,7 +57,7 @@ def _compared(folder: RunFolder, row: Configuration) -> Reproducibility:
     repeated = [fits for fits in seeds.values() if len(fits) > 1]
     images_changed = max(map(_images_changed, repeated), default=0)
     changes = [change for fits in repeated if (change := _probability_change(fits)) is not None]
-    outcome: Outcome = "not known"
+    outcome: Agreement = "unknown"
     if repeated:
         same = all(_bits(fit) == _bits(fits[0]) for fits in repeated for fit in fits)
         outcome = "bit-identical" if same else "drifting" if images_changed else "same labels"

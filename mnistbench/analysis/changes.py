@@ -13,9 +13,9 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mnistbench.analysis.compared import ComparedRun, machine_of
+from mnistbench.analysis.compared import ComparedRun
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.surroundings import Difference, differences
+from mnistbench.analysis.environments import Difference, differences
 from mnistbench.analysis.trust import Grade, Timing, grade
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.runs.folder import RunFolder
@@ -74,10 +74,10 @@ class Change:
     time_problem: str | None
 
     @property
-    def accuracy_verdict(self) -> Literal["better", "worse", "identical", "no difference found", "not known"]:
+    def accuracy_verdict(self) -> Literal["better", "worse", "identical", "no difference found", "unknown"]:
         """What became of the accuracy, all configurations judged at once."""
         if self.accuracy is None:
-            return "not known"
+            return "unknown"
         if self.identical:
             return "identical"
         if self.accuracy.adjusted_p_value < SIGNIFICANCE:
@@ -133,8 +133,8 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
     pairs = _pairs(a.rows, b.rows)
     if not pairs:
         raise UsageError(
-            f"{folder_a.name} and {folder_b.name} have no trial in common: same data set, but other models, "
-            "parameters or training sizes."
+            f"{folder_a.name} and {folder_b.name} have no trial in common: they share the data set, but not "
+            "the models, parameters or training sizes."
         )
     judged = sum(min(map(len, _common(x, y))) > 1 for x, y in pairs) * len(_TIMINGS)
     changes = [_change(a, x, b, y, confidence=1 - SIGNIFICANCE / max(1, judged)) for x, y in pairs]
@@ -151,18 +151,18 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
 def _refuse_mixing(a: ComparedRun, b: ComparedRun) -> None:
     if a.info.split != b.info.split:
         raise UsageError(
-            f"{a.info.name} is judged by {a.info.split} images and {b.info.name} by {b.info.split} images: "
-            "these are never compared."
+            f"{a.info.name} is evaluated on {a.info.split} images and {b.info.name} on {b.info.split} "
+            "images: these are never compared."
         )
     if a.info.is_validation and a.info.holdout != b.info.holdout:
         raise UsageError(
-            f"{a.info.name} is judged by {a.info.held_out}, and {b.info.name} by {b.info.held_out}: "
+            f"{a.info.name} is evaluated on {a.info.held_out}, and {b.info.name} on {b.info.held_out}: "
             "nothing can be paired."
         )
     if a.info.dataset.sha256 != b.info.dataset.sha256:
         raise UsageError(
             f"{a.info.name} is on {a.info.dataset.title} and {b.info.name} on {b.info.dataset.title}, which "
-            "hold other images: nothing can be paired."
+            "hold different images, so nothing can be paired."
         )
 
 
@@ -263,7 +263,7 @@ def _accuracy(
     if labels_a.shape[1:] != truth.shape or labels_b.shape[1:] != truth.shape:
         raise MnistbenchError(
             f"the stored predictions of {a.info.name} and {b.info.name} are not of the same images; "
-            "`mnistbench verify` tells which run is damaged."
+            "`mnistbench verify` says which run is damaged."
         )
     test = paired_test(b.info.name, labels_b == truth, a.info.name, labels_a == truth)
     return test, labels_a.shape == labels_b.shape and bool((labels_a == labels_b).all())
@@ -286,14 +286,14 @@ def _unit(
     a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
 ) -> tuple[Unit | None, str | None]:
     """Choose what the times are compared in, or say why they cannot be."""
-    machines = {machine_of(record.environment) for record in (*records_a, *records_b)}
+    machines = {record.environment.machine for record in (*records_a, *records_b)}
     if len(machines) == 1:
         return "seconds", None
     for run, records in ((a, records_a), (b, records_b)):
         if any(unit_seconds(run.sessions, record.trial.id) is None for record in records):
             return None, (
-                f"the machines differ and {run.info.name} has no calibration: times of two machines compare "
-                "in calibration units only (--measure calibration)"
+                f"the machines differ and {run.info.name} has no calibration: times of two machines are "
+                "comparable only in calibration units (--measure calibration)"
             )
     return "calibration units", None
 

@@ -1,4 +1,4 @@
-"""Methodological checks: what a careful reader would object to in a table of results, each with its code.
+"""Methodological checks: a careful reader's objections to a table of results, each with its code.
 
 `CHECKS` documents them and `run_checks` applies them to a run. All are pure functions of the records and of
 what the stored predictions give.
@@ -9,11 +9,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import inf, log, sqrt
 
+from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.trust import OTHERS_BOUNDS, Timing, grade
-from mnistbench.runs.records import Measurement, ModelInfo, Record, Session
-from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest, wilson_interval
+from mnistbench.runs.records import ModelInfo, Session
+from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest
 from mnistbench.stats.scores import CALIBRATION_BINS
 from mnistbench.stats.times import FASTER_FACTOR, compare_times
+from mnistbench.text import percent
 
 GENERALISATION_GAP = 0.05
 CALIBRATION_ERROR = 0.05
@@ -28,7 +30,7 @@ class Check:
     Attributes:
         code: Never changes its meaning, so that it can be searched for.
         title: What it finds.
-        rule: When it speaks.
+        rule: When it applies.
         advice: What to do, in one line.
     """
 
@@ -40,11 +42,11 @@ class Check:
 
 @dataclass(frozen=True)
 class Finding:
-    """A check that spoke.
+    """What a check found.
 
     Attributes:
         code: Of the check.
-        label: The configuration it is about, as the report names it.
+        label: The configuration's.
         message: What was found, with the numbers.
         advice: What to do.
     """
@@ -64,60 +66,60 @@ CHECKS: Mapping[str, Check] = {
             "another model with the same training images and threads trains faster (significantly, or by a "
             f"factor of {SINGLE_TIMING_FACTOR} where one was timed only once), predicts no slower, and is "
             "not significantly less accurate",
-            "Prefer the other model, unless memory, size or something not measured here speaks for this one.",
+            "Prefer the other model, unless memory, size or something not measured here favours this one.",
         ),
         Check(
             "MB102",
             "test accuracy far below training accuracy",
             f"the upper end of the test accuracy's 95 % interval is more than {100 * GENERALISATION_GAP:.0f} "
             "points below the accuracy on training images",
-            "It learnt its training images by heart: regularise it more, or give it more images.",
+            "It overfits: regularise it more, or train it on more images.",
         ),
         Check(
             "MB103",
             "not better than the most frequent class",
             "the 95 % interval of the accuracy reaches down to the share of the most frequent class",
-            "It learnt nothing: look at its parameters, its scaling of the pixels, and its log.",
+            "It learnt nothing: check its parameters, its scaling of the pixels, and its log.",
         ),
         Check(
             "MB104",
             "not converged",
             "its library warned that the training did not converge",
-            "Allow more iterations, or scale its input; until then its accuracy and time are those of a "
-            "training that was cut off.",
+            "Allow more iterations, or scale its input; until then its accuracy and time are those of an "
+            "unfinished training.",
         ),
         Check(
             "MB105",
-            "probabilities badly calibrated",
-            f"the expected calibration error exceeds {CALIBRATION_ERROR} by more than the images' number "
-            "explains",
-            "Do not read its probabilities as such: calibrate them on images kept back from training.",
+            "poorly calibrated probabilities",
+            f"the expected calibration error exceeds {CALIBRATION_ERROR} by more than the number of "
+            "images explains",
+            "Do not take its probabilities at face value: calibrate them on images held out from training.",
         ),
         Check(
             "MB201",
-            "timing not to be trusted",
+            "unreliable timing",
             "its training or prediction time has the trust grade D",
             "Time it again on a quiet machine, with --repeats 5.",
         ),
         Check(
             "MB202",
-            "run beside other load",
+            "timed beside other load",
             "other trials ran beside it, or other processes used more than "
             f"{100 * OTHERS_BOUNDS[1]:.0f} % of the CPU",
-            "Compare its times with none from a quiet machine; time it again alone, with --jobs 1.",
+            "Do not compare its times with those of a quiet machine; time it again alone, with --jobs 1.",
         ),
         Check(
             "MB301",
-            "tuned on test",
-            "a parameter differs from the model file's own, and the test images judged it",
-            "Choose parameters with --validation, write the choice into the model's file, then test once.",
+            "tuned on the test images",
+            "a parameter differs from the model file's default, and it is evaluated on the test images",
+            "Choose parameters with --validation, write them into the model's file, then test once.",
         ),
     )
 }
 
 
-def told_once(findings: Iterable[Finding]) -> list[Finding]:
-    """Join the findings that say the same of several configurations into one that names them all."""
+def joined(findings: Iterable[Finding]) -> list[Finding]:
+    """Join equal findings about several configurations into one that names them all."""
     alike: dict[tuple[str, str], list[Finding]] = {}
     for finding in findings:
         alike.setdefault((finding.code, finding.message), []).append(finding)
@@ -130,7 +132,7 @@ def _named(labels: Sequence[str]) -> str:
 
 
 def run_checks(
-    rows: Mapping[str, Sequence[Record]],
+    rows: Sequence[Configuration],
     *,
     models: Sequence[ModelInfo] = (),
     sessions: Sequence[Session] = (),
@@ -140,39 +142,34 @@ def run_checks(
     """Apply all checks to a run.
 
     Args:
-        rows: For each configuration, by its label, its records over seeds and repetitions; those that are not
-            ok are passed over.
+        rows: Its configurations; those without a successful trial are skipped.
         models: The run's models, for their default parameters.
         sessions: Of the run.
         tests: From `stats.paired_tests` over the labels. A pair that is not among them is compared by its
             mean accuracies.
-        most_frequent_share: The share of the most frequent class among the labels that judge the run; None
-            leaves MB103 out.
+        most_frequent_share: The share of the most frequent class among the true labels; None leaves MB103
+            out.
 
     Returns:
         What was found, by code, then in the order of the rows.
     """
-    good = {
-        label: kept
-        for label, records in rows.items()
-        if (kept := [r for r in records if r.measurement is not None and r.quality is not None])
-    }
+    good = [row for row in rows if row.by_seed and row.measurements]
     rivals = _Rivals(good, tests)
-    rule: dict[str, Callable[[str, Sequence[Record]], str | None]] = {
-        "MB101": lambda label, _: rivals.better_than(label),
-        "MB102": lambda _, records: _overfitted(records),
-        "MB103": lambda _, records: _no_better_than(most_frequent_share, records),
-        "MB104": lambda _, records: _not_converged(records),
-        "MB105": lambda _, records: _badly_calibrated(records),
-        "MB201": lambda _, records: _not_to_be_trusted(records, sessions),
-        "MB202": lambda _, records: _beside_load(records),
-        "MB301": lambda _, records: _tuned_on_test(records, models),
+    rules: dict[str, Callable[[Configuration], str | None]] = {
+        "MB101": rivals.better_than,
+        "MB102": _overfitted,
+        "MB103": lambda row: _no_better_than(most_frequent_share, row),
+        "MB104": _not_converged,
+        "MB105": _badly_calibrated,
+        "MB201": lambda row: _unreliable(row, sessions),
+        "MB202": _beside_load,
+        "MB301": lambda row: _tuned_on_test(row, models),
     }
     return [
-        Finding(code, label, message, check.advice)
+        Finding(code, row.label, message, check.advice)
         for code, check in CHECKS.items()
-        for label, records in good.items()
-        if (message := rule[code](label, records)) is not None
+        for row in good
+        if (message := rules[code](row)) is not None
     ]
 
 
@@ -180,7 +177,7 @@ def run_checks(
 class _Rival:
     """What a row is compared by, worked out once: a thousand rows make a million pairs."""
 
-    label: str
+    row: Configuration
     setting: tuple[object, ...]
     accuracy: float
     fit_times: tuple[float, ...]
@@ -192,16 +189,16 @@ class _Rival:
 class _Rivals:
     """Finds for a row the best of those that cost less and are as good."""
 
-    def __init__(self, rows: Mapping[str, Sequence[Record]], tests: Sequence[PairedTest]) -> None:
-        rivals = [_rival(label, records) for label, records in rows.items()]
-        self._by_label = {rival.label: rival for rival in rivals}
+    def __init__(self, rows: Sequence[Configuration], tests: Sequence[PairedTest]) -> None:
+        rivals = [_rival(row) for row in rows]
+        self._by_label = {rival.row.label: rival for rival in rivals}
         # In the order in which they are preferred: the first that passes all tests is the answer.
         self._by_merit = sorted(rivals, key=lambda rival: (-rival.accuracy, rival.fit_seconds))
         self._tests = {frozenset((test.model_a, test.model_b)): test for test in tests}
 
-    def better_than(self, label: str) -> str | None:
-        """Say which row makes this one superfluous; None where no row does."""
-        own = self._by_label[label]
+    def better_than(self, row: Configuration) -> str | None:
+        """Name the row that makes this one superfluous; None where no row does."""
+        own = self._by_label[row.label]
         bound = own.log_fit - log(FASTER_FACTOR)
         for rival in self._by_merit:
             if (
@@ -209,32 +206,35 @@ class _Rivals:
                 and rival.predict_seconds <= own.predict_seconds
                 and rival.setting == own.setting
                 and _trains_faster(rival, own)
-                and not self._more_accurate(own, rival)
+                and (verdict := self._accuracy_verdict(rival, own)) is not None
             ):
-                times = own.fit_seconds / rival.fit_seconds
+                images = row.test_count
                 return (
-                    f"{rival.label} trains {times:.1f} times as fast, predicts no slower, and is not "
-                    f"measurably less accurate: {_percent(rival.accuracy)} against {_percent(own.accuracy)}"
+                    f"{rival.row.label} trains {own.fit_seconds / rival.fit_seconds:.1f} times as fast, "
+                    f"predicts no slower, and is {verdict}: {percent(rival.accuracy, images)} % against "
+                    f"{percent(own.accuracy, images)} %"
                 )
         return None
 
-    def _more_accurate(self, own: _Rival, rival: _Rival) -> bool:
-        test = self._tests.get(frozenset((own.label, rival.label)))
-        if test is None:
-            return own.accuracy > rival.accuracy
-        ahead = test.difference if test.model_a == own.label else -test.difference
-        return ahead > 0 and test.adjusted_p_value < SIGNIFICANCE
+    def _accuracy_verdict(self, rival: _Rival, own: _Rival) -> str | None:
+        """Say how the rival's accuracy compares with a row's own; None where the rival's is lower."""
+        test = self._tests.get(frozenset((own.row.label, rival.row.label)))
+        if test is not None and test.adjusted_p_value >= SIGNIFICANCE:
+            return "statistically tied with it in accuracy"
+        if test is None and rival.accuracy == own.accuracy:
+            return "as accurate"
+        return "more accurate" if rival.accuracy > own.accuracy else None
 
 
-def _rival(label: str, records: Sequence[Record]) -> _Rival:
-    trial, times = records[0].trial, _times(records, "fit_seconds")
+def _rival(row: Configuration) -> _Rival:
+    trial, times = row.trials[0], tuple(m.fit_seconds for m in row.measurements)
     return _Rival(
-        label=label,
+        row=row,
         setting=(trial.dataset_sha256, trial.split, trial.train_size, trial.threads),
-        accuracy=_accuracy(records),
-        fit_times=tuple(times),
-        fit_seconds=_median(records, "fit_seconds"),
-        predict_seconds=_median(records, "predict_seconds"),
+        accuracy=row.accuracy or 0.0,
+        fit_times=times,
+        fit_seconds=statistics.median(times),
+        predict_seconds=row.median_time("predict_seconds") or 0.0,
         log_fit=statistics.fmean(map(log, times)) if min(times) > 0 else inf,  # too fast for the clock
     )
 
@@ -248,107 +248,73 @@ def _trains_faster(rival: _Rival, own: _Rival) -> bool:
     return comparison.ratio * SINGLE_TIMING_FACTOR <= 1
 
 
-def _overfitted(records: Sequence[Record]) -> str | None:
-    trained = statistics.fmean(m.train_accuracy for m in _measurements(records))
-    tested = _accuracy(records)
-    if trained - _interval_ends(records)[1] <= GENERALISATION_GAP:
+def _overfitted(row: Configuration) -> str | None:
+    trained = statistics.fmean(m.train_accuracy for m in row.measurements)
+    found = row.estimate
+    if found is None or trained - found.sampling.high <= GENERALISATION_GAP:
         return None
-    return f"{_percent(tested)} right on {_images(records)}, {_percent(trained)} on training images"
+    images = "validation images" if row.trials[0].split == "validation" else "test images"
+    return f"{_accuracy(row)} right on {images}, {percent(trained, row.test_count)} % on training images"
 
 
-def _no_better_than(share: float | None, records: Sequence[Record]) -> str | None:
-    if share is None or _interval_ends(records)[0] > share:
+def _no_better_than(share: float | None, row: Configuration) -> str | None:
+    found = row.estimate
+    if share is None or found is None or found.sampling.low > share:
         return None
-    return (
-        f"{_percent(_accuracy(records))} right; always saying the most frequent class gives {_percent(share)}"
-    )
+    always = f"always predicting the most frequent class gives {percent(share, row.test_count)} %"
+    return f"{_accuracy(row)} right; {always}"
 
 
-def _not_converged(records: Sequence[Record]) -> str | None:
-    said = [w for m in _measurements(records) for w in m.warnings if "converge" in w.casefold()]
-    return f"its library said: {said[0]}" if said else None
+def _not_converged(row: Configuration) -> str | None:
+    warnings = [w for m in row.measurements for w in m.warnings if "converge" in w.casefold()]
+    return f"its library warned: {warnings[0]}" if warnings else None
 
 
-def _badly_calibrated(records: Sequence[Record]) -> str | None:
+def _badly_calibrated(row: Configuration) -> str | None:
     """Compare the calibration error with the bound, and with what perfect calibration would show.
 
     With n images in B bins it is on average at most sqrt(B p (1 - p) / n), p the accuracy: in a bin of m
     images the gap is on average at most its standard deviation, sqrt(p (1 - p) / m), and Jensen's
     inequality, once over the bins' counts and once over their accuracies, bounds the weighted sum.
     """
-    errors = [r.quality.calibration_error for r in records if r.quality is not None]
+    errors = [r.quality.calibration_error for r in row.by_seed if r.quality is not None]
     known = [error for error in errors if error is not None]
     if not known:
         return None
-    accuracy, count = _accuracy(records), _test_count(records)
-    noise = sqrt(CALIBRATION_BINS * accuracy * (1 - accuracy) / count)
+    accuracy = row.accuracy or 0.0
+    noise = sqrt(CALIBRATION_BINS * accuracy * (1 - accuracy) / row.test_count)
     error = statistics.fmean(known)
     if error <= CALIBRATION_ERROR + noise:
         return None
     return f"its confidence is off by {100 * error:.1f} points on average (expected calibration error)"
 
 
-def _not_to_be_trusted(records: Sequence[Record], sessions: Sequence[Session]) -> str | None:
-    said = []
-    for name, grading in (
-        ("training time", grade(records, sessions, "fit_seconds")),
-        ("prediction time", grade(records, sessions, "predict_seconds")),
-    ):
-        if grading is not None and grading.letter == "D":
-            said.append(f"{name} {grading}")
-    return ", ".join(said) or None
+def _unreliable(row: Configuration, sessions: Sequence[Session]) -> str | None:
+    timings: tuple[tuple[str, Timing], ...] = (("training", "fit_seconds"), ("prediction", "predict_seconds"))
+    graded = [(name, grade(row.records, sessions, timing)) for name, timing in timings]
+    return ", ".join(f"{name} time {g}" for name, g in graded if g is not None and g.letter == "D") or None
 
 
-def _beside_load(records: Sequence[Record]) -> str | None:
-    beside = max(record.beside for record in records)
+def _beside_load(row: Configuration) -> str | None:
+    beside = max(record.beside for record in row.records if record.measurement is not None)
     if beside:
         return f"{beside} other {'trial' if beside == 1 else 'trials'} ran beside it"
-    shares = [m.load.others_share for m in _measurements(records) if m.load is not None]
+    shares = [m.load.others_share for m in row.measurements if m.load is not None]
     if not shares or statistics.median(shares) <= OTHERS_BOUNDS[1]:
         return None
     return f"other processes used {100 * statistics.median(shares):.0f} % of the CPU"
 
 
-def _tuned_on_test(records: Sequence[Record], models: Sequence[ModelInfo]) -> str | None:
-    trial = records[0].trial
+def _tuned_on_test(row: Configuration, models: Sequence[ModelInfo]) -> str | None:
+    trial = row.trials[0]
     defaults = next((model.parameters for model in models if model.name == trial.model), {})
     changed = [
-        f"{name}={value} (its file says {defaults[name]})"
+        f"{name}={value} (its file has {defaults[name]})"
         for name, value in trial.parameters.items()
         if name in defaults and value != defaults[name]
     ]
     return ", ".join(changed) if changed and trial.split == "test" else None
 
 
-def _measurements(records: Iterable[Record]) -> list[Measurement]:
-    return [record.measurement for record in records if record.measurement is not None]
-
-
-def _median(records: Sequence[Record], timing: Timing) -> float:
-    return float(statistics.median(_times(records, timing)))
-
-
-def _times(records: Sequence[Record], timing: Timing) -> list[float]:
-    return [getattr(m, timing) for m in _measurements(records)]
-
-
-def _accuracy(records: Sequence[Record]) -> float:
-    return statistics.fmean(r.quality.accuracy for r in records if r.quality is not None)
-
-
-def _test_count(records: Sequence[Record]) -> int:
-    return next(r.quality.test_count for r in records if r.quality is not None)
-
-
-def _interval_ends(records: Sequence[Record]) -> tuple[float, float]:
-    count = _test_count(records)
-    interval = wilson_interval(_accuracy(records) * count, count)
-    return interval.low, interval.high
-
-
-def _images(records: Sequence[Record]) -> str:
-    return "validation images" if records[0].trial.split == "validation" else "test images"
-
-
-def _percent(share: float) -> str:
-    return f"{100 * share:.2f} %"
+def _accuracy(row: Configuration) -> str:
+    return f"{percent(row.accuracy, row.test_count)} %"

@@ -32,14 +32,3 @@ class ComparedRun:
             return np.array([self.folder.predictions(record.trial.id).labels for record in records])
         except (OSError, ValueError):
             return None
-
-
-def machine_of(environment: Environment) -> tuple[object, ...]:
-    """Return what must be the same for bare seconds to compare."""
-    return (
-        environment.host,
-        environment.cpu,
-        environment.logical_cores,
-        environment.usable_cores,
-        environment.gpus,
-    )

@@ -9,6 +9,7 @@ from functools import cached_property
 
 from mnistbench.runs.json import ParameterValue
 from mnistbench.runs.records import Measurement, Record, RunInfo, Status, Trial
+from mnistbench.stats.accuracy import AccuracyEstimate, accuracy_estimate
 from mnistbench.text import plural
 
 # How a status reads in a sentence or a table.
@@ -66,6 +67,12 @@ class Configuration:
         return statistics.fmean(counts) if counts else None
 
     @property
+    def estimate(self) -> AccuracyEstimate | None:
+        """The accuracy with both its sources of variation; None where no trial was successful."""
+        counts = [r.quality.error_count for r in self.by_seed if r.quality is not None]
+        return accuracy_estimate(counts, self.test_count) if counts else None
+
+    @property
     def test_count(self) -> int:
         """The images it was judged by; 0 where no trial was successful."""
         return next((r.quality.test_count for r in self.by_seed if r.quality is not None), 0)
@@ -77,10 +84,14 @@ class Configuration:
             r.measurement for r in self.records if r.status is Status.OK and r.measurement is not None
         )
 
+    def median_time(self, timing: str) -> float | None:
+        """Return the median of a time of the measurements over seeds and repetitions; None without any."""
+        return statistics.median(getattr(m, timing) for m in self.measurements) if self.measurements else None
+
     @property
     def fit_seconds(self) -> float | None:
         """The median time of training over seeds and repetitions."""
-        return statistics.median(m.fit_seconds for m in self.measurements) if self.measurements else None
+        return self.median_time("fit_seconds")
 
     @property
     def status(self) -> str:

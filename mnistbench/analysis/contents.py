@@ -1,4 +1,4 @@
-"""What a report says of a run, before any of it is drawn or written: the same for every format."""
+"""The contents of a report, before any of it is drawn or written: the same for every format."""
 
 import contextlib
 import gc
@@ -23,6 +23,7 @@ from mnistbench.analysis.evidence import (
 )
 from mnistbench.analysis.headline import headline
 from mnistbench.analysis.soft_vote import SoftVote, soft_vote
+from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import LearningCurve, Record, RunInfo
 from mnistbench.runs.sessions import Overhead, machine_drift, overhead
@@ -34,7 +35,7 @@ DETAILED_ROWS = 16
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a report says of one run.
+    """Everything that a report shows of one run.
 
     Attributes:
         info: The run's plan.
@@ -43,7 +44,7 @@ class Contents:
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
-        ties: Groups of labels that cannot be told apart, best first.
+        ties: Groups of labels that are statistically tied, best first.
         learned: The learning curves, by label.
         voted: The ensemble's part; None where there is none.
         findings: What the checks found.
@@ -75,6 +76,72 @@ class Contents:
         """How many images the run is judged by; 0 where no trial was successful."""
         return max((row.test_count for row in self.rows), default=0)
 
+    @property
+    def trial_count(self) -> int:
+        """How many trials were planned."""
+        return sum(len(row.trials) for row in self.rows)
+
+    @property
+    def waiting(self) -> int:
+        """How many trials have not run."""
+        return self.trial_count - len(self.records)
+
+    @property
+    def has_several_seeds(self) -> bool:
+        """Whether some accuracy is a mean over seeds."""
+        return any(len(row.by_seed) > 1 for row in self.rows)
+
+    @property
+    def has_several_timings(self) -> bool:
+        """Whether some time is a median."""
+        return any(len(row.measurements) > 1 for row in self.rows)
+
+    @property
+    def ran_side_by_side(self) -> bool:
+        """Whether other trials ran beside some trial."""
+        return any(record.beside for record in self.records)
+
+    @property
+    def is_training_covered(self) -> bool:
+        """Whether every paired test takes the seeds into account."""
+        return all(test.training_covered for test in self.tests)
+
+    @property
+    def detailed(self) -> Sequence[Configuration]:
+        """The configurations that are described one by one."""
+        return [row for row in self.rows if row.by_seed][:DETAILED_ROWS]
+
+    @property
+    def compared(self) -> Sequence[str]:
+        """The labels of the configurations that are compared pair by pair."""
+        return list(self.found)[:DETAILED_ROWS]
+
+    @property
+    def environments(self) -> Sequence[Environment]:
+        """What the trials ran on, each once; without any record, what the run was planned on."""
+        found: list[Environment] = []
+        for record in self.records:
+            if record.environment not in found:
+                found.append(record.environment)
+        return found or [self.info.environment]
+
+    @property
+    def lost_and_rerun(self) -> Sequence[str]:
+        """The trials that ran again because the worker of a cluster was lost."""
+        return [
+            f"{row.label}, seed {record.trial.seed}"
+            for row in self.rows
+            for record in row.records
+            if record.attempts > 1
+        ]
+
+    @property
+    def warnings(self) -> Sequence[tuple[str, str]]:
+        """The distinct warnings of the libraries, each with its configuration's label."""
+        return list(
+            dict.fromkeys((row.label, w) for row in self.rows for m in row.measurements for w in m.warnings)
+        )
+
 
 @contextlib.contextmanager
 def _no_garbage_collection() -> Iterator[None]:
@@ -90,8 +157,8 @@ def _no_garbage_collection() -> Iterator[None]:
 
 
 @_no_garbage_collection()
-def contents(folder: RunFolder) -> Contents:
-    """Work out everything that the report of a run says.
+def read_contents(folder: RunFolder) -> Contents:
+    """Return everything that the report of a run shows.
 
     Raises:
         MnistbenchError: The run folder is damaged.
@@ -99,8 +166,7 @@ def contents(folder: RunFolder) -> Contents:
     info, records, sessions = folder.info(), folder.records(), folder.sessions()
     rows = configurations(info, records)
     truth, classes = folder.true_labels(), info.dataset.classes
-    if truth is not None and len(truth) == 0:  # of a run that was planned without images to judge it
-        truth = None
+    truth = truth if truth is not None and len(truth) else None  # a run may have been planned without any
     found = {} if truth is None else evidences(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []
@@ -108,7 +174,7 @@ def contents(folder: RunFolder) -> Contents:
     trust = costs.time_trust(rows, sessions)
     by_class = classes_frame(found, classes)
     findings = run_checks(
-        {row.label: row.records for row in rows},
+        rows,
         models=info.models,
         sessions=sessions,
         tests=tests,
@@ -131,7 +197,6 @@ def contents(folder: RunFolder) -> Contents:
         "serving": costs.serving(rows),
         "doubts": costs.doubts(trust),
     }
-    shown = {name: table for name, table in offered.items() if table is not None}
     return Contents(
         info=info,
         records=records,
@@ -144,9 +209,13 @@ def contents(folder: RunFolder) -> Contents:
         voted=voted,
         findings=findings,
         headline=headline(info, rows, ties),
-        tables=shown,
+        tables={name: table for name, table in offered.items() if table is not None},
         frames={
-            **{name: table.frame for name, table in shown.items() if name not in _SHOWN_ONLY},
+            **{
+                name: table.frame
+                for name, table in offered.items()
+                if table is not None and name not in _IN_OTHER_FRAMES
+            },
             "trials": tables.trials(rows),
             "findings": tables.findings(findings),
             "pairs": pairs_frame(tests),
@@ -158,4 +227,4 @@ def contents(folder: RunFolder) -> Contents:
     )
 
 
-_SHOWN_ONLY = ("failures", "by_class", "spreads")  # what they say is in the frames of others
+_IN_OTHER_FRAMES = ("failures", "by_class", "spreads")

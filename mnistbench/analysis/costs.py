@@ -1,4 +1,4 @@
-"""Tables of what a model costs, time and memory, and of how far the times can be trusted."""
+"""Tables of what a model costs, time and memory, and of the trust grades of the times."""
 
 import dataclasses
 from collections.abc import Mapping, Sequence
@@ -27,7 +27,7 @@ def time_trust(rows: Sequence[Configuration], sessions: Sequence[Session]) -> di
 
 
 def doubts(trust: Mapping[str, TimeTrust]) -> Table | None:
-    """Tabulate why times are not fully to be trusted; None where all are.
+    """Tabulate the times whose trust grade is not A, with the reasons; None where all have it.
 
     Columns of the frame: row, time ("fit", "predict" or "fit, predict" where both have the same reasons),
     trust (B to D), reasons.
@@ -48,9 +48,9 @@ def doubts(trust: Mapping[str, TimeTrust]) -> Table | None:
         Column("row", "model", text, right=False),
         Column("time", "time", text, right=False),
         Column("trust", "trust", text, right=False),
-        Column("reasons", "because", text, right=False),
+        Column("reasons", "reasons", text, right=False),
     )
-    return Table("doubts", "How far the times can be trusted", frame, columns)
+    return Table("doubts", "Times without grade A", frame, columns)
 
 
 def timings(rows: Sequence[Configuration], sessions: Sequence[Session]) -> Table:
@@ -73,7 +73,7 @@ def timings(rows: Sequence[Configuration], sessions: Sequence[Session]) -> Table
         Column("fit_cpu_seconds", "fit CPU, s", three_digits),
         Column("threads", "threads", count),
         *((Column("speed_up", "speed-up", three_digits),) if frame["speed_up"].notna().any() else ()),
-        Column("effective_cores", "cores kept busy", three_digits),
+        Column("effective_cores", "busy cores", three_digits),
         Column("first_predict_seconds", "first image, s", three_digits),
         Column("import_seconds", "import, s", three_digits),
         Column("load_seconds", "load, s", three_digits),
@@ -81,7 +81,7 @@ def timings(rows: Sequence[Configuration], sessions: Sequence[Session]) -> Table
         Column("baseline_rss_bytes", "RAM before fit, MB", megabytes),
         *((Column("beside", "trials beside", count),) if (frame["beside"] > 0).any() else ()),
     )
-    return Table("timings", "Beside fit and predict", frame, columns)
+    return Table("timings", "Further times and memory", frame, columns)
 
 
 def spreads(timings: pd.DataFrame) -> Table | None:
@@ -92,12 +92,6 @@ def spreads(timings: pd.DataFrame) -> Table | None:
     """
     if not (timings["timings"] > 1).any():
         return None
-    frame = timings.copy()
-    for name in _TIMED:
-        frame[f"shown_{name}"] = [
-            f"{three_digits(low)}\N{NON-BREAKING HYPHEN}{three_digits(high)}"
-            for low, high in zip(frame[f"{name}_min"], frame[f"{name}_max"], strict=True)
-        ]
     columns = (
         Column("row", "model", text, right=False),
         Column("timings", "timings", count),
@@ -106,12 +100,16 @@ def spreads(timings: pd.DataFrame) -> Table | None:
             for name, word in zip(_TIMED, ("fit", "predict"), strict=True)
             for column in (
                 Column(name, f"{word}: median, s", three_digits),
-                Column(f"shown_{name}", "range, s", text),
+                Column(f"{name}_min", "range, s", _range, beside=(f"{name}_max",), sort_by=f"{name}_max"),
                 Column(f"{name}_iqr", "IQR, s", three_digits),
             )
         ),
     )
-    return Table("spreads", "How the timings spread", frame, columns)
+    return Table("spreads", "Spread of the timings", timings, columns)
+
+
+def _range(least: float, most: float) -> str:
+    return f"{three_digits(least)}\N{NON-BREAKING HYPHEN}{three_digits(most)}"
 
 
 _TIMED = ("fit_seconds", "predict_seconds")

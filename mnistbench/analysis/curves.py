@@ -50,7 +50,9 @@ def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
         Column("training_seconds", "whole training, s", three_digits),
         *(Column(_column(level), f"to {100 * level:g} %, s", _seconds) for level in reached),
     )
-    return Table("time_to_accuracy", "Seconds of training to an accuracy on the hold-out", frame, columns)
+    return Table(
+        "time_to_accuracy", "Seconds of training to reach an accuracy on the hold-out", frame, columns
+    )
 
 
 def lines(found: Mapping[str, Sequence[LearningCurve]]) -> dict[str, list[list[tuple[float, float]]]]:

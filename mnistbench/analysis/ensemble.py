@@ -1,9 +1,9 @@
 """A soft vote of a run's models, from their stored predictions: nothing is trained for it.
 
-It is the weighted geometric mean of their probabilities, in which a model that is sure weighs more than one
-that is not: on MNIST's hold-out its log loss is below the arithmetic mean's
-(`benchmarks/studies/pooling.py`). The weights are chosen on the hold-out of the training images, from a
-validation run of the same models, and then applied to the test predictions, once.
+It is the weighted geometric mean of their probabilities, in which a confident model weighs more than an
+unsure one: on MNIST's hold-out its log loss is below the arithmetic mean's (`benchmarks/_pooling.py`). The
+weights are chosen on the hold-out of the training images, from a validation run of the same models, and then
+applied to the test predictions, once.
 """
 
 import json
@@ -54,7 +54,7 @@ class Ensemble:
         holdout_images: Images of the hold-out.
         holdout_accuracy: The ensemble's accuracy on it, mean over the seeds.
         holdout_log_loss: Its log loss there, which the weights minimise, in nats.
-        left_out: Models of the run that take no part: without probabilities, or not in the validation run.
+        left_out: Models of the run that are excluded: without probabilities, or not in the validation run.
     """
 
     members: tuple[Member, ...]
@@ -68,7 +68,7 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Vote:
-    """What an ensemble says of the images that its run is judged by.
+    """The scores of an ensemble on the images that its run is evaluated on.
 
     Attributes:
         by_seed: Its scores for each seed, by seed.
@@ -89,14 +89,14 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
     """
     info, judged = folder.info(), validation.info()
     if info.is_validation:
-        raise UsageError(f"{info.name} is a validation run; an ensemble is of a run on test images.")
+        raise UsageError(f"{info.name} is a validation run; an ensemble needs a run on test images.")
     if not judged.is_validation:
         raise UsageError(
-            f"{judged.name} is no validation run: weights chosen on test images would be tuned on test. "
+            f"{judged.name} is not a validation run, and weights must not be chosen on test images. "
             "Make one with `mnistbench run --validation` and the same models."
         )
     if info.dataset.sha256 != judged.dataset.sha256:
-        raise UsageError(f"{info.name} and {judged.name} are of different data sets.")
+        raise UsageError(f"{info.name} and {judged.name} use different data sets.")
     rows = configurations(info, folder.records())
     known = {_identity(row): row for row in configurations(judged, validation.records())}
     stacks: dict[str, dict[int, Probabilities]] = {}
@@ -107,8 +107,8 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
             stacks[row.label] = given
     if len(stacks) < 2:
         raise UsageError(
-            f"{info.name} and {judged.name} have {len(stacks)} models with probabilities in common; "
-            "an ensemble takes at least two, with the same parameters."
+            f"{info.name} and {judged.name} share {len(stacks)} models with probabilities; "
+            "an ensemble needs at least two with the same parameters."
         )
     seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
     if not seeds:
@@ -220,7 +220,7 @@ def stored_ensemble(folder: RunFolder) -> Ensemble | None:
         ensemble = from_json(Ensemble, json.loads(path.read_bytes()))
         weights = [member.weight for member in ensemble.members]
         if not weights or not min(weights) >= 0 or not abs(sum(weights) - 1) <= _SUM_TOLERANCE:
-            raise ValueError("its weights are no shares that sum to 1")
+            raise ValueError("its weights are not shares that sum to 1")
         if not 0 <= ensemble.sharpness < math.inf:
             raise ValueError(f"its sharpness is {ensemble.sharpness}")
         return ensemble
@@ -245,7 +245,7 @@ def vote(
         folder: The run.
         ensemble: Its ensemble.
         rows: The run's configurations.
-        truth: The true labels of the images that it is judged by.
+        truth: The true labels of the images that it is evaluated on.
         classes: The data set's labels.
 
     Returns:

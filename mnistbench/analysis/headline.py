@@ -10,25 +10,26 @@ _LISTED = 3
 
 
 def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> str:
-    """Say who won, by how much, and at what cost.
+    """Return who won, by how much, and at what cost.
 
     Args:
         info: The run's plan.
         rows: Its configurations, best first.
-        ties: Groups of their labels that cannot be told apart, best first.
+        ties: Groups of their labels that are statistically tied, best first.
     """
     good = [row for row in rows if row.accuracy is not None]
     if not good:
         if not any(row.records for row in rows):
             return "No trial has ended yet."
-        return f"No trial was successful: {status_counts(rows)}."
+        return f"No trial succeeded: {status_counts(rows)}."
     best, *others = good
+    seeds = f", mean over {plural(len(best.by_seed), 'seed')}" if len(best.by_seed) > 1 else ""
     sentence = f"{best.label} is best: {_errors(best)} in {best.test_count:,} {images_of(info)}"
-    sentence += f" ({percent(best.accuracy, best.test_count)} % right){_cost(best)}"
+    sentence += f" ({percent(best.accuracy, best.test_count)} % right{seeds}){_cost(best)}"
     tied = next((group for group in ties if best.label in group), ())
     equals, rest = [r for r in others if r.label in tied], [r for r in others if r.label not in tied]
     if equals:
-        sentence += f". Not to be told apart from it: {_listed(equals)}"
+        sentence += f". Statistically tied with it: {_listed(equals)}"
     if rest:
         sentence += f"{'.' if equals else ';'} {_runner_up(best, rest[0])}"
     fastest = min(good, key=lambda row: row.fit_seconds or 0.0)
@@ -39,35 +40,29 @@ def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequen
 
 
 def title(info: RunInfo) -> str:
-    """Name the images of a run as a report's title does, unmissably where they are not what they seem."""
-    said = info.dataset.title
-    if info.dataset.fallback_reason:
-        said += ", IN PLACE OF MNIST"
-    if info.is_validation:
-        said += ", VALIDATION IMAGES"
-    return said
+    """Name the images of a run for a title, in capitals where they are not MNIST's test images as asked."""
+    instead = ", INSTEAD OF MNIST" if info.dataset.fallback_reason else ""
+    return f"{info.dataset.title}{instead}{', VALIDATION IMAGES' if info.is_validation else ''}"
 
 
 def notice(info: RunInfo) -> str:
-    """Say what every table has to say about its images, in a few words; nothing for a plain test."""
+    """Return what every table has to say about its images, in a few words; nothing for a plain test."""
     notices = list(info.dataset.changes)
     if info.dataset.fallback_reason:
-        notices.append(f"{info.dataset.name} in place of MNIST")
+        notices.append(f"{info.dataset.name} instead of MNIST")
     if info.is_validation:
         notices.append("validation images, not test images")
     return "; ".join(notices)
 
 
 def images_of(info: RunInfo) -> str:
-    """Name the images that a run is judged by: "test images" or "validation images"."""
+    """Name the images that a run is evaluated on: "test images" or "validation images"."""
     return "validation images" if info.is_validation else "test images"
 
 
 def _errors(row: Configuration) -> str:
     errors = row.error_count or 0.0
-    noun = "error" if errors == 1 else "errors"
-    seeds = f" on average over {plural(len(row.by_seed), 'seed')}" if len(row.by_seed) > 1 else ""
-    return f"{count(errors)} {noun}{seeds}"
+    return f"{count(errors)} {'error' if errors == 1 else 'errors'}"
 
 
 def _cost(row: Configuration) -> str:

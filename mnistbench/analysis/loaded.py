@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from mnistbench.analysis.contents import Contents, contents
+from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.headline import title
 from mnistbench.analysis.tables import Table
 from mnistbench.errors import UsageError, unknown
@@ -22,12 +22,12 @@ FRAMES: Mapping[str, str] = {
     "trials": "one row a trial: what was planned, how it ended, all that was measured",
     "quality": "one row a configuration: every score of its predictions and probabilities",
     "classes": "one row a configuration and class: support, precision, recall, F1",
-    "confused_pairs": "one row a configuration and pair of classes: how often one was taken for the other",
+    "confused_pairs": "one row a configuration and pair of classes: how often one was predicted as the other",
     "pairs": "one row a pair of configurations: the paired test of their accuracies",
     "timings": "one row a configuration: times and memory in detail",
     "serving": "one row a configuration: latency, throughput, cold start; if the run measured them",
     "time_to_accuracy": "one row a configuration: seconds to an accuracy; if the run took learning curves",
-    "doubts": "one row a doubtful time: its trust grade and the reasons; if there is one",
+    "doubts": "one row a time without grade A: its grade and the reasons; if there is one",
     "findings": "one row a finding of the checks",
     "models": "one row a configuration: engine, device, parameters, the model file's SHA-256",
     "ensemble": "the soft vote's scores; if the run has an ensemble",
@@ -38,7 +38,7 @@ FRAMES: Mapping[str, str] = {
 COLUMNS: Mapping[str, str] = {
     # what a row is about
     "id": "the trial's id",
-    "row": "the configuration: the model, and what sets it apart from its siblings in the run",
+    "row": "the configuration: the model, and how it differs from the model's other rows",
     "row_a": "the first configuration of the pair, the better one in the table of results",
     "row_b": "the second configuration of the pair",
     "model": "the model's name",
@@ -51,12 +51,12 @@ COLUMNS: Mapping[str, str] = {
     "train_size": "training images asked for; empty for all",
     "train_images": "training images used",
     "test_images": "images predicted",
-    "test_count": "images that judge it",
+    "test_count": "images it is evaluated on",
     "holdout_images": "images of the hold-out, the last of the training images",
     "seed": "the trial's seed",
     "seeds": "how many seeds were run",
     "threads": "threads asked for",
-    "split": "what judges it: test or validation",
+    "split": "which images evaluate it: test or validation",
     "repeat": "which repeat of the same trial this is, from 0",
     "status": "how it ended",
     "cause": "the error that ended it; empty if it ended well",
@@ -65,14 +65,14 @@ COLUMNS: Mapping[str, str] = {
     "beside": "how many other trials ran beside it at most",
     "attempts": "how often it was started: 2 if its first machine was lost",
     "predictions_sha256": "SHA-256 of the file of its predictions",
-    "warnings": "what its library warned",
+    "warnings": "the warnings of its library",
     # scores
-    "accuracy": "share of images classified rightly, the mean over the seeds",
+    "accuracy": "share of images classified correctly, the mean over the seeds",
     "accuracy_without_label_errors": "the same without the images whose labels are known to be wrong",
     "train_accuracy": "accuracy on a fixed sample of its training images",
     "final_accuracy": "accuracy on the hold-out at the end of the training",
     "holdout_accuracy": "accuracy of the ensemble on the hold-out that chose its weights",
-    "error_count": "images classified wrongly, the mean over the seeds",
+    "error_count": "images misclassified, the mean over the seeds",
     "sampling_low": "lower end of the accuracy's 95 % interval over test images (Wilson)",
     "sampling_high": "upper end of the accuracy's 95 % interval over test images (Wilson)",
     "training_sd": "standard deviation of the accuracy over the seeds; empty for one seed",
@@ -88,24 +88,24 @@ COLUMNS: Mapping[str, str] = {
     "adaptive_calibration_error": "expected calibration error, 15 bins of equally many images",
     "label": "the class",
     "support": "images of the class, added up over the seeds",
-    "precision": "share of the images given this label that bear it",
-    "recall": "share of the images that bear this label that were given it",
+    "precision": "share of the images predicted as this class that belong to it",
+    "recall": "share of the images of this class that were predicted as it",
     "f1": "harmonic mean of precision and recall",
-    "true_label": "the label that the images bear",
-    "predicted_label": "the label that they were given",
+    "true_label": "the images' true label",
+    "predicted_label": "the predicted label",
     "count": "how many images, added up over the seeds",
-    "share": "that many of the images that bear the true label",
+    "share": "the same as a share of the images with that true label",
     "weight": "the member's share of the vote, 0 to 1",
     # comparisons and advice
-    "ties": "letters of the groups of configurations that cannot be told apart",
+    "ties": "letters of the groups of statistically tied configurations",
     "difference": "accuracy of the first less that of the second",
     "difference_low": "lower end of the difference's 95 % interval",
     "difference_high": "upper end of the difference's 95 % interval",
     "p_value": "of the paired test that both are equally accurate",
     "adjusted_p_value": "the same after Holm's correction for the number of pairs",
     "method": "which test it is",
-    "only_a": "images that only the first classifies rightly, the mean over all pairs of seeds",
-    "only_b": "images that only the second classifies rightly, the mean over all pairs of seeds",
+    "only_a": "images that only the first classifies correctly, the mean over all pairs of seeds",
+    "only_b": "images that only the second classifies correctly, the mean over all pairs of seeds",
     "sampling_se": "standard error of the difference from the choice of test images",
     "training_se": "standard error of the difference from the seeds; 0 where only one was run",
     "training_covered": "whether the test takes the seeds into account, for which it needs several",
@@ -134,10 +134,10 @@ COLUMNS: Mapping[str, str] = {
     "effective_cores": "CPU time by wall time of the training: how many cores it kept busy",
     "speed_up": "training time with the fewest threads of the run by the time with these; empty for those",
     "time": "which time it is: fit or predict",
-    "trust": "how far to trust the time, from A to D",
-    "fit_trust": "how far to trust the training time, from A to D",
-    "predict_trust": "how far to trust the prediction time, from A to D",
-    "reasons": "what speaks against the time",
+    "trust": "trust grade of the time, from A to D",
+    "fit_trust": "trust grade of the training time, from A to D",
+    "predict_trust": "trust grade of the prediction time, from A to D",
+    "reasons": "why the time has no better grade",
     "curves": "how many learning curves were taken",
     "unit": "what the model counts its progress in",
     "training_seconds": "wall time of the curve's training, without the predictions on the way",
@@ -192,10 +192,7 @@ class Run:
     @property
     def frames(self) -> Mapping[str, pd.DataFrame]:
         """All frames of the run, by the names in `FRAMES`; shares run from 0 to 1, times are in seconds."""
-        return {
-            name: frame[[column for column in frame if not str(column).startswith("shown_")]]
-            for name, frame in self._contents.frames.items()
-        }
+        return self._contents.frames
 
     def columns(self, frame: str) -> Mapping[str, str]:
         """Say what each column of a frame holds, with its unit.
@@ -238,16 +235,18 @@ class Run:
 
     @cached_property
     def _contents(self) -> Contents:
-        return contents(self.folder)
+        return read_contents(self.folder)
 
     def __repr__(self) -> str:
         return f"<mnistbench run {self.folder.name}: {self.headline}>"
 
     def _repr_html_(self) -> str:
         """Show the headline and the table of results, as notebooks do."""
-        said = self._contents
-        heading = f"<p><strong>{_escaped(title(said.info))}</strong>, run {_escaped(said.info.name)}</p>"
-        return f"{heading}<p>{_escaped(said.headline)}</p>{_html_table(said.tables['results'])}"
+        contents = self._contents
+        heading = (
+            f"<p><strong>{_escaped(title(contents.info))}</strong>, run {_escaped(contents.info.name)}</p>"
+        )
+        return f"{heading}<p>{_escaped(contents.headline)}</p>{_html_table(contents.tables['results'])}"
 
 
 def load_run(path: str | Path) -> Run:
@@ -277,12 +276,11 @@ def _html_table(shown: Table) -> str:
     rows = "".join(
         "<tr>"
         + "".join(
-            f'<td style="text-align:{"right" if column.right else "left"}">'
-            f"{_escaped(column.show(row[column.name]))}</td>"
-            for column in shown.columns
+            f'<td style="text-align:{"right" if column.right else "left"}">{_escaped(cell)}</td>'
+            for column, cell in zip(shown.columns, cells, strict=True)
         )
         + "</tr>"
-        for row in shown.frame.to_dict("records")
+        for cells in shown.cells()
     )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 

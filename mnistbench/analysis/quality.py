@@ -7,7 +7,7 @@ import pandas as pd
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.evidence import Evidence
 from mnistbench.analysis.tables import SCORES, Column, Table, scores, text
-from mnistbench.text import count, percent, plural, three_digits
+from mnistbench.text import count, percent, three_digits
 
 MOST_CONFUSED_SHOWN = 5
 CLASS_ROWS_SHOWN = 8
@@ -94,9 +94,9 @@ def most_confused(label: str, seeds: int, frame: pd.DataFrame) -> Table | None:
         return None
     columns = (
         Column("true_label", "true", text),
-        Column("predicted_label", "taken for", text),
+        Column("predicted_label", "predicted", text),
         Column("count", "images", count),
         Column("share", "of the true class, %", lambda v: three_digits(100 * v)),
     )
-    added = f", {plural(seeds, 'seed')} added up" if seeds > 1 else ""
-    return Table("confused_pairs", f"Most confused by {label}{added}", own, columns)
+    total = f", total over {seeds} seeds" if seeds > 1 else ""
+    return Table("confused_pairs", f"Most frequent confusions of {label}{total}", own, columns)

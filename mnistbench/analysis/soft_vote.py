@@ -1,4 +1,4 @@
-"""What the report says of the ensemble of a run's models."""
+"""The report's tables of the ensemble of a run's models."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -10,10 +10,10 @@ import pandas as pd
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.ensemble import Ensemble, stored_ensemble, vote
 from mnistbench.analysis.evidence import Labels
-from mnistbench.analysis.tables import Column, Table, text
+from mnistbench.analysis.tables import Column, Table, accuracy_column, accuracy_values, seeds_column, text
 from mnistbench.runs.folder import RunFolder
 from mnistbench.stats.accuracy import accuracy_estimate
-from mnistbench.text import MISSING, count, interval, percent, three_digits
+from mnistbench.text import count, percent, three_digits
 
 
 @dataclass(frozen=True)
@@ -53,40 +53,29 @@ def soft_vote(
     scores = list(found.by_seed.values())
     images = scores[0].test_count
     accuracy = accuracy_estimate([score.error_count for score in scores], images)
-    training = accuracy.training
-    half = percent(training.high - accuracy.mean, images) if training else MISSING
     frame = pd.DataFrame(
         [
             {
                 "row": "ensemble",
-                "seeds": len(scores),
-                "accuracy": accuracy.mean,
-                "sampling_low": accuracy.sampling.low,
-                "sampling_high": accuracy.sampling.high,
-                "training_sd": accuracy.training_sd,
-                "training_low": training.low if training else None,
-                "training_high": training.high if training else None,
+                **accuracy_values(accuracy),
                 "error_count": float(np.mean([score.error_count for score in scores])),
                 "log_loss": float(np.mean([score.log_loss for score in scores])),
                 "calibration_error": float(np.mean([score.calibration_error for score in scores])),
                 "holdout_accuracy": ensemble.holdout_accuracy,
                 "fit_seconds": found.fit_seconds,
-                "shown_accuracy": f"{percent(accuracy.mean, images)} "
-                f"({interval(accuracy.sampling.low, accuracy.sampling.high, images)})",
-                "shown_training": f"{half} ({accuracy.fits})",
             }
         ]
     )
     columns = (
         Column("row", "model", text, right=False),
-        Column("shown_accuracy", "accuracy, % (95 %: images)", text),
-        Column("shown_training", "seeds: ± (n)", text),
+        accuracy_column("accuracy, % (95 %: images)", images),
+        seeds_column(images),
         Column("error_count", "wrong images", count),
         Column("log_loss", "log loss", three_digits),
-        Column("holdout_accuracy", "on the hold-out, %", partial(percent, images=ensemble.holdout_images)),
+        Column("holdout_accuracy", "hold-out accuracy, %", partial(percent, images=ensemble.holdout_images)),
         Column("fit_seconds", "fit of all members, s", three_digits),
     )
-    result = Table("ensemble", "The ensemble, a soft vote of this run's models", frame, columns)
+    result = Table("ensemble", "The ensemble of this run's models", frame, columns)
     return SoftVote(ensemble, result, _members(ensemble, {row.label: row for row in rows}, images))
 
 
@@ -102,4 +91,4 @@ def _members(ensemble: Ensemble, rows: Mapping[str, Configuration], images: int)
         Column("weight", "weight", "{:.3f}".format),
         Column("accuracy", "accuracy alone, %", partial(percent, images=images)),
     )
-    return Table("ensemble_members", "Its votes", frame, columns)
+    return Table("ensemble_members", "Members and their weights", frame, columns)

@@ -6,6 +6,7 @@ are. The report shows some of their columns, rounded, under headings that carry 
 
 import statistics
 import string
+import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -16,7 +17,7 @@ from mnistbench.analysis.checks import Finding
 from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.analysis.trust import Grade
 from mnistbench.runs.records import Measurement, RunInfo, Status
-from mnistbench.stats.accuracy import AccuracyEstimate, accuracy_estimate
+from mnistbench.stats.accuracy import AccuracyEstimate
 from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, visible
 
 _CAUSE_LENGTH = 100
@@ -33,14 +34,26 @@ class Column:
     Attributes:
         name: The frame's column.
         heading: Its heading in the report, with the unit.
-        show: Turns one value into text.
+        show: Turns its value, followed by those of `beside`, into text.
         right: Whether it is aligned to the right, as numbers are.
+        beside: Further columns of the frame whose values stand in the same cell.
+        sort_by: The frame's column by which a reader sorts; the shown one if left out.
     """
 
     name: str
     heading: str
-    show: Callable[[Any], str]
+    show: Callable[..., str]
     right: bool = True
+    beside: tuple[str, ...] = ()
+    sort_by: str | None = None
+
+    def cell(self, row: Mapping[str, Any]) -> str:
+        """Return what is shown of one row of the frame."""
+        return self.show(row[self.name], *(row[name] for name in self.beside))
+
+    def sort_value(self, row: Mapping[str, Any]) -> Any:
+        """Return the value by which one row of the frame is sorted."""
+        return row[self.sort_by or self.name]
 
 
 @dataclass(frozen=True)
@@ -59,6 +72,14 @@ class Table:
     frame: pd.DataFrame
     columns: tuple[Column, ...]
 
+    def rows(self, most: int | None = None) -> list[dict[str, Any]]:
+        """Return the raw rows, or the first of them, as `Column.cell` takes them."""
+        return typing.cast(list[dict[str, Any]], self.frame.head(most or len(self.frame)).to_dict("records"))
+
+    def cells(self) -> list[list[str]]:
+        """Return what is shown: a list of cells for each row."""
+        return [[column.cell(row) for column in self.columns] for row in self.rows()]
+
 
 def text(value: object) -> str:
     """Show a value as it is; nothing where there is none."""
@@ -72,7 +93,7 @@ def results(
 
     Args:
         rows: The configurations, best first.
-        ties: Groups of their labels that cannot be told apart, best first.
+        ties: Groups of their labels that are statistically tied, best first.
         trust: How far the times of each can be trusted, by its label.
 
     Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
@@ -88,22 +109,17 @@ def results(
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
     frame["ties"] = [tie_letters(row.label, ties) for row in rows]
-    frame["shown_accuracy"] = [_shown_accuracy(row, images) for row in rows]
     for name, which in (("fit", 0), ("predict", 1)):
-        letters = [str(trust[row.label][which].letter) if row.label in trust else None for row in rows]
-        frame[f"{name}_trust"] = letters
-        frame[f"shown_{name}"] = [
-            f"{three_digits(seconds)}\N{NO-BREAK SPACE}{letter}" if letter else MISSING
-            for seconds, letter in zip(frame[f"{name}_seconds"], letters, strict=True)
+        frame[f"{name}_trust"] = [
+            str(trust[row.label][which].letter) if row.label in trust else None for row in rows
         ]
-    frame["shown_training"] = [_shown_training(row, images) for row in rows]
     columns = (
         Column("row", "model", text, right=False),
-        Column("shown_accuracy", f"accuracy, % (95 %{': images' if several else ''})", text),
-        *((Column("shown_training", "seeds: ± (n)", text),) if several else ()),
+        accuracy_column(f"accuracy, % (95 %{': images' if several else ''})", images),
+        *((seeds_column(images),) if several else ()),
         Column("error_count", "wrong images", count),
-        Column("shown_fit", "fit, s", text),
-        Column("shown_predict", "predict, s", text),
+        Column("fit_seconds", "fit, s", graded_time, beside=("fit_trust",)),
+        Column("predict_seconds", "predict, s", graded_time, beside=("predict_trust",)),
         Column("images_per_second", "images per s", three_digits),
         Column("peak_rss_bytes", "peak RAM, MB", megabytes),
         Column("model_bytes", "model, MB", megabytes),
@@ -113,22 +129,43 @@ def results(
     return Table("results", "Best first", frame, columns)
 
 
-def _shown_accuracy(row: Configuration, images: int) -> str:
-    """Write accuracy and interval in one cell: "98.37 (98.10-98.60)"."""
-    accuracy = estimate(row)
-    if accuracy is None:
-        return MISSING
-    low, high = accuracy.sampling.low, accuracy.sampling.high
-    return f"{percent(accuracy.mean, images)} ({interval(low, high, images)})"
+def accuracy_column(heading: str, images: int) -> Column:
+    """Return the column of an accuracy with its interval over images: "98.37 (98.10-98.60)"."""
+
+    def show(mean: float | None, low: float | None, high: float | None) -> str:
+        written = percent(mean, images)
+        return written if written == MISSING else f"{written} ({interval(low, high, images)})"
+
+    return Column("accuracy", heading, show, beside=("sampling_low", "sampling_high"))
 
 
-def _shown_training(row: Configuration, images: int) -> str:
-    """Write what the seeds vary, and how many there are: "0.13 (3)"."""
-    accuracy = estimate(row)
-    if accuracy is None:
-        return MISSING
-    half = accuracy.training.high - accuracy.mean if accuracy.training else None
-    return f"{percent(half, images)} ({accuracy.fits})"
+def seeds_column(images: int) -> Column:
+    """Return the column of what the seeds vary, half a 95 % interval, and how many there are: "0.13 (3)"."""
+
+    def show(high: float | None, mean: float | None, seeds: int) -> str:
+        half = None if high is None or mean is None else high - mean
+        return f"{percent(half, images)} ({seeds})" if seeds else MISSING
+
+    return Column("training_high", "seeds: ± (n)", show, beside=("accuracy", "seeds"), sort_by="training_sd")
+
+
+def graded_time(seconds: float | None, letter: object) -> str:
+    """Write a time with how far it can be trusted: "14.2 A"."""
+    return f"{three_digits(seconds)}\N{NO-BREAK SPACE}{letter}" if isinstance(letter, str) else MISSING
+
+
+def accuracy_values(found: AccuracyEstimate | None) -> dict[str, float | int | None]:
+    """Return the raw values of an accuracy as the frames name them; empty ones without a successful fit."""
+    training = found.training if found else None
+    return {
+        "seeds": found.fits if found else 0,
+        "accuracy": found.mean if found else None,
+        "sampling_low": found.sampling.low if found else None,
+        "sampling_high": found.sampling.high if found else None,
+        "training_sd": found.training_sd if found else None,
+        "training_low": training.low if training else None,
+        "training_high": training.high if training else None,
+    }
 
 
 def tie_letters(label: str, ties: Sequence[Sequence[str]]) -> str:
@@ -143,12 +180,6 @@ def tie_names(groups: int) -> list[str]:
     return [letters[i] if i < len(letters) else f"({i})" for i in range(groups)]
 
 
-def estimate(row: Configuration) -> AccuracyEstimate | None:
-    """Return the accuracy of a configuration with its sources of variation; None without a successful fit."""
-    counts = [r.quality.error_count for r in row.by_seed if r.quality is not None]
-    return accuracy_estimate(counts, row.test_count) if counts else None
-
-
 SCORES = (
     "macro_precision", "macro_recall", "macro_f1", "top2_accuracy", "log_loss", "brier_score",
     "calibration_error", "adaptive_calibration_error",
@@ -157,20 +188,12 @@ _MEDIANS = ("fit_seconds", "predict_seconds", "images_per_second", "peak_rss_byt
 
 
 def _result(row: Configuration) -> dict[str, Any]:
-    accuracy = estimate(row)
-    training = accuracy.training if accuracy else None
     return {
         "model": row.model,
         "row": row.label,
         "train_images": next((m.train_images for m in row.measurements), None),
         "test_images": row.test_count or None,
-        "seeds": len(row.by_seed),
-        "accuracy": accuracy.mean if accuracy else None,
-        "sampling_low": accuracy.sampling.low if accuracy else None,
-        "sampling_high": accuracy.sampling.high if accuracy else None,
-        "training_sd": accuracy.training_sd if accuracy else None,
-        "training_low": training.low if training else None,
-        "training_high": training.high if training else None,
+        **accuracy_values(row.estimate),
         "error_count": row.error_count,
         **scores(row),
         **{name: median([getattr(m, name) for m in row.measurements]) for name in _MEDIANS},
@@ -199,7 +222,7 @@ def models(rows: Sequence[Configuration], info: RunInfo) -> Table:
 
     Columns of the frame: row, summary (first line of the model file's docstring), engine (library and
     version), device, train_images, threads, parameters ("C=1.0, gamma=scale"), path (of a model's file that
-    is none of the suite's own) and sha256 of the model's file.
+    does not come with the suite) and sha256 of the model's file.
     """
     files = {model.name: model for model in info.models}
     frame = pd.DataFrame(
@@ -285,7 +308,7 @@ _PARTS = ("load", "inference", "cold_start", "learning_curve")  # no plain value
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:
-    """Tabulate the trials that ended badly; None where there are none.
+    """Tabulate the trials that did not succeed; None where there are none.
 
     Columns of the frame: row, seed, repeat, status, cause, trial_seconds, id.
     """
@@ -314,20 +337,20 @@ def failures(rows: Sequence[Configuration]) -> Table | None:
         Column("trial_seconds", "after, s", three_digits),
         Column("cause", "cause", text, right=False),
     )
-    return Table("failures", "How they ended", frame, columns)
+    return Table("failures", "Trials that did not succeed", frame, columns)
 
 
 def _shortened(cause: str) -> str:
     return cause if len(cause) <= _CAUSE_LENGTH else cause[: _CAUSE_LENGTH - 4] + " ..."
 
 
-def findings(told: Sequence[Finding]) -> pd.DataFrame:
+def findings(found: Sequence[Finding]) -> pd.DataFrame:
     """List what the checks found.
 
     Columns: code, row, message, advice.
     """
     return pd.DataFrame(
-        [{"code": f.code, "row": f.label, "message": f.message, "advice": f.advice} for f in told],
+        [{"code": f.code, "row": f.label, "message": f.message, "advice": f.advice} for f in found],
         columns=["code", "row", "message", "advice"],
     )
 
@@ -354,9 +377,8 @@ def labelled(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
 
     These are dataset and split ("test" or "validation").
     """
-    raw = [name for name in map(str, frame) if name != "split" and not name.startswith("shown_")]
-    described = frame[raw].copy()
-    name = f"{info.dataset.name} in place of MNIST" if info.dataset.fallback_reason else info.dataset.name
+    described = frame.drop(columns="split", errors="ignore")
+    name = f"{info.dataset.name} instead of MNIST" if info.dataset.fallback_reason else info.dataset.name
     described.insert(0, "dataset", name)
     described.insert(1, "split", info.split)
     return described

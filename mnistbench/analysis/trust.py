@@ -1,6 +1,6 @@
 """How far a timing can be trusted, as a grade from A to D.
 
-Each sign below gives a grade, the worst of them is the timing's, and the reason is said in words.
+Each sign below gives a grade; the worst of them is the timing's, with the reason in words.
 
 | sign | A | B | C | D |
 | --- | --- | --- | --- | --- |
@@ -15,7 +15,7 @@ Each sign below gives a grade, the worst of them is the timing's, and the reason
 | cores kept busy above the threads asked for | up to 10 % | up to 25 % | up to 50 % | more |
 | cores kept busy, below one: it waited (not judged on a GPU) | from 0.9 | from 0.75 | from 0.5 | less |
 
-What was not measured (the load, or the drift) or cannot be told within half a second (the load) allows no A.
+What was not measured (the load, or the drift), or was over too soon to measure (the load), allows no A.
 Shares and busy cores are medians over the timings, since the median time is what is shown. The bounds are
 conventions of this suite: A moves a time by less than `timings.FASTER_FACTOR`, the least change that is ever
 called one; D may double it.
@@ -53,8 +53,8 @@ class Grade:
     """How far a timing can be trusted.
 
     Attributes:
-        letter: "A" (nothing speaks against it) to "D" (not to be used).
-        reasons: What made it so, in words; empty for an A.
+        letter: "A" (no reservations) to "D" (do not use it).
+        reasons: Why it is no better, in words; empty for an A.
     """
 
     letter: Letter
@@ -71,7 +71,7 @@ def grade(
     """Grade the timings of one configuration.
 
     Args:
-        records: Its trials, over seeds and repetitions; those without a measurement are passed over.
+        records: Its trials, over seeds and repetitions; those without a measurement are skipped.
         sessions: Of its run.
         timing: Which of its times.
 
@@ -85,7 +85,7 @@ def grade(
     signs = [
         *_spread(timed, timing),
         *_load(measured),
-        *_company(timed),
+        *_concurrency(timed),
         *_drift(sessions, timed),
         *_cores(measured, timed[0].trial.threads, timing),
     ]
@@ -143,7 +143,7 @@ def _load(measured: Sequence[Measurement]) -> Iterable[_Sign]:
     yield _letter(steal, STEAL_BOUNDS), f"{_percent(steal)} of the CPU was stolen by the host"
 
 
-def _company(records: Sequence[Record]) -> Iterable[_Sign]:
+def _concurrency(records: Sequence[Record]) -> Iterable[_Sign]:
     beside = max(record.beside for record in records)
     if beside:
         yield "C", f"{beside} other {'trial' if beside == 1 else 'trials'} ran beside it"

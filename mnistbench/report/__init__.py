@@ -1,6 +1,5 @@
 """From the records of a run to the pages that people read."""
 
-import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -9,16 +8,13 @@ from mnistbench.text import EXTRA_FORMATS
 
 __all__ = ["stored_formats", "write_report", "write_side_by_side"]
 
-# It warns of a home folder that it cannot write to, and goes on without it.
-logging.getLogger("matplotlib").setLevel(logging.ERROR)
-
 
 def write_report(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
     """Write a run's report into its folder, from what it holds alone.
 
     That is `report.md`, `report.html`, `figures/*.svg`, `tables/*.csv`, and what is asked for of
     `exports/report.json`, `exports/tables.tex` and `exports/*.parquet`; of these, what is there from an
-    earlier report is made anew. Works for a run that is not finished: what is missing is said.
+    earlier report is made anew. Works for an unfinished run too, and says what is missing.
 
     Args:
         folder: The run.
@@ -34,9 +30,9 @@ def write_report(folder: RunFolder, results: Path | None, formats: Collection[st
         UsageError: A format needs a library that is not installed.
     """
     # Imported only now, because pandas and matplotlib take seconds and `formats` is wanted without them.
-    from mnistbench.report import page
+    from mnistbench.report import files
 
-    return page.write(folder, results, {*formats, *stored_formats(folder)})
+    return files.write(folder, results, {*formats, *stored_formats(folder)})
 
 
 def stored_formats(folder: RunFolder) -> list[str]:

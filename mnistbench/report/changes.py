@@ -1,6 +1,5 @@
-"""A comparison as people read it: in a terminal, or as Markdown for a pull request."""
+"""A comparison for people: in a terminal, or as Markdown for a pull request."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 
 from rich.console import Console
@@ -18,7 +17,7 @@ _VERBS = {"fit_seconds": "train", "predict_seconds": "predict"}
 
 
 @dataclass(frozen=True)
-class Section:
+class ComparisonTable:
     """A table with its heading.
 
     Attributes:
@@ -35,7 +34,7 @@ class Section:
 
 
 def headline(comparison: Comparison) -> str:
-    """Say in one sentence whether anything became worse, and what became better."""
+    """Return in one sentence whether anything became worse, and what became better."""
     worse = [f"{change.label} {_what_is_worse(change)}" for change in comparison.regressions]
     better = [
         f"{change.label} {', '.join(gains)}"
@@ -44,14 +43,14 @@ def headline(comparison: Comparison) -> str:
     ]
     parts = [f"Regression: {'; '.join(worse)}." if worse else "No regression found."]
     if comparison.only_a:
-        parts.append(f"Not in B, so not judged: {', '.join(comparison.only_a)}.")
+        parts.append(f"Missing in B, so not compared: {', '.join(comparison.only_a)}.")
     if better:
         parts.append(f"Improvement: {'; '.join(better)}.")
     return " ".join(parts)
 
 
-def sections(comparison: Comparison) -> list[Section]:
-    """Return what a comparison has to say, the environments first."""
+def sections(comparison: Comparison) -> list[ComparisonTable]:
+    """Return the tables of a comparison, the environments first."""
     unpaired = [
         f"Only in {run}: {', '.join(labels)}."
         for run, labels in (("A", comparison.only_a), ("B", comparison.only_b))
@@ -59,19 +58,21 @@ def sections(comparison: Comparison) -> list[Section]:
     ]
     surroundings = tuple((d.what, d.a or MISSING, d.b or MISSING) for d in comparison.differences)
     return [
-        Section(
-            "What differs around the runs",
+        ComparisonTable(
+            "Environments",
             ("", "A", "B"),
             surroundings,
-            () if surroundings else ("Nothing: same machine, libraries, commit, threads and model files.",),
+            ()
+            if surroundings
+            else ("No differences: same machine, libraries, commit, threads and model files.",),
         ),
-        Section(
+        ComparisonTable(
             "Accuracy",
             ("model", "wrong in A", "wrong in B", "change, points", "95 %", "p", "verdict"),
             tuple(_accuracy_row(change) for change in comparison.changes),
             (
-                f"Judged by {_images(comparison)}. p is that of the paired test on the same images (exact "
-                "McNemar for one seed), Holm-corrected for all models.",
+                f"Evaluated on {_images(comparison)}. p is from the paired test on the same images (exact "
+                "McNemar for one seed), with Holm's correction for all models.",
                 *unpaired,
             ),
         ),
@@ -81,18 +82,15 @@ def sections(comparison: Comparison) -> list[Section]:
 
 def markdown(comparison: Comparison) -> str:
     """Return the comparison as Markdown."""
-    from mnistbench.report.markdown import code, escape
-
-    def line(cells: Sequence[str]) -> str:
-        return f"| {' | '.join(escape(cell) for cell in cells)} |"
+    from mnistbench.report.markdown import code, escape, grid
 
     named = f"A is {code(comparison.a.name)}, B is {code(comparison.b.name)}."
     parts = ["## What changed from A to B", f"**{escape(headline(comparison))}**", named]
     for section in sections(comparison):
         parts.append(f"### {section.title}")
         if section.rows:
-            rule = "|" + " --- |" * len(section.columns)
-            parts.append("\n".join([line(section.columns), rule, *map(line, section.rows)]))
+            rows = [[escape(cell) for cell in row] for row in section.rows]
+            parts.append(grid([*map(escape, section.columns)], rows, [False] * len(section.columns)))
         parts += [escape(note) for note in section.notes]
     return "\n\n".join(parts) + "\n"
 
@@ -125,7 +123,7 @@ def _accuracy_row(change: Change) -> tuple[str, ...]:
     before, after = map(count, change.error_counts)
     test = change.accuracy
     if test is None:
-        return (change.label, before, after, MISSING, MISSING, MISSING, "not known: predictions are missing")
+        return (change.label, before, after, MISSING, MISSING, MISSING, "unknown: predictions are missing")
     return (
         change.label,
         before,
@@ -140,7 +138,7 @@ def _accuracy_row(change: Change) -> tuple[str, ...]:
     )
 
 
-def _times(comparison: Comparison) -> Section:
+def _times(comparison: Comparison) -> ComparisonTable:
     rows = tuple(_time_row(change, time) for change in comparison.changes for time in change.times)
     units = {time.unit for change in comparison.changes for time in change.times}
     problems = dict.fromkeys(
@@ -149,18 +147,18 @@ def _times(comparison: Comparison) -> Section:
     notes = [f"Not compared: {problem}." for problem in problems]
     if "calibration units" in units:
         notes.append(
-            "The machines differ, so times are in calibration units: seconds by the time that this machine "
-            "took for a fixed set of kernels in the same session."
+            "The machines differ, so times are in calibration units: seconds divided by the time that the "
+            "machine took for a fixed set of kernels in the same session."
         )
     if rows:
         notes.append(
-            "Medians; the ratio is that of geometric means, above 1 is slower. Faster and slower need a "
-            f"factor of {FASTER_FACTOR} and significance, all times judged at once; the interval is as wide "
-            "as that asks. Trust is the grade of both times."
+            "Times are medians; the ratio is of geometric means, and above 1 is slower. Faster and slower "
+            f"require a factor of {FASTER_FACTOR} and significance, corrected for all times; the interval "
+            "has the same correction. Trust shows the grades of both times."
         )
     unit = "s" if units <= {"seconds"} else "calibration units"
     columns = ("model", "time", f"A, {unit}", f"B, {unit}", "ratio", "interval", "trust", "verdict")
-    return Section("Times", columns, rows, tuple(notes))
+    return ComparisonTable("Times", columns, rows, tuple(notes))
 
 
 def _time_row(change: Change, time: TimeChange) -> tuple[str, ...]:
@@ -193,28 +191,27 @@ def _time_verdict(time: TimeChange) -> str:
 
 
 def _what_is_worse(change: Change) -> str:
-    said = []
+    found = []
     if change.broken:
-        said.append(f"broke ({' to '.join(change.status)})")
+        found.append(f"broke ({' to '.join(change.status)})")
     if change.accuracy_verdict == "worse":
-        said.append("is less accurate")
+        found.append("is less accurate")
     if change.is_unjudged:
-        said.append("cannot be judged, as predictions are missing")
-    said += _times_that_are(change, "slower")
-    return ", ".join(said)
+        found.append("cannot be compared, because predictions are missing")
+    return ", ".join([*found, *_times_that_are(change, "slower")])
 
 
 def _what_is_better(change: Change) -> list[str]:
-    said = ["is more accurate"] if change.accuracy_verdict == "better" else []
-    return said + _times_that_are(change, "faster")
+    found = ["is more accurate"] if change.accuracy_verdict == "better" else []
+    return found + _times_that_are(change, "faster")
 
 
 def _times_that_are(change: Change, verdict: str) -> list[str]:
-    said = []
+    found = []
     for time in change.times:
         ratio = time.comparison.ratio
         if time.comparison.verdict == verdict == "slower":
-            said.append(f"takes {three_digits(ratio)} times as long to {_VERBS[time.timing]}")
+            found.append(f"takes {three_digits(ratio)} times as long to {_VERBS[time.timing]}")
         elif time.comparison.verdict == verdict:
-            said.append(f"{_VERBS[time.timing]}s {three_digits(1 / ratio)} times as fast")
-    return said
+            found.append(f"{_VERBS[time.timing]}s {three_digits(1 / ratio)} times as fast")
+    return found

@@ -13,40 +13,40 @@ from mnistbench.errors import UsageError
 from mnistbench.text import visible
 
 
-def json_file(said: Contents) -> bytes:
+def json_file(contents: Contents) -> bytes:
     """Return all values as one JSON document.
 
     It has the keys run, title, date, headline, dataset, split, and frames: for each frame of the report, by
     name, a list of its rows as objects. A value that there is not is null.
     """
-    info = said.info
+    info = contents.info
     document = {
         "run": info.name,
         "title": title(info),
         "date": info.created_at,
         "command": list(info.command),
-        "headline": said.headline,
+        "headline": contents.headline,
         "dataset": info.dataset.name,
         "dataset_sha256": info.dataset.sha256,
         "split": info.split,
         "frames": {
             name: json.loads(labelled(frame, info).to_json(orient="records", double_precision=15))
-            for name, frame in said.frames.items()
+            for name, frame in contents.frames.items()
         },
     }
     return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
 
 
-def latex_file(said: Contents) -> bytes:
+def latex_file(contents: Contents) -> bytes:
     r"""Return the tables as LaTeX, each a `table` with rules of the package booktabs.
 
     It is to be read by `\input` in a document that loads booktabs.
     """
-    heading = f"% {visible(title(said.info))}, run {visible(said.info.name)}: made by mnistbench"
-    return "\n".join([heading, *(_latex(name, table) for name, table in said.tables.items())]).encode()
+    heading = f"% {visible(title(contents.info))}, run {visible(contents.info.name)}: made by mnistbench"
+    return "\n".join([heading, *(_latex(name, table) for name, table in contents.tables.items())]).encode()
 
 
-def parquet_files(said: Contents) -> Mapping[str, bytes]:
+def parquet_files(contents: Contents) -> Mapping[str, bytes]:
     """Return each frame as a Parquet file, by name.
 
     Raises:
@@ -59,7 +59,7 @@ def parquet_files(said: Contents) -> Mapping[str, bytes]:
             "the format parquet needs pyarrow, which is not installed: "
             "`make setup EXTRAS=parquet`, or `pip install 'mnistbench[parquet]'`."
         ) from error
-    return {name: _parquet(labelled(frame, said.info)) for name, frame in said.frames.items()}
+    return {name: _parquet(labelled(frame, contents.info)) for name, frame in contents.frames.items()}
 
 
 def same_parquet(one: bytes, other: bytes) -> bool:
@@ -71,13 +71,10 @@ def same_parquet(one: bytes, other: bytes) -> bool:
 
 
 def _latex(name: str, table: Table) -> str:
-    shown = pd.DataFrame(
-        {
-            _escaped(column.heading): [_escaped(column.show(value)) for value in table.frame[column.name]]
-            for column in table.columns
-        }
-    )
-    written: str = shown.to_latex(
+    cells = [[_escaped(cell) for cell in row] for row in table.cells()]
+    written: str = pd.DataFrame(
+        cells, columns=[_escaped(column.heading) for column in table.columns]
+    ).to_latex(
         index=False,
         escape=False,
         caption=_escaped(table.caption),

@@ -13,12 +13,15 @@ from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
+from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.trust import Timing
 from mnistbench.report.style import (
     BLUE,
     INK,
     MUTED,
     ORANGE,
     RULE,
+    TITLED,
     Place,
     add_axes,
     hide_spines,
@@ -27,14 +30,16 @@ from mnistbench.report.style import (
     svg,
     text_width,
 )
+from mnistbench.runs.records import Record
 from mnistbench.stats.accuracy import SIGNIFICANCE, Interval, PairedTest, wilson_interval
 from mnistbench.stats.scores import ReliabilityBin
 from mnistbench.stats.times import pareto_front
-from mnistbench.text import visible
+from mnistbench.text import count, duration, percent, visible
 
 _DETAILED_CLASSES = 40
 _LABELLED_POINTS = 40
 _SHEET_COLUMNS = 6
+_DOTS_A_ROW = 200
 _ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
 _SECOND_TICKS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
@@ -52,6 +57,7 @@ class Point:
         accuracy: Mean over seeds.
         sampling: 95 % interval had other test images been drawn.
         seeds: The accuracy of each seed.
+        title: What is shown of it where the figure is pointed at.
     """
 
     label: str
@@ -59,6 +65,23 @@ class Point:
     accuracy: float
     sampling: Interval
     seeds: tuple[float, ...] = ()
+    title: str = ""
+
+
+def points(rows: Sequence[Configuration], timing: Timing) -> list[Point]:
+    """Place the configurations that were successful, and whose time the clock resolved."""
+    placed = []
+    for row in rows:
+        found, fit, predict = row.estimate, row.median_time("fit_seconds"), row.median_time("predict_seconds")
+        seconds = row.median_time(timing)
+        if found is not None and fit is not None and predict is not None and seconds:
+            title = (
+                f"{row.label}: {percent(found.mean, found.test_count)} % right "
+                f"({count(row.error_count)} of {found.test_count:,} wrong), "
+                f"training {duration(fit)}, predicting {duration(predict)}"
+            )
+            placed.append(Point(row.label, seconds, found.mean, found.sampling, row.accuracies, title))
+    return placed
 
 
 def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "training time") -> bytes:
@@ -74,9 +97,10 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
     def error(accuracy: float) -> float:
         return max(1 - accuracy, floor)
 
+    front = set(pareto_front({p.label: (p.accuracy, p.seconds) for p in points}))
+
     def draw(figure: Figure) -> None:
         axes = add_axes(figure, 0.55, 0.55, 7.3, 3.5)
-        front = set(pareto_front({p.label: (p.accuracy, p.seconds) for p in points}))
         seconds = [p.seconds for p in points]
         bounds = [error(bound) for p in points for bound in (p.sampling.low, p.sampling.high, *p.seeds)]
         axes.set_xscale("log")
@@ -90,18 +114,16 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
         axes.set_xlabel(f"{cost} (logarithmic)")
         axes.set_title("accuracy, % (logarithmic in errors)")
         line = _draw_front(axes, [(p.seconds, error(p.accuracy)) for p in points if p.label in front])
-        for group, colour, filled in (
-            ([p for p in points if p.label not in front], MUTED, False),
-            ([p for p in points if p.label in front], BLUE, True),
-        ):
-            _draw_points(axes, group, error, colour=colour, filled=filled)
+        _draw_points(axes, [p for p in points if p.label not in front], error, colour=MUTED, filled=False)
+        _draw_points(axes, [p for p in points if p.label in front], error, colour=BLUE, filled=True)
         bars = [((p.seconds, error(p.sampling.low)), (p.seconds, error(p.sampling.high))) for p in points]
         named = [p for p in points if len(points) <= _LABELLED_POINTS or p.label in front]
         places = [(p.seconds, error(p.accuracy)) for p in named]
         label_directly(axes, [p.label for p in named], places, bars + line)
 
     best = max(points, key=lambda p: p.accuracy)
-    return svg((8.0, 4.4), f"Accuracy against {cost}; best is {best.label}", draw)
+    titles = [p.title for p in points if p.label not in front] + [p.title for p in points if p.label in front]
+    return svg((8.0, 4.4), f"Accuracy against {cost}; best is {best.label}", draw, titles)
 
 
 def _draw_front(axes: Axes, front: Sequence[Place]) -> list[tuple[Place, Place]]:
@@ -124,7 +146,7 @@ def _draw_points(
         axes.plot(*zip(*strokes, strict=True), "_", color=colour, markersize=9, markeredgewidth=1)
     face = colour if filled else "none"
     middles = [error(p.accuracy) for p in points]
-    axes.plot(seconds, middles, "o", color=colour, markersize=6, markerfacecolor=face)
+    axes.plot(seconds, middles, "o", color=colour, markersize=6, markerfacecolor=face, gid=TITLED)
 
 
 def _duration_tick(seconds: float) -> str:
@@ -136,6 +158,66 @@ def _duration_tick(seconds: float) -> str:
 
 def _accuracy_tick(error: float) -> str:
     return f"{100 * (1 - error):.6g}"
+
+
+def timings(rows: Sequence[Configuration]) -> dict[str, bytes]:
+    """Draw every timing of some configurations, one dot a trial: a figure of training, one of predicting.
+
+    Returns:
+        SVG by name; nothing where nothing was timed.
+    """
+    timed = {row.label: [r for r in row.records if r.measurement is not None] for row in rows}
+    timed = {label: records[:_DOTS_A_ROW] for label, records in timed.items() if records}
+    if not timed:
+        return {}
+    return {
+        f"timings-{noun}": _strips(
+            {
+                label: [(getattr(r.measurement, f"{noun}_seconds"), _dot_title(label, r)) for r in records]
+                for label, records in timed.items()
+            },
+            verb,
+        )
+        for noun, verb in (("fit", "training"), ("predict", "predicting"))
+    }
+
+
+def _dot_title(label: str, record: Record) -> str:
+    measured, trial = record.measurement, record.trial
+    times = (
+        f"training {duration(measured.fit_seconds)}, predicting {duration(measured.predict_seconds)}"
+        if measured is not None
+        else ""
+    )
+    return f"{label}, seed {trial.seed}, repetition {trial.repeat}: {times}"
+
+
+def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> bytes:
+    labels = [visible(label) for label in timed]
+    margin = 0.2 + text_width(labels, 9.0)
+    height = 0.32 * len(labels) + 0.1
+
+    def draw(figure: Figure) -> None:
+        axes = add_axes(figure, margin, 0.55, 7.8 - min(margin, 5.0), height)
+        values = {label: [max(seconds, 1e-6) for seconds, _ in each] for label, each in timed.items()}
+        every = list(itertools.chain.from_iterable(values.values()))
+        axes.set_xscale("log")
+        axes.set_xlim(min(every) / 1.3, max(every) * 1.3)
+        axes.set_ylim(len(labels) - 0.5, -0.5)
+        set_ticks(axes.xaxis, _SECOND_TICKS, axes.get_xlim(), _duration_tick)
+        axes.set_yticks(range(len(labels)), labels, color=INK)
+        axes.grid(axis="x")
+        hide_spines(axes)
+        axes.set_xlabel(f"time of {verb} (logarithmic)")
+        for place, each in enumerate(values.values()):
+            axes.plot(each, [place] * len(each), "o", color=BLUE, markersize=6, alpha=0.55, gid=TITLED)
+            axes.vlines(
+                float(np.median(each)), place - 0.35, place + 0.35, color=INK, linewidth=1.2, zorder=1
+            )
+
+    titles = [title for each in timed.values() for _, title in each]
+    size = (margin + 8.0 - min(margin, 5.0), height + 0.65)
+    return svg(size, f"Every time of {verb}, one dot a trial", draw, titles)
 
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int) -> bytes:
@@ -264,7 +346,7 @@ def _draw_cell(axes: Axes, row: float, column: float, colour: str, strength: flo
 
 
 def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label: str) -> bytes:
-    """Draw how often a model is right against how sure it is, and below it how often it is that sure.
+    """Draw accuracy against confidence, and below it how many images have that confidence.
 
     Args:
         bins: From `metrics.reliability`.
@@ -275,8 +357,8 @@ def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label:
     def draw(figure: Figure) -> None:
         upper, lower = add_axes(figure, 0.5, 1.2, 2.9, 2.35), add_axes(figure, 0.5, 0.5, 2.9, 0.6)
         upper.plot([0, 1], [0, 1], color=MUTED, linewidth=0.8, linestyle=(0, (4, 3)))
-        upper.text(0.03, 0.93, "less sure than right", color=MUTED, fontsize=8, va="top")
-        upper.text(0.97, 0.05, "surer than right", color=MUTED, fontsize=8, ha="right")
+        upper.text(0.03, 0.93, "underconfident", color=MUTED, fontsize=8, va="top")
+        upper.text(0.97, 0.05, "overconfident", color=MUTED, fontsize=8, ha="right")
         points = [
             (each.mean_confidence, each.accuracy, wilson_interval(each.accuracy * each.count, each.count))
             for each in bins
@@ -318,7 +400,7 @@ def contact_sheet(
 
     Args:
         images: Pixels (height, width), all of one shape; at least one.
-        captions: For each what it is and was taken for, and how sure the model was.
+        captions: For each the true and the predicted class, and the confidence.
         is_dark: Whether they show light ink on a dark ground; they are drawn the other way round then.
         label: The configuration's name.
     """
@@ -341,7 +423,7 @@ def contact_sheet(
 
 
 def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int) -> bytes:
-    """Draw which models can be told apart: every pair once, the worse one's row, the better one's column.
+    """Draw which differences are significant: each pair once, the worse one's row, the better one's column.
 
     Args:
         labels: The configurations, best first.
@@ -377,10 +459,10 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
         axes.text(
             -0.5,
             n - 0.5 + 0.22 * inch,
-            "errors more than the column's model; in brackets: not told apart",
+            "errors more than the column's model; in brackets: not significant",
             va="center",
             color=MUTED,
         )
 
     width = max(side + margin + text_width(names, 9.0), margin + 5.2)
-    return svg((width, side + 0.5), "Which models can be told apart", draw)
+    return svg((width, side + 0.5), "Which differences are significant", draw)

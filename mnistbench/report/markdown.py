@@ -11,7 +11,8 @@ from urllib.parse import quote
 import jinja2
 
 from mnistbench.analysis.tables import Table
-from mnistbench.text import visible
+from mnistbench.report.page import Page
+from mnistbench.text import duration, plural, visible
 
 # What can start a construct of CommonMark, GitHub's extensions (tables, strikethrough, formulas) or HTML;
 # an underscore within a word, as names have it, starts nothing.
@@ -69,15 +70,27 @@ def link(text: str, address: str) -> Markdown:
 
 def table(shown: Table) -> Markdown:
     """Return a table of GitHub's kind, its columns padded so that it is aligned as plain text too."""
-    heads = [escape(column.heading) for column in shown.columns]
-    rows = [
-        [escape(column.show(value)) for column, value in zip(shown.columns, row, strict=True)]
-        for row in shown.frame[[column.name for column in shown.columns]].itertuples(index=False, name=None)
-    ]
-    right = [column.right for column in shown.columns]
+    cells = [[escape(cell) for cell in row] for row in shown.cells()]
+    return grid([escape(column.heading) for column in shown.columns], cells, [c.right for c in shown.columns])
+
+
+def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Markdown:
+    """Return a table of cells that are Markdown already.
+
+    Args:
+        heads: The headings.
+        rows: The cells.
+        right: Which columns are aligned to the right.
+    """
     widths = [max(3, *(len(line[i]) for line in [heads, *rows])) for i in range(len(heads))]
     rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
     return Markdown("\n".join(_line(cells, widths, right) for cells in [heads, rule, *rows]))
+
+
+def captioned(shown: Table, notice: str = "") -> Markdown:
+    """Return a table below its caption, and below what every table has to say about its images."""
+    noted = f" **({escape(notice)})**" if notice else ""
+    return Markdown(f"**{escape(shown.caption)}**{noted}\n\n{table(shown)}")
 
 
 def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) -> str:
@@ -88,13 +101,33 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
     return "| " + " | ".join(padded) + " |"
 
 
+def page_text(page: Page, prefix: str) -> str:
+    """Return the report of one run.
+
+    Args:
+        page: What it shows.
+        prefix: Leads from the page to the run's folder: "" or a path that ends in a slash.
+    """
+    functions: dict[str, Callable[..., object]] = {
+        "captioned": lambda shown: captioned(shown, page.notice),
+        "csv": lambda name, text="": link(text or name, f"{prefix}tables/{name}.csv"),
+        "duration": duration,
+        "em": lambda text: Markdown(f"*{escape(text)}*"),
+        "figure": lambda name, description: image(description, f"{prefix}figures/{name}.svg"),
+        "plural": plural,
+        "raw": Markdown,
+        "strong": lambda text: Markdown(f"**{escape(text)}**"),
+    }
+    return render("report.md.jinja", {**page.names, "prefix": prefix}, functions)
+
+
 def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Callable[..., object]]) -> str:
     """Fill one of this package's templates.
 
     Args:
         template: Its file name.
         values: What it shows.
-        functions: What it calls, beside `code`, `block`, `image`, `link` and `table`.
+        functions: What it calls, beside `code`, `block` and `link`.
     """
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnistbench.report"),
@@ -105,6 +138,6 @@ def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Cal
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(code=code, block=block, image=image, link=link, table=table, **functions)
+    environment.globals.update(code=code, block=block, link=link, **functions)
     text = environment.get_template(template).render(values)
     return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"

@@ -1,55 +1,61 @@
 """One report of several runs: their machines, versions and data sets, and what each model did in each.
 
-Results are only put beside each other where they were judged by the same images, and times of different
-machines only in calibration units.
+Results stand side by side only where the same images evaluated them, and times of different machines only in
+calibration units.
 """
 
 import itertools
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 
-import jinja2
 import pandas as pd
 from markupsafe import Markup
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.contents import Contents, contents
+from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.evidence import Evidence
 from mnistbench.analysis.headline import images_of, title
-from mnistbench.analysis.tables import Column, Table, estimate, median, text, tie_names
+from mnistbench.analysis.tables import (
+    Column,
+    Table,
+    accuracy_values,
+    graded_time,
+    median,
+    text,
+    tie_names,
+)
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.machine import Environment
-from mnistbench.report.markdown import Markdown, render
-from mnistbench.report.markdown import table as rendered
+from mnistbench.report.html import environment, package_text
+from mnistbench.report.markdown import captioned, render
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
 from mnistbench.runs.sessions import unit_seconds
 from mnistbench.stats.accuracy import SIGNIFICANCE, holm, paired_test
-from mnistbench.text import MISSING, interval, percent, three_digits, visible
+from mnistbench.text import MISSING, interval, percent
 
 _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
 
 
 @dataclass(frozen=True)
-class SeenRun:
+class ListedRun:
     """One of the runs.
 
     Attributes:
         letter: What it is called in the tables: "A" is the first that was named.
         folder: Where it is.
-        said: What its own report says.
+        contents: What its own report says.
     """
 
     letter: str
     folder: RunFolder
-    said: Contents
+    contents: Contents
 
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are judged by the same images.
+    """Runs that are evaluated on the same images.
 
     Attributes:
         title: The images.
@@ -58,7 +64,7 @@ class Group:
         accuracy: What each model reached in each run.
         changes: How each model's accuracy differs from that in the first run; None where nothing is shared.
         times: What each model took in each run.
-        time_note: In what, and why.
+        time_note: Their unit, and why.
     """
 
     title: str
@@ -75,22 +81,24 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
     if len({folder.path.resolve() for folder in folders}) < len(folders):
         raise UsageError("the same run is named twice; name each run once.")
     if (output / "run.json").exists():
-        raise UsageError(f"{output} is a run's folder; choose another --output for the report of several.")
+        raise UsageError(
+            f"{output} is a run's folder; choose another --output for the report of several runs."
+        )
     letters = tie_names(len(folders))
     runs = [
-        SeenRun(letter.upper(), folder, contents(folder))
+        ListedRun(letter.upper(), folder, read_contents(folder))
         for letter, folder in zip(letters, folders, strict=True)
     ]
     values = {
         "runs": runs,
-        "names": ", ".join(run.said.info.name for run in runs),
+        "names": ", ".join(run.contents.info.name for run in runs),
         "described": described(runs),
         "groups": groups(runs),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         place = RunFolder(output)
-        place.write("report.md", render("side_by_side.md.jinja", values, {"captioned": _captioned}).encode())
+        place.write("report.md", render("side_by_side.md.jinja", values, {"captioned": captioned}).encode())
         place.write("report.html", _html(values))
     except OSError as error:
         raise MnistbenchError(
@@ -99,7 +107,7 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
     return output / "report.md"
 
 
-def described(runs: Sequence[SeenRun]) -> Table:
+def described(runs: Sequence[ListedRun]) -> Table:
     """Tabulate what each run is and ran on; of libraries those alone that differ.
 
     Columns of the frame: what, and one for each run, named by its letter.
@@ -121,9 +129,9 @@ def described(runs: Sequence[SeenRun]) -> Table:
     return Table("runs", "The runs, and what they ran on", pd.DataFrame(rows), columns)
 
 
-def _description(run: SeenRun) -> Iterable[tuple[str, str | None]]:
-    info, env = run.said.info, _environment(run)
-    hosts = {record.environment.host for record in run.said.records}
+def _description(run: ListedRun) -> Iterable[tuple[str, str | None]]:
+    info, env = run.contents.info, _environment(run)
+    hosts = {record.environment.host for record in run.contents.records}
     yield "run", info.name
     yield "date", info.created_at[:10]
     yield "images", title(info)
@@ -139,20 +147,20 @@ def _description(run: SeenRun) -> Iterable[tuple[str, str | None]]:
     yield "calibration unit", f"{1000 * unit:.2f} ms" if unit else None
 
 
-def _environment(run: SeenRun) -> Environment:
-    return run.said.records[0].environment if run.said.records else run.said.info.environment
+def _environment(run: ListedRun) -> Environment:
+    return run.contents.records[0].environment if run.contents.records else run.contents.info.environment
 
 
-def _unit(run: SeenRun) -> float | None:
+def _unit(run: ListedRun) -> float | None:
     sessions = run.folder.sessions()
-    return median([unit_seconds(sessions, record.trial.id) for record in run.said.records])
+    return median([unit_seconds(sessions, record.trial.id) for record in run.contents.records])
 
 
-def groups(runs: Sequence[SeenRun]) -> list[Group]:
-    """Put together the runs that are judged by the same images, in the order in which they were named."""
-    alike: dict[tuple[str, str], list[SeenRun]] = {}
+def groups(runs: Sequence[ListedRun]) -> list[Group]:
+    """Put together the runs that are evaluated on the same images, in the order in which they were named."""
+    alike: dict[tuple[str, str], list[ListedRun]] = {}
     for run in runs:
-        key = run.said.info.dataset.sha256, _held_out(run.said.info)
+        key = run.contents.info.dataset.sha256, _held_out(run.contents.info)
         alike.setdefault(key, []).append(run)
     return [_group(group) for group in alike.values()]
 
@@ -161,71 +169,83 @@ def _held_out(info: RunInfo) -> str:
     return info.held_out if info.is_validation else ""
 
 
-def _group(runs: Sequence[SeenRun]) -> Group:
-    info = runs[0].said.info
-    rows = [{row.label: row for row in run.said.rows} for run in runs]
+def _group(runs: Sequence[ListedRun]) -> Group:
+    info = runs[0].contents.info
+    rows = [{row.label: row for row in run.contents.rows} for run in runs]
     labels = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     bare = len(set().union(*map(_machines, runs))) == 1
-    times, in_what = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
+    divisors, unit = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
     return Group(
         title=title(info) if info.is_validation else f"{title(info)}: {images_of(info)}",
         held_out=_held_out(info),
-        headlines={run.letter: run.said.headline for run in runs},
+        headlines={run.letter: run.contents.headline for run in runs},
         accuracy=_accuracies(runs, rows, labels),
         changes=_changes(runs, labels) if len(runs) > 1 else None,
-        times=_times(runs, rows, labels, times, in_what),
-        time_note="Medians over seeds and repeats. The letter says how far to trust a time, from A to D; "
-        "each run's own report says why."
+        times=_times(runs, rows, labels, divisors, unit),
+        time_note="Medians over seeds and repeats. The letter after a time is its trust grade, from A to D; "
+        "each run's own report gives the reasons."
         if bare
-        else "The runs were made on different machines, so times are in calibration units: what a small "
-        "fixed set of computations takes there. Where that was not measured, no time is shown. The letter "
-        "says how far to trust a time, from A to D.",
+        else "The runs were made on different machines, so times are in calibration units: the time that a "
+        "small fixed set of computations takes there. Where it was not measured, no time is shown. The "
+        "letter after a time is its trust grade, from A to D.",
     )
 
 
-def _machines(run: SeenRun) -> set[tuple[object, ...]]:
-    return {
-        (env.host, env.cpu, env.usable_cores, env.logical_cores, env.gpus)
-        for env in [record.environment for record in run.said.records] or [run.said.info.environment]
-    }
+def _machines(run: ListedRun) -> set[tuple[object, ...]]:
+    contents = run.contents
+    return {r.environment.machine for r in contents.records} or {contents.info.environment.machine}
 
 
 def _accuracies(
-    runs: Sequence[SeenRun], rows: Sequence[Mapping[str, Configuration]], labels: Sequence[str]
+    runs: Sequence[ListedRun], rows: Sequence[Mapping[str, Configuration]], labels: Sequence[str]
 ) -> Table:
+    values = ("accuracy", "sampling_low", "sampling_high", "seeds", "test_images", "status")
     frame = pd.DataFrame(
         [
-            {
-                "row": label,
-                **{
-                    run.letter: _accuracy(each[label]) if label in each else MISSING
-                    for run, each in zip(runs, rows, strict=True)
-                },
+            {"row": label}
+            | {
+                f"{run.letter} {name}": value
+                for run, each in zip(runs, rows, strict=True)
+                if label in each
+                for name, value in _accuracy_values(each[label]).items()
             }
             for label in labels
-        ]
+        ],
+        columns=["row", *(f"{run.letter} {name}" for run in runs for name in values)],
     )
     columns = (
         Column("row", "model", text, right=False),
-        *(Column(run.letter, f"{run.letter}, % (95 %: images)", text) for run in runs),
+        *(
+            Column(
+                f"{run.letter} accuracy",
+                f"{run.letter}, % (95 %: images)",
+                _accuracy_cell,
+                beside=tuple(f"{run.letter} {name}" for name in values[1:]),
+            )
+            for run in runs
+        ),
     )
     return Table("accuracy", "Accuracy, mean over the seeds", frame, columns)
 
 
-def _accuracy(row: Configuration) -> str:
-    found = estimate(row)
-    if found is None:
-        return row.status
-    seeds = f", {found.fits} seeds" if found.fits > 1 else ""
-    bounds = interval(found.sampling.low, found.sampling.high, row.test_count)
-    return f"{percent(found.mean, row.test_count)} ({bounds}{seeds})"
+def _accuracy_values(row: Configuration) -> dict[str, object]:
+    return {**accuracy_values(row.estimate), "test_images": row.test_count, "status": row.status}
 
 
-def _changes(runs: Sequence[SeenRun], labels: Sequence[str]) -> Table | None:
+def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: float, status: object) -> str:
+    if not isinstance(status, str):  # the run has no such row
+        return MISSING
+    if not seeds:
+        return status
+    several = f", {seeds:.0f} seeds" if seeds > 1 else ""
+    return f"{percent(mean, int(images))} ({interval(low, high, int(images))}{several})"
+
+
+def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
     """Test each model's predictions in a later run against those in the first that has them."""
     pairs: list[tuple[str, str, str, Evidence, Evidence]] = []
     for label in labels:
-        having = [(run.letter, run.said.found[label]) for run in runs if label in run.said.found]
+        having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
         pairs += [(label, having[0][0], letter, having[0][1], each) for letter, each in having[1:]]
     tested = []
     for label, first, later, a, b in pairs:
@@ -241,12 +261,10 @@ def _changes(runs: Sequence[SeenRun], labels: Sequence[str]) -> Table | None:
             {
                 "row": label,
                 "runs": f"{later} against {first}",
-                "difference": f"{100 * test.difference:+.2f}",
-                "interval": f"{100 * test.interval.low:+.2f} to {100 * test.interval.high:+.2f}",
-                "p": f"{p:.2g}",
-                "verdict": ("better" if test.difference > 0 else "worse")
-                if p < SIGNIFICANCE
-                else "no difference found",
+                "difference": test.difference,
+                "difference_low": test.interval.low,
+                "difference_high": test.interval.high,
+                "adjusted_p_value": p,
             }
             for (label, first, later, test), p in zip(tested, adjusted.tolist(), strict=True)
         ]
@@ -254,67 +272,69 @@ def _changes(runs: Sequence[SeenRun], labels: Sequence[str]) -> Table | None:
     columns = (
         Column("row", "model", text, right=False),
         Column("runs", "runs", text, right=False),
-        Column("difference", "accuracy, points", text),
-        Column("interval", "95 % interval", text),
-        Column("p", "p (Holm)", text),
-        Column("verdict", "verdict", text, right=False),
+        Column("difference", "accuracy, points", _points),
+        Column(
+            "difference_low",
+            "95 % interval",
+            lambda low, high: f"{_points(low)} to {_points(high)}",
+            beside=("difference_high",),
+        ),
+        Column("adjusted_p_value", "p (Holm)", "{:.2g}".format),
+        Column("difference", "verdict", _verdict, right=False, beside=("adjusted_p_value",)),
     )
     return Table("changes", "The same model in two runs, on the same images", frame, columns)
 
 
+def _points(share: float) -> str:
+    return f"{100 * share:+.2f}"
+
+
+def _verdict(difference: float, p_value: float) -> str:
+    if p_value >= SIGNIFICANCE:
+        return "no difference found"
+    return "better" if difference > 0 else "worse"
+
+
 def _times(
-    runs: Sequence[SeenRun],
+    runs: Sequence[ListedRun],
     rows: Sequence[Mapping[str, Configuration]],
     labels: Sequence[str],
     divisors: Sequence[float | None],
-    in_what: str,
+    unit: str,
 ) -> Table:
-    described = []
+    listed = []
     for label in labels:
         line: dict[str, object] = {"row": label}
         for run, each, divisor in zip(runs, rows, divisors, strict=True):
             measured = each[label].measurements if label in each else ()
             for name, word in _TIMES:
                 seconds = median([getattr(m, name) for m in measured])
-                shown = MISSING
-                if seconds is not None and divisor:
-                    shown = f"{three_digits(seconds / divisor)}\N{NO-BREAK SPACE}{_letter(run, label, word)}"
-                line[f"{run.letter} {word}"] = shown
-        described.append(line)
+                known = seconds is not None and divisor
+                line[f"{run.letter} {word}"] = seconds / divisor if seconds is not None and divisor else None
+                line[f"{run.letter} {word}_trust"] = _trust(run, label, word) if known else None
+        listed.append(line)
     columns = (
         Column("row", "model", text, right=False),
         *(
-            Column(f"{run.letter} {word}", f"{run.letter}: {word}, {in_what}", text)
+            Column(
+                f"{run.letter} {word}",
+                f"{run.letter}: {word}, {unit}",
+                graded_time,
+                beside=(f"{run.letter} {word}_trust",),
+            )
             for run in runs
             for _, word in _TIMES
         ),
     )
-    return Table("times", "What training and predicting took", pd.DataFrame(described), columns)
+    return Table("times", "Time of training and of predicting", pd.DataFrame(listed), columns)
 
 
-def _letter(run: SeenRun, label: str, word: str) -> str:
+def _trust(run: ListedRun, label: str, word: str) -> str:
     """Return how far a time can be trusted, A to D."""
-    graded = run.said.frames["results"].set_index("row")[f"{word}_trust"]
+    graded = run.contents.frames["results"].set_index("row")[f"{word}_trust"]
     return str(graded[label])
 
 
-def _captioned(shown: Table) -> Markdown:
-    return Markdown(f"**{shown.caption}**\n\n{rendered(shown)}")
-
-
 def _html(values: Mapping[str, object]) -> bytes:
-    environment = jinja2.Environment(
-        loader=jinja2.PackageLoader("mnistbench.report"),
-        autoescape=True,
-        finalize=lambda value: (
-            visible(value) if isinstance(value, str) and not isinstance(value, Markup) else value
-        ),
-        undefined=jinja2.StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    style = (resources.files("mnistbench.report") / "templates" / "report.css").read_text(encoding="utf-8")
-    page = environment.get_template("side_by_side.html.jinja").render(
-        {**values, "css": Markup(style)}  # noqa: S704 - of this package
-    )
-    return page.encode()
+    style = Markup(package_text("report.css"))  # noqa: S704 - of this package
+    return environment().get_template("side_by_side.html.jinja").render({**values, "css": style}).encode()

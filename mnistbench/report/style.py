@@ -6,6 +6,7 @@ M. Okabe and K. Ito, "Color Universal Design" (2008), safe for colour blindness.
 bytes.
 """
 
+import html
 import io
 import math
 import re
@@ -50,13 +51,23 @@ _STYLE: Any = {  # a plain dict: matplotlib types the keys one by one
 Place = tuple[float, float]
 
 
-def svg(size: tuple[float, float], description: str, draw: Callable[[Figure], None]) -> bytes:
+TITLED = "titled"
+"""The id of an artist whose markers carry titles, which a browser shows where the figure is pointed at."""
+
+
+def svg(
+    size: tuple[float, float],
+    description: str,
+    draw: Callable[[Figure], None],
+    titles: Sequence[str] = (),
+) -> bytes:
     """Draw a figure and return it as an SVG file.
 
     Args:
         size: Width and height in inches of 96 CSS pixels.
         description: What it shows, for those who do not see it.
         draw: Fills the figure.
+        titles: Of the markers of the artists named `TITLED`, in the order drawn.
     """
     written = io.BytesIO()
     with mpl.rc_context(_STYLE), warnings.catch_warnings():
@@ -69,7 +80,23 @@ def svg(size: tuple[float, float], description: str, draw: Callable[[Figure], No
             axes.patch.set_alpha(0)
         metadata = {"Date": None, "Creator": None, "Title": visible(description)}
         figure.savefig(written, format="svg", metadata=metadata)
-    return _adapted(written.getvalue().decode()).encode()
+    return _titled(_adapted(written.getvalue().decode()), titles).encode()
+
+
+def _titled(drawn: str, titles: Sequence[str]) -> str:
+    """Give markers their titles: https://www.w3.org/TR/SVG2/struct.html#TitleElement."""
+    rest = iter(titles)
+
+    def with_title(marker: re.Match[str]) -> str:
+        return f"<use{marker[1]}><title>{html.escape(visible(next(rest)))}</title></use>"
+
+    def group(match: re.Match[str]) -> str:
+        return match[1] + re.sub(r"<use([^>]*)/>", with_title, match[2])
+
+    # What follows the group's beginning, up to where the next one begins, is its markers.
+    return re.sub(rf'(<g id="{TITLED}">)(.*?)(?=<g id=|</svg>)', group, drawn, flags=re.DOTALL).replace(
+        f' id="{TITLED}"', ""
+    )
 
 
 def _adapted(drawn: str) -> str:

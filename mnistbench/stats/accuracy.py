@@ -1,8 +1,8 @@
 """How far an accuracy can be trusted: intervals, paired tests, tie groups.
 
 Accuracy varies for two reasons that are never mixed up here: other test images might have been drawn
-(sampling), and another seed would have trained another model (training). Intervals cover 95 % unless told
-otherwise.
+(sampling), and another seed would have trained another model (training). Intervals cover 95 % unless
+stated otherwise.
 """
 
 from collections.abc import Mapping, Sequence
@@ -307,20 +307,20 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
 def tie_groups(
     ranking: Sequence[str], tests: Sequence[PairedTest], significance: float = SIGNIFICANCE
 ) -> list[tuple[str, ...]]:
-    """Group models that cannot be told apart: a compact letter display, each group a letter.
+    """Group statistically tied models: a compact letter display, each group a letter.
 
-    A pair is told apart if its adjusted p-value is below `significance`. No two models of a group are told
-    apart, no further model could join it, and two models share a group exactly if they cannot be told apart.
-    So groups overlap where a ties with b and b with c but not a with c, and a model told apart from all
-    others stands alone. Pairs are taken best first; one that shares no group yet starts one, which then
-    takes in, best first, every model that ties with all its members. H.-P. Piepho, "An algorithm for a
-    letter-based representation of all-pairwise comparisons", Journal of Computational and Graphical
-    Statistics 13 (2004), describes the display.
+    Two models tie if their adjusted p-value is at least `significance`. All models of a group tie with each
+    other, no further model could join it, and two models share a group exactly if they tie. So groups overlap
+    where a ties with b and b with c but not a with c, and a model that ties with none stands alone. Pairs are
+    taken best first; one that shares no group yet starts one, which then takes in, best first, every model
+    that ties with all its members. H.-P. Piepho, "An algorithm for a letter-based representation of
+    all-pairwise comparisons", Journal of Computational and Graphical Statistics 13 (2004), describes the
+    display.
 
     Args:
         ranking: the models, best first.
         tests: from `paired_tests`, for every pair of them.
-        significance: level below which a pair counts as told apart.
+        significance: level below which a difference is significant.
 
     Returns:
         The groups, best first, each in the order of the ranking.

@@ -67,7 +67,7 @@ def test_images_whose_label_changed_are_counted(folder):
 
 def test_other_seeds_are_no_repetition(tmp_path):
     (found,) = audit(make_run(tmp_path, {"svm": Model(0.05)}, seeds=(0, 1)))
-    assert (found.outcome, found.fits) == ("not known", 0)
+    assert (found.outcome, found.fits) == ("unknown", 0)
 
 
 def test_each_seed_is_compared_with_itself(tmp_path):
@@ -75,10 +75,10 @@ def test_each_seed_is_compared_with_itself(tmp_path):
     assert (found.outcome, found.fits) == ("bit-identical", 6)
 
 
-def test_a_model_that_fails_is_not_known(tmp_path):
+def test_a_model_that_fails_is_unknown(tmp_path):
     models = {"bad": Model(statuses=(Status.FAILED, Status.FAILED)), "half": Model(statuses=(Status.FAILED,))}
     found = {each.label: each for each in audit(make_run(tmp_path, models, repeats=2))}
-    assert {each.outcome for each in found.values()} == {"not known"}
+    assert {each.outcome for each in found.values()} == {"unknown"}
     assert found["bad"].status == "failed"
 
 

@@ -77,7 +77,7 @@ def test_the_same_run_twice_shows_no_difference(tmp_path):
     assert comparison.regressions == ()
     assert [change.accuracy_verdict for change in comparison.changes] == ["identical", "identical"]
     assert headline(comparison) == "No regression found."
-    assert "Nothing: same machine" in shown(comparison)
+    assert "No differences: same machine" in shown(comparison)
 
 
 def test_differences_of_the_environments_come_first(pair):
@@ -92,7 +92,7 @@ def test_differences_of_the_environments_come_first(pair):
         "commit": ("0123456789ab", None),
     }
     first = sections(comparison)[0]
-    assert first.title == "What differs around the runs"
+    assert first.title == "Environments"
     assert ("scikit-learn", "1.9.0", "—") in first.rows
 
 
@@ -208,12 +208,12 @@ def test_repeats_are_no_further_fits(pair):
     assert change.identical
 
 
-def test_without_predictions_the_accuracy_is_not_known(pair):
+def test_without_predictions_the_accuracy_is_unknown(pair):
     old, new = pair
     for path in new.path.glob("predictions/*"):
         path.unlink()
     (change,) = compare(old, new).changes
-    assert change.accuracy_verdict == "not known"
+    assert change.accuracy_verdict == "unknown"
     assert change.is_unjudged
     assert "predictions are missing" in shown(compare(old, new))
 
@@ -244,7 +244,7 @@ def test_times_need_a_factor_and_significance(pair, factor, verdict):
         assert "svm takes 1.3" in headline(comparison)
 
 
-def test_noisy_times_cannot_be_told_apart_and_the_repeats_needed_are_said(pair):
+def test_noisy_times_are_undecided_and_the_repeats_needed_are_named(pair):
     old, new = pair
     times(old, 1.0, spread=0.3)
     times(new, 1.2, spread=0.3, seed=1)
@@ -343,12 +343,12 @@ def test_markdown_is_well_formed_and_escapes_names(tmp_path):
     assert html.count("<table>") == 2
     assert "<i>" not in html
     assert "a|b&lt;i&gt;" in html
-    assert html.index("What differs") < html.index("Accuracy") < html.index("Times")
+    assert html.index("Environments") < html.index("Accuracy") < html.index("Times")
 
 
-def test_validation_is_said_in_the_comparison(tmp_path):
+def test_a_comparison_names_validation_images(tmp_path):
     old, new = (make_run(tmp_path, MODELS, name=name, split="validation") for name in ("old", "new"))
-    assert "Judged by validation images, not test images." in markdown(compare(old, new))
+    assert "Evaluated on validation images, not test images." in markdown(compare(old, new))
 
 
 def test_an_environment_is_compared_by_every_field():
@@ -357,7 +357,7 @@ def test_an_environment_is_compared_by_every_field():
     assert known == {
         *("host", "cpu", "logical_cores", "usable_cores", "memory_bytes", "system", "python", "libraries"),
         *("commit", "gpus"),
-    }, "teach mnistbench/compare/surroundings.py the new field"
+    }, "teach mnistbench/compare/environments.py the new field"
 
 
 def test_the_folder_of_a_run_may_be_anywhere(pair, tmp_path: Path):
@@ -374,16 +374,16 @@ def test_what_was_planned_and_never_ran_is_broken(tmp_path):
     assert "svm broke" in headline(compare(a, b))
 
 
-def test_what_cannot_be_judged_does_not_pass(tmp_path):
+def test_what_cannot_be_compared_does_not_pass(tmp_path):
     a = make_run(tmp_path, {"svm": Model(0.02)}, name="a")
     b = make_run(tmp_path, {"svm": Model(0.5)}, name="b")
     for path in (b.path / "predictions").glob("*.npz"):
         path.unlink()
     assert [change.is_unjudged for change in compare(a, b).regressions] == [True]
-    assert "svm cannot be judged" in headline(compare(a, b))
+    assert "svm cannot be compared" in headline(compare(a, b))
 
 
 def test_a_model_that_the_later_run_lacks_is_named(tmp_path):
     a = make_run(tmp_path, {"svm": Model(0.02), "rf": Model(0.05)}, name="a")
     b = make_run(tmp_path, {"rf": Model(0.05)}, name="b")
-    assert "Not in B, so not judged: svm." in headline(compare(a, b))
+    assert "Missing in B, so not compared: svm." in headline(compare(a, b))

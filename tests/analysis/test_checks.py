@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 from support.synthetic_runs import Model, calibration, dataset, make_run, true_labels
 
-from mnistbench.analysis.checks import CHECKS, Finding, run_checks, told_once
+from mnistbench.analysis import checks
+from mnistbench.analysis.checks import CHECKS, Finding, joined
+from mnistbench.analysis.configurations import Configuration
 from mnistbench.runs.records import MachineLoad, Record, Session
 from mnistbench.stats.accuracy import paired_tests
 
@@ -18,6 +20,14 @@ def rows_of(folder) -> dict[str, list[Record]]:
     for record in folder.records():
         rows.setdefault(record.trial.model, []).append(record)
     return rows
+
+
+def run_checks(rows: dict[str, list[Record]], **more) -> list[Finding]:
+    configurations = [
+        Configuration(label, label, tuple(r.trial for r in records), tuple(records))
+        for label, records in rows.items()
+    ]
+    return checks.run_checks(configurations, **more)
 
 
 def codes(findings: list[Finding]) -> list[tuple[str, str]]:
@@ -75,7 +85,7 @@ def test_slower_and_worse(tmp_path):
     assert "good trains 10.0 times as fast" in findings[0].message
 
 
-def test_slower_and_not_measurably_better(tmp_path):
+def test_slower_and_statistically_tied(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.0500, 10), "quick": Model(0.0505, 1)})
     fits = correct(folder)
     (test,) = paired_tests(fits)
@@ -114,7 +124,7 @@ def test_other_training_sizes_are_another_contest(tmp_path):
 
 
 @pytest.mark.parametrize(("error_rate", "found"), [(0.12, ["svm"]), (0.04, [])])
-def test_learnt_by_heart(tmp_path, error_rate, found):
+def test_overfitted(tmp_path, error_rate, found):
     folder = make_run(tmp_path, {"svm": Model(error_rate)})
     rows = {"svm": changed(folder.records(), train_accuracy=1.0)}
     assert only("MB102", run_checks(rows)) == found
@@ -223,12 +233,12 @@ def test_other_processes(tmp_path, share, found):
     ("value", "split", "found"),
     [(5.0, "test", ["svm"]), (5.0, "validation", []), (1.0, "test", []), (1.0, "validation", [])],
 )
-def test_an_overridden_parameter_judged_by_the_test_images(tmp_path, value, split, found):
+def test_an_overridden_parameter_evaluated_on_the_test_images(tmp_path, value, split, found):
     folder = make_run(tmp_path, {"svm": Model(parameters={"C": value})}, split=split)
     models = [dataclasses.replace(model, parameters={"C": 1.0}) for model in folder.info().models]
     findings = run_checks(rows_of(folder), models=models)
     assert only("MB301", findings) == found
-    assert all("C=5.0 (its file says 1.0)" in finding.message for finding in findings)
+    assert all("C=5.0 (its file has 1.0)" in finding.message for finding in findings)
 
 
 def test_failed_trials_and_empty_runs_are_passed_over(tmp_path):
@@ -238,13 +248,13 @@ def test_failed_trials_and_empty_runs_are_passed_over(tmp_path):
     assert run_checks({}) == []
 
 
-def test_what_is_found_of_several_is_told_once():
+def test_what_is_found_of_several_is_joined():
     slow, noisy = (
         Finding("MB101", "a", "slow", "x"),
         [Finding("MB201", f"m{i}", "drift", "y") for i in range(10)],
     )
     other = Finding("MB201", "z", "spread", "y")
-    assert told_once([slow, *noisy, other]) == [
+    assert joined([slow, *noisy, other]) == [
         slow,
         dataclasses.replace(noisy[0], label="m0, m1, m2, m3, m4, m5, m6, m7 and 2 more"),
         other,

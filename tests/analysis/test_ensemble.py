@@ -101,7 +101,7 @@ def test_the_report_scores_it_from_the_stored_predictions(tmp_path):
     store_ensemble(folder, ensemble)
     assert stored_ensemble(folder) == ensemble
     text = write_report(folder, None).read_text(encoding="utf-8")
-    assert "No part in it: svm." in text
+    assert "Excluded: svm." in text
     shown = pd.read_csv(folder.path / "tables" / "ensemble.csv").iloc[0]
     truth, wrong = true_labels(DATA), []
     for seed in (0, 1):
@@ -151,16 +151,16 @@ def test_what_cannot_vote_is_refused(tmp_path):
     folder, validation = pair(tmp_path)
     for run, judge, reason in (
         (validation, validation, "is a validation run"),
-        (folder, folder, "is no validation run"),
+        (folder, folder, "is not a validation run"),
     ):
         with pytest.raises(UsageError, match=reason):
             choose_ensemble(run, judge)
     other = dataclasses.replace(DATA, sha256="0" * 64)
     stranger = make_run(tmp_path, MODELS, name="other", data=other, split="validation")
-    with pytest.raises(UsageError, match="different data sets"):
+    with pytest.raises(UsageError, match="use different data sets"):
         choose_ensemble(folder, stranger)
     alone = make_run(tmp_path, {"cnn": MODELS["cnn"]}, name="alone", data=DATA, split="validation")
-    with pytest.raises(UsageError, match="1 models with probabilities in common"):
+    with pytest.raises(UsageError, match="share 1 models with probabilities"):
         choose_ensemble(folder, alone)
     for path in (validation.path / "predictions").glob("*.npz"):
         path.unlink()

@@ -24,7 +24,7 @@ import resource, sys, time
 from pathlib import Path
 start = time.perf_counter()
 from mnistbench.report import write_report
-from mnistbench.runs import RunFolder
+from mnistbench.runs.folder import RunFolder
 write_report(RunFolder(Path(sys.argv[1])), None)
 # Kilobytes on Linux. A small process started this one, so this is its own peak.
 print(time.perf_counter() - start, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e3)

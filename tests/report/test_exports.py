@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 from support.synthetic_runs import Model, dataset, make_run
 
-from mnistbench.analysis.contents import contents
+from mnistbench.analysis.contents import read_contents
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import json_file, latex_file, parquet_files
 from mnistbench.verify import verify
@@ -24,7 +24,7 @@ def folder(tmp_path_factory):
 
 
 def test_json_holds_every_frame(folder):
-    said = contents(folder)
+    said = read_contents(folder)
     document = json.loads(json_file(said))
     assert document["headline"] == said.headline
     assert set(document["frames"]) == set(said.frames)
@@ -38,7 +38,7 @@ def test_json_holds_every_frame(folder):
 
 
 def test_parquet_holds_every_frame(folder):
-    said = contents(folder)
+    said = read_contents(folder)
     files = parquet_files(said)
     assert set(files) == set(said.frames)
     assert NASTY in pd.read_parquet(io.BytesIO(files["results"]))["row"].tolist()
@@ -47,18 +47,18 @@ def test_parquet_holds_every_frame(folder):
 
 
 def test_latex_shows_any_name_as_text(folder):
-    text = latex_file(contents(folder)).decode()
+    text = latex_file(read_contents(folder)).decode()
     assert r"a\_b \& 50\% \$x\$ \#1 \{y\} \textasciitilde{}z" in text
     assert r"\textbackslash{}" in text
     assert "\x1b" not in text
-    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(contents(folder).tables)
+    assert text.count(r"\begin{table}") == text.count(r"\end{table}") == len(read_contents(folder).tables)
     assert text.count(r"\toprule") == text.count(r"\bottomrule")
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="pdflatex is not installed")
 def test_latex_compiles(folder, tmp_path):
-    (tmp_path / "tables.tex").write_bytes(latex_file(contents(folder)))
+    (tmp_path / "tables.tex").write_bytes(latex_file(read_contents(folder)))
     document = r"\documentclass{article}\usepackage[T1]{fontenc}\usepackage{textcomp,booktabs}"
     document += r"\begin{document}\input{tables.tex}\end{document}"
     (tmp_path / "paper.tex").write_text(document)

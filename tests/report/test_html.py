@@ -2,6 +2,7 @@
 
 import base64
 import hashlib
+import html
 import json
 import os
 import re
@@ -21,7 +22,7 @@ from mnistbench.datasets.cache import store
 from mnistbench.report import write_report
 from mnistbench.runs.folder import find_run
 from mnistbench.runs.records import Status
-from mnistbench.text import percent, three_digits
+from mnistbench.text import duration, percent, three_digits
 
 MODELS = {"cnn": Model(0.01, 14), "svm": Model(0.03, 60, probabilities=False), "logreg": Model(0.1, 9)}
 VOID = {"meta", "link", "img", "input", "br", "hr"}
@@ -81,27 +82,47 @@ def test_it_loads_nothing_and_runs_its_own_scripts_alone(tmp_path):
     policy = next(a["content"] for t, a in page.tags if t == "meta" and "http-equiv" in a)
     assert "default-src 'none'" in policy
     assert "unsafe-eval" not in policy
-    run = [text for kind, text in page.scripts if kind == "module"]
-    assert len(run) == 2
-    for text in run:
-        digest = base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-        assert f"'sha256-{digest}'" in policy
+    (run,) = [text for kind, text in page.scripts if kind == "module"]
+    digest = base64.b64encode(hashlib.sha256(run.encode()).digest()).decode()
+    assert f"script-src 'sha256-{digest}'" in policy
     assert "http://" not in re.sub(r"http://www\.w3\.org[\w/.-]*", "", page.source.split("<script")[0])
+
+
+def titles(page: Page, chart: str) -> list[str]:
+    """Return what a chart shows where it is pointed at, its markers in the order drawn."""
+    drawn = re.search(
+        rf'data-time="{chart.partition("-")[2]}">(<svg(?:(?!</svg>).)*id="{chart}-.*?)</svg>',
+        page.source,
+        re.S,
+    )
+    return [html.unescape(title) for title in re.findall(r"<use[^>]*><title>(.*?)</title>", drawn[1])]
 
 
 def test_its_numbers_are_those_of_the_records(tmp_path):
     folder = make_run(tmp_path, MODELS)
     page = written(folder)
-    points = {point["label"]: point for point in page.data["points"]}
+    for chart in ("accuracy-fit", "accuracy-predict"):
+        assert sorted(titles(page, chart)) == sorted(
+            f"{r.trial.model}: {percent(r.quality.accuracy, 1000)} % right "
+            f"({r.quality.error_count} of 1,000 wrong), training {duration(r.measurement.fit_seconds)}, "
+            f"predicting {duration(r.measurement.predict_seconds)}"
+            for r in folder.records()
+        )
+    for chart in ("timings-fit", "timings-predict"):
+        assert sorted(titles(page, chart)) == sorted(
+            f"{r.trial.model}, seed 0, repetition 0: training {duration(r.measurement.fit_seconds)}, "
+            f"predicting {duration(r.measurement.predict_seconds)}"
+            for r in folder.records()
+        )
     for record in folder.records():
-        point = points[record.trial.model]
-        assert point["accuracy"] == record.quality.accuracy
-        assert point["fit_seconds"] == record.measurement.fit_seconds
-        assert point["predict_seconds"] == record.measurement.predict_seconds
         assert f"{percent(record.quality.accuracy, 1000)} (" in page.text
         assert re.search(rf"\b{re.escape(three_digits(record.measurement.fit_seconds))}\b", page.text)
-    trials = {(t["label"], t["fit_seconds"]) for t in page.data["timings"]}
-    assert trials == {(r.trial.model, r.measurement.fit_seconds) for r in folder.records()}
+
+
+def test_no_two_figures_share_an_id(tmp_path):
+    page = written(make_run(tmp_path, MODELS))
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
 
 
 def test_the_images_behind_the_cells_are_the_mistakes(tmp_path):
@@ -164,7 +185,7 @@ def test_names_are_text(tmp_path):
     }
     data = dataset(test_count=50, name=HOSTILE, title=HOSTILE, source=HOSTILE, licence=HOSTILE)
     page = written(make_run(tmp_path, models, data=data, command=("run", HOSTILE)))
-    assert [tag for tag, _ in page.tags].count("script") == 3
+    assert [tag for tag, _ in page.tags].count("script") == 2
     assert not any(a.get("src") == "x" or "onerror" in a for _, a in page.tags)
     assert "\x1b" not in page.source
     assert "\u202e" not in page.source
@@ -290,8 +311,7 @@ def test_in_a_browser_the_numbers_are_those_of_the_records(browser, real_run):
         for shown, row in zip(cell_texts(page, 1), rows, strict=True):
             if row.accuracy is not None:
                 assert shown.startswith(f"{percent(row.accuracy, images)} (")
-        assert page.locator("#pareto .mark-symbol.models path").count() == 2
-        assert page.locator("#pareto img").count() == 0
+        assert page.locator("[data-time=fit] svg use title").count() == 2 + 6  # models, and their trials
     assert complaints == []
 
 
@@ -329,7 +349,7 @@ def test_in_a_browser_a_cell_shows_the_images_behind_it(browser, real_run):
         behind = page.locator(".behind").first
         count = int(button.text_content())
         actual, predicted = button.get_attribute("data-cell").split("/")
-        assert f"True {actual}, taken for {predicted}" in behind.text_content()
+        assert f"True {actual}, predicted {predicted}" in behind.text_content()
         assert 1 <= behind.locator(".picture").count() <= count
         assert behind.locator(".picture.none").count() == 0
         assert page.evaluate("document.documentElement.scrollHeight") == before  # nothing jumps
@@ -338,27 +358,20 @@ def test_in_a_browser_a_cell_shows_the_images_behind_it(browser, real_run):
 
 @pytest.mark.slow
 @needs_browser
-def test_in_a_browser_the_chart_answers_to_mouse_and_keyboard(browser, real_run):
-    rows = configurations(real_run.info(), real_run.records())
+def test_in_a_browser_the_charts_change_their_time_and_name_their_points(browser, real_run):
+    labels = {row.label for row in configurations(real_run.info(), real_run.records()) if row.by_seed}
     with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
-        points = page.locator("#pareto .mark-symbol.models path")
-        points.first.hover()
-        page.wait_for_selector("#vg-tooltip-element.visible")
-        assert page.text_content("#vg-tooltip-element h2") in {row.label for row in rows}
-        before = points.first.get_attribute("transform")
-        page.check("input[name=cost][value=predict_seconds]")
-        page.wait_for_function(
-            "([path, was]) => document.querySelector(path).getAttribute('transform') != was",
-            arg=["#pareto .mark-symbol.models path", before],
-        )
-        page.locator("#pareto .mark-symbol.models path[tabindex='0']").focus()
-        for _ in rows:  # to the leftmost point, wherever the change of the axis left the focus
-            page.keyboard.press("ArrowLeft")
-        first = page.text_content("#pareto-reading")
-        page.keyboard.press("ArrowRight")
-        second = page.text_content("#pareto-reading")
-        assert first != second
-        assert "predicting" in first
+        for chart in ("#against-time", "#time"):
+            for chosen, other in (("fit", "predict"), ("predict", "fit"), ("fit", "predict")):
+                page.locator(f"{chart} input[value={chosen}]").focus()
+                page.keyboard.press("Space")
+                assert page.locator(f"{chart} [data-time={chosen}]").is_visible()
+                assert page.locator(f"{chart} [data-time={other}]").is_hidden()
+            named = page.locator(f"{chart} [data-time=fit] use title").all_text_contents()
+            assert {re.split("[:,]", title)[0] for title in named} == labels
+            assert all("predicting" in title for title in named)
+            marker = page.locator(f"{chart} [data-time=fit] use:has(title)").last
+            marker.hover()  # refused if something else lies on it
     assert complaints == []
 
 
@@ -373,10 +386,10 @@ def test_in_a_browser_it_is_accessible(browser, real_run, way):
         page.locator("button[data-cell]").first.click()
         page.evaluate(chromium.AXE.read_text(encoding="utf-8"))
         found = page.evaluate("axe.run()")
-        told = [
+        violations = [
             f"{each['id']}: {each['help']}: {[n['target'] for n in each['nodes'][:3]]}"
             for each in found["violations"]
         ]
-        assert told == []
+        assert violations == []
         assert len(found["passes"]) > 20
         assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")

@@ -63,7 +63,6 @@ def test_a_run_of_three_models(tmp_path):
         assert f"### {name}\n" in text
         assert (folder.path / "figures" / f"confusion-{name}.svg").is_file()
     assert "mnistbench run --suite standard" in text
-    assert "mnistbench repeat run" in text
     assert folder.info().dataset.sha256 in text
     assert "Example CPU" in text
     assert "0123456789ab" in text
@@ -124,7 +123,7 @@ def test_a_run_without_any_success_is_reported(tmp_path):
         tmp_path, {"a": Model(statuses=(Status.FAILED,)), "b": Model(statuses=(Status.TIMEOUT,))}
     )
     text = write_report(folder, None).read_text(encoding="utf-8")
-    assert "**No trial was successful: 1 failed, 1 timed out.**" in text
+    assert "**No trial succeeded: 1 failed, 1 timed out.**" in text
     assert "svg" not in text
 
 
@@ -138,7 +137,7 @@ def test_a_run_that_never_began_is_reported(tmp_path):
 def test_an_interrupted_run_says_what_is_missing(tmp_path):
     folder = make_run(tmp_path, {"svm": Model(0.02), "late": Model(statuses=(None,))})
     page = write_report(folder, None)
-    assert "> **The run is not complete:** 1 of 2 trials" in page.read_text(encoding="utf-8")
+    assert "> **The run is incomplete:** 1 of 2 trials" in page.read_text(encoding="utf-8")
     assert [(row[0], row[-1]) for row in rows_of(page, "## Results")] == [("svm", "ok"), ("late", "not run")]
 
 
@@ -176,18 +175,18 @@ def test_variants_sizes_and_threads_have_rows_of_their_own(tmp_path):
     check_links(page)
 
 
-def test_digits_in_place_of_mnist_cannot_be_missed(tmp_path):
+def test_digits_instead_of_mnist_cannot_be_missed(tmp_path):
     data = dataset(test_count=360, name="digits", title="digits", fallback_reason="no mirror answered")
     folder = make_run(tmp_path, {**GOOD, "bad": Model(statuses=(Status.FAILED,))}, data=data)
     text = write_report(folder, None).read_text(encoding="utf-8")
-    assert "IN PLACE OF MNIST" in text.split("\n")[0]
+    assert "INSTEAD OF MNIST" in text.split("\n")[0]
     assert "> **This is not MNIST.** MNIST was unavailable, so digits was used instead" in text
     assert "The reason: no mirror answered.\n" in text
     tables = re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
     assert len(tables) == 10
-    assert all("(digits in place of MNIST)" in caption for caption in tables)
+    assert all("(digits instead of MNIST)" in caption for caption in tables)
     for path in folder.path.glob("tables/*.csv"):
-        assert set(pd.read_csv(path)["dataset"]) <= {"digits in place of MNIST"}
+        assert set(pd.read_csv(path)["dataset"]) <= {"digits instead of MNIST"}
 
 
 def test_validation_cannot_be_taken_for_a_test(tmp_path):
@@ -258,8 +257,8 @@ def test_a_validation_run_names_its_hold_out(tmp_path, holdout):
     plan = folder.path / "run.json"
     plan.write_text(plan.read_text().replace('"holdout": "last"', f'"holdout": "{holdout}"'))
     page = write_report(folder, tmp_path).read_text()
-    assert f"trained without {HOLDOUTS[holdout]} and are judged by these" in page
-    assert f"trained without {HOLDOUTS[holdout]} and are judged" in (folder.path / "report.html").read_text()
+    assert f"trained without {HOLDOUTS[holdout]} and evaluated on them" in page
+    assert f"trained without {HOLDOUTS[holdout]} and evaluated" in (folder.path / "report.html").read_text()
 
 
 def test_damaged_labels_are_named(tmp_path):
@@ -269,7 +268,7 @@ def test_damaged_labels_are_named(tmp_path):
         write_report(folder, None)
 
 
-def test_a_report_that_cannot_be_written_says_so(tmp_path):
+def test_a_report_that_cannot_be_written_is_an_error_with_advice(tmp_path):
     folder = make_run(tmp_path, GOOD)
     (folder.path / "figures").write_text("in the way")
     with pytest.raises(MnistbenchError, match="cannot write the report"):
@@ -316,14 +315,14 @@ def test_classes_and_confusions_add_up(tmp_path):
         assert classes.loc[classes["row"] == name, "support"].sum() == 2000
 
 
-def test_models_that_cannot_be_told_apart_share_a_letter(tmp_path):
+def test_statistically_tied_models_share_a_letter(tmp_path):
     models = {"a": Model(0.01), "b": Model(0.011), "far": Model(0.2)}
     folder = make_run(tmp_path, models)
     page = write_report(folder, None)
     ties = {row[0]: row[-2] for row in rows_of(page, "## Results")}
     assert ties == {"a": "a", "b": "a", "far": ""}
     text = page.read_text(encoding="utf-8")
-    assert re.search(r"\*\*(a|b) is best: .* Not to be told apart from it: (a|b) \(", text)
+    assert re.search(r"\*\*(a|b) is best: .* Statistically tied with it: (a|b) \(", text)
     pairs = pd.read_csv(folder.path / "tables" / "pairs.csv").set_index(["row_a", "row_b"])
     assert len(pairs) == 3
     assert set(pairs["method"]) == {"exact McNemar"}
@@ -347,7 +346,7 @@ def test_known_label_errors_are_left_out_beside_and_not_in_place_of_accuracy(tmp
     assert row["accuracy_without_label_errors"] == pytest.approx(sum(kept) / 9985)
 
 
-def test_trials_that_failed_alike_are_told_once(tmp_path):
+def test_trials_that_failed_alike_are_listed_once(tmp_path):
     folder = make_run(tmp_path, {"hang": Model(statuses=(Status.TIMEOUT,) * 3)}, seeds=(0, 1, 2))
     text = write_report(folder, None).read_text(encoding="utf-8")
     assert text.count("### hang: timed out") == 1
@@ -376,10 +375,7 @@ def test_times_carry_a_grade_and_its_reasons(tmp_path):
         assert row[3].endswith(f"\N{NO-BREAK SPACE}{fit.letter}")
         assert row[4].endswith(f"\N{NO-BREAK SPACE}{predict.letter}")
         assert results.loc[row[0], "fit_trust"] == fit.letter
-    because = {
-        (row[0], row[1].split(",")[0]): row[3]
-        for row in rows_of(page, "**How far the times can be trusted**")
-    }
+    because = {(row[0], row[1].split(",")[0]): row[3] for row in rows_of(page, "**Times without grade A**")}
     assert because["cnn", "fit"] == "; ".join(graded["cnn"][0].reasons)
     assert "beside" in because["cnn", "fit"]
 
@@ -388,7 +384,7 @@ def test_repeated_timings_show_their_spread(tmp_path):
     folder = make_run(tmp_path, {"cnn": Model(fit_seconds=12)}, repeats=5)
     page = write_report(folder, None)
     times = pd.Series([r.measurement.fit_seconds for r in folder.records()])
-    (row,) = rows_of(page, "**How the timings spread**")
+    (row,) = rows_of(page, "**Spread of the timings**")
     assert row[1] == "5"
     assert float(row[2]) == pytest.approx(times.median(), rel=0.005)
     low, high = row[3].split("\N{NON-BREAKING HYPHEN}")
@@ -405,7 +401,7 @@ def test_times_in_calibration_units_drift_and_overhead(tmp_path):
     for record in folder.records():
         units = record.measurement.fit_seconds / unit
         assert timings.loc[record.trial.model, "fit_units"] == pytest.approx(units)
-    assert "moved by up to 8.0 % during the run" in text
+    assert "The machine's speed changed by up to 8.0 % during the run" in text
     assert "The harness took" in text
 
 
@@ -446,14 +442,14 @@ def test_a_trial_that_ran_twice_is_marked(tmp_path):
     lines = (folder.path / "records.jsonl").read_text().splitlines()
     lines[1] = lines[1].replace('"attempts":1', '"attempts":2')
     (folder.path / "records.jsonl").write_text("\n".join(lines) + "\n")
-    assert "as the worker of the cluster was lost on which they ran first: cnn, seed 1." in write_report(
-        folder, None
-    ).read_text(encoding="utf-8")
+    assert "because the first one was lost: cnn, seed 1." in write_report(folder, None).read_text(
+        encoding="utf-8"
+    )
     assert "cnn, seed 1" in (folder.path / "report.html").read_text(encoding="utf-8")
     assert pd.read_csv(folder.path / "tables" / "trials.csv")["attempts"].tolist() == [1, 2]
 
 
-def test_learning_curves_tell_the_time_to_an_accuracy(tmp_path):
+def test_learning_curves_give_the_time_to_an_accuracy(tmp_path):
     models = {"fast": Model(0.02, 4), "slow": Model(0.3, 100)}
     folder = make_run(tmp_path, models, seeds=(0, 1, 2), learning=True)
     page = write_report(folder, None)
@@ -472,12 +468,12 @@ def test_learning_curves_tell_the_time_to_an_accuracy(tmp_path):
     )
 
 
-def test_findings_of_the_checks_are_told_with_their_code(tmp_path):
+def test_findings_are_listed_with_their_code(tmp_path):
     models = {"good": Model(0.02), "lazy": Model(0.05, warnings=("ConvergenceWarning: did not converge",))}
     text = write_report(make_run(tmp_path, models), None).read_text(encoding="utf-8")
-    assert "## What to make of it" in text
-    told = text.partition("- `MB104` **not converged**. ")[2].partition("\n\n")[0].split("\n")
-    assert told[1:] == ["  - lazy: its library said: ConvergenceWarning: did not converge"]
+    assert "## Advice" in text
+    listed = text.partition("- `MB104` **not converged**. ")[2].partition("\n\n")[0].split("\n")
+    assert listed[1:] == ["  - lazy: its library warned: ConvergenceWarning: did not converge"]
 
 
 def test_a_copied_run_folder_reports_alone(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnistbench.analysis.compared import ComparedRun, machine_of
+from mnistbench.analysis.compared import ComparedRun
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.runs.sessions import unit_seconds
 
@@ -27,9 +27,9 @@ def differences(
     """List what differs between the runs: the machine first, then what runs on it, then how it was used."""
     described_a, described_b = _described(a, pairs, 0), _described(b, pairs, 1)
     for what in dict.fromkeys((*described_a, *described_b)):
-        said = described_a.get(what), described_b.get(what)
-        if said[0] != said[1] and not (what == "speed" and _alike(a, b)):
-            yield Difference(what, *said)
+        in_a, in_b = described_a.get(what), described_b.get(what)
+        if in_a != in_b and not (what == "speed" and _alike(a, b)):
+            yield Difference(what, in_a, in_b)
 
 
 def _described(
@@ -37,7 +37,7 @@ def _described(
 ) -> Mapping[str, str]:
     env, info = run.environment, run.info
     threads = dict.fromkeys(pair[side].trials[0].threads for pair in pairs)
-    machines = {machine_of(record.environment) for record in run.records}
+    machines = {record.environment.machine for record in run.records}
     values = {
         "machines": str(len(machines)) if len(machines) > 1 else None,
         "host": env.host,
