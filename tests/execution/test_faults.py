@@ -474,7 +474,7 @@ def test_only_the_age_of_files_is_read_from_the_clock():
                 if node.attr.startswith("time") and getattr(node.value, "id", "") != "time":
                     continue
                 found.add(f"{path.relative_to(PACKAGE)}: {node.attr}")
-    assert found == {"datasets/cache.py: time", "runs.py: time", "processes.py: create_time"}
+    assert found == {"datasets/cache.py: time", "runs/folder.py: time", "execution/processes.py: create_time"}
 
 
 # Several at once

@@ -34,6 +34,7 @@ def request_folder(make_job, tmp_path):
             model_path=str(job.model.path),
             model_sha256=job.model.sha256,
             parameters=job.trial.parameters,
+            keras={},
             supplied=job.model.supplied,
             seed=0,
             threads=1,
