@@ -25,6 +25,7 @@ class DataError(MnistbenchError):
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
     """Say that there is no such name, with the nearest one and the whole list."""
     names = list(known)
-    near = difflib.get_close_matches(name, names, n=1, cutoff=0.5)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    by_lower_case = {known_name.lower(): known_name for known_name in reversed(names)}
+    near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)
+    hint = f" Did you mean {by_lower_case[near[0]]}?" if near else ""
     return f"there is no {kind} named {name!r}.{hint} Known: {', '.join(names) or 'none'}."

@@ -1,7 +1,9 @@
 """Numbers as the report shows them: three digits that matter, the unit in the heading, nothing invented."""
 
 import math
+import shlex
 import unicodedata
+from pathlib import Path
 
 PAGES = ("md", "html", "csv")
 EXTRA_FORMATS = ("json", "latex", "parquet")
@@ -10,6 +12,24 @@ FORMATS = (*PAGES, *EXTRA_FORMATS)
 
 MISSING = "—"
 """What stands where there is no value."""
+RESULTS = Path("results")
+"""The folder of the runs unless `--results` names another, from where the program was started."""
+
+
+def command(*words: str, results: Path = RESULTS, cache: Path | None = None) -> str:
+    """Return a command of this program as it can be typed in a shell, for a message or a page.
+
+    Args:
+        words: What follows the program's name.
+        results: The folder of the runs; named only where it is not the usual one.
+        cache: The folder of the data sets, where it is not the usual one.
+    """
+    typed = ["mnistbench", *words]
+    if results != RESULTS:
+        typed += ["--results", str(results)]
+    if cache is not None:
+        typed += ["--cache-dir", str(cache)]
+    return shlex.join(typed)
 
 
 def visible(text: str) -> str:

@@ -1,12 +1,14 @@
 """The commands; each wires the modules of the package together and holds no logic of its own."""
 
+import os
 import sys
 from typing import Annotated
 
 import typer
 
 from mnistbench.cli import ensemble, run, show, verify
-from mnistbench.cli.terminal import app, complain
+from mnistbench.cli.output import make_robust
+from mnistbench.cli.terminal import app, complain, say
 from mnistbench.errors import MnistbenchError
 
 __all__ = ["app", "ensemble", "main", "run", "show", "verify"]
@@ -14,29 +16,53 @@ __all__ = ["app", "ensemble", "main", "run", "show", "verify"]
 
 def main() -> None:
     """Run the command line; a user's mistake ends in one clear line on stderr and its exit status."""
-    arguments = [argument for argument in sys.argv[1:] if argument != "--debug"]
-    debug = len(arguments) < len(sys.argv) - 1
+    sys.argv[1:] = [_with_home(argument) for argument in sys.argv[1:]]
+    output = make_robust()
+    status = _run([argument for argument in sys.argv[1:] if argument != "--debug"])
+    if sys.stdout is not None:
+        sys.stdout.flush()
+    if output is not None and output.error is not None and not output.reader_has_left:
+        complain(f"the output could not be written: {output.error.strerror}.")
+        status = status or 1
+    sys.exit(status)
+
+
+def _with_home(argument: str) -> str:
+    """Expand the `~` of a path as shells do, which leave it alone after `--option=` and within quotes."""
+    option, equals, value = argument.partition("=")
+    if option.startswith("--") and equals:
+        return f"{option}={os.path.expanduser(value)}"  # noqa: PTH111 - Path() would change a URL
+    return os.path.expanduser(argument)  # noqa: PTH111
+
+
+def _run(arguments: list[str]) -> int:
+    """Run one command.
+
+    Returns:
+        The exit status.
+    """
+    debug = "--debug" in sys.argv[1:]
     try:
         app(args=arguments, prog_name="mnistbench")
+    except SystemExit as end:  # how click ends every command
+        return end.code if isinstance(end.code, int) else int(end.code is not None)
     except MnistbenchError as error:
         if debug:
             raise
         complain(str(error))
-        sys.exit(error.exit_status)
+        return error.exit_status
     except KeyboardInterrupt:  # before a run began, or after it ended: the run itself knows how to stop
-        complain("interrupted; what was done is kept.")
-        sys.exit(130)  # 128 + SIGINT, as shells report it
-    except BrokenPipeError:  # the reader, head say, has seen enough
-        sys.stderr.close()
-        sys.exit(0)
+        complain("interrupted; finished work is kept.")
+        return 130  # 128 + SIGINT, as shells report it
     except Exception as error:
         if debug:
             raise
         complain(
-            f"an error of mnistbench's own: {type(error).__name__}: {error}\n"
-            "Add --debug to see where; please report it."
+            f"internal error: {type(error).__name__}: {error}\n"
+            "Add --debug to see where it happened; please report it."
         )
-        sys.exit(1)
+        return 1
+    return 0
 
 
 @app.callback(invoke_without_command=True)
@@ -49,5 +75,5 @@ def root(
     if version:
         from mnistbench import __version__
 
-        typer.echo(f"mnistbench {__version__}")
+        say(f"mnistbench {__version__}")
         raise typer.Exit

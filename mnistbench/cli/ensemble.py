@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
-from mnistbench.cli.terminal import ResultsOption, app
+from mnistbench.cli.terminal import ResultsOption, register, say
 
 
-@app.command(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
+@register(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
 def ensemble(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     weights_from: Annotated[
@@ -30,12 +30,12 @@ def ensemble(
     chosen = choose_ensemble(folder, find_run(results, weights_from))
     store_ensemble(folder, chosen)
     for member in chosen.members:
-        typer.echo(visible(f"{member.weight:.3f}  {member.model}"))
-    typer.echo(f"Sharpness {chosen.sharpness:.3f}")
+        say(visible(f"{member.weight:.3f}  {member.model}"))
+    say(f"Sharpness {chosen.sharpness:.3f}")
     if chosen.left_out:
-        typer.echo(visible(f"Excluded: {', '.join(chosen.left_out)}"))
-    typer.echo(
+        say(visible(f"Excluded: {', '.join(chosen.left_out)}"))
+    say(
         f"On the hold-out: {100 * chosen.holdout_accuracy:.2f} % right, "
         f"log loss {chosen.holdout_log_loss:.4f}"
     )
-    typer.echo(str(write_report(folder, folder.path.parent)))
+    say(str(write_report(folder, folder.path.parent)))

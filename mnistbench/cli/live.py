@@ -1,6 +1,5 @@
 """What a run shows while it works: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
-import contextlib
 import json
 import sys
 import threading
@@ -8,6 +7,7 @@ import time
 from collections.abc import Sequence
 from typing import IO, Any
 
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
@@ -15,14 +15,16 @@ from rich.text import Text
 
 from mnistbench.analysis.configurations import STATUS_NAMES, value_text
 from mnistbench.cli.eta import Pace
-from mnistbench.cli.keys import keys
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Record, Status, Trial
 from mnistbench.text import duration, visible
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
 _RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
-_WIDE = 110  # columns from which on the best models stand beside the table
+_WIDE = 120  # columns from which on the best models stand beside the table
+_ROOMY = 72  # columns from which on a running trial has a bar
+_LABEL = 14  # columns that a model's name has at least, if it needs them
+_WIDTHS = {"accuracy": 8, "state": 8, "time": 6, "progress": 23, "fit": 6}  # at least, so that little moves
 _BAR = 8
 
 
@@ -155,8 +157,9 @@ class PlainLines(Silent):
 class LiveTable(Silent):
     """A table that follows every trial while it runs; it never grows beyond the terminal.
 
-    Where there is room, the best models so far stand beside it, else below in one line. The key `l` shows
-    and hides the last line of the running trials' logs.
+    Where there is room, the best models so far stand beside it, else below in one line. Under the table is
+    the last line that each running trial has printed. A narrow terminal has fewer columns: the model and its
+    accuracy stay to the last.
     """
 
     def __init__(
@@ -185,9 +188,6 @@ class LiveTable(Silent):
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
         self._began = time.monotonic()
-        self._log_shown = False
-        self._keys = keys({"l": self._toggle_log})
-        self._has_keys = False
         self._live = Live(self, console=console, refresh_per_second=5, transient=False)
 
     def started(self, trial: Trial) -> None:
@@ -210,14 +210,11 @@ class LiveTable(Silent):
             self._pace.learn(record)
 
     def __enter__(self) -> "LiveTable":
-        with contextlib.ExitStack() as opened:  # an error halfway puts the terminal right as well
-            self._has_keys = opened.enter_context(self._keys)
-            opened.enter_context(self._live)
-            self._opened = opened.pop_all()
+        self._live.start()
         return self
 
     def __exit__(self, *_: object) -> None:
-        self._opened.close()
+        self._live.stop()
 
     def __rich_console__(self, console: Console, options: ConsoleOptions) -> RenderResult:
         """Draw the table as it is now, at the terminal's present size."""
@@ -225,30 +222,29 @@ class LiveTable(Silent):
             room = max(3, (options.height or console.height) - _RESERVED_LINES)
             yield self._drawn(room, options.max_width)
 
-    def _toggle_log(self) -> None:
-        self._log_shown = not self._log_shown
-
     def _drawn(self, room: int, width: int) -> RenderableType:
-        wide = width >= _WIDE
-        logs = self._logs()
-        table = Table(box=None, pad_edge=False, expand=False, header_style="bold")
-        table.add_column("model", no_wrap=True, overflow="ellipsis", max_width=40 if wide else 22)
-        table.add_column("state", no_wrap=True, min_width=8)
-        table.add_column("time", justify="right", no_wrap=True, min_width=6)
-        table.add_column("progress", no_wrap=True, overflow="ellipsis", min_width=23)
-        table.add_column("accuracy", justify="right", no_wrap=True)
-        table.add_column("fit", justify="right", no_wrap=True, min_width=6)
-        for trial in self._visible_trials(room - len(logs)):
-            table.add_row(*self._row(trial))
         best = self._best()
+        beside = best if width >= _WIDE else []
+        logs = self._logs(max(room // 4, 1))
+        rows = [self._row(trial, roomy=width >= _ROOMY) for trial in self._visible_trials(room - len(logs))]
+        widths = _column_widths(rows, width, beside=bool(beside))
+        table = Table(box=None, padding=(0, _gap(width), 0, 0), pad_edge=False, header_style="bold")
+        for name, columns in widths.items():
+            right = name in ("time", "accuracy", "fit")
+            table.add_column(
+                name, no_wrap=True, overflow="ellipsis", width=columns, justify="right" if right else "left"
+            )
+        for row in rows:
+            table.add_row(*(row.get(name, Text("")) for name in widths))
         body: RenderableType = table
-        if wide and best:
+        if beside:
             body = Table.grid(padding=(0, 4))
-            body.add_row(table, _leaderboard(best[:room]))
-        footer = [self._summary()]
-        if best and not wide:
+            body.add_row(table, _leaderboard(best[:room], widths["model"]))
+        footer = [self._summary("trials " if width >= _ROOMY else "")]
+        if best and not beside:
             text = ", ".join(f"{label} {accuracy}" for label, accuracy, _ in best)
-            footer.insert(0, Text(f"best so far: {text}", style="dim", no_wrap=True, overflow="ellipsis"))
+            lead = "best so far: " if width >= _ROOMY else "best: "
+            footer.insert(0, Text(lead + text, style="dim", no_wrap=True, overflow="ellipsis"))
         return Group(body, Text(""), *logs, *footer)
 
     def _visible_trials(self, room: int) -> list[Trial]:
@@ -261,32 +257,37 @@ class LiveTable(Silent):
         start = min(max(0, first_open - room // 2), len(self._trials) - room)
         return self._trials[start : start + room]
 
-    def _row(self, trial: Trial) -> tuple[RenderableType, ...]:
+    def _row(self, trial: Trial, *, roomy: bool) -> dict[str, Text]:
+        """Return a trial's cells by column; those that are left out are empty."""
         label = Text(self._labels[trial.id])
         if trial.id in self._records:
             record = self._records[trial.id]
             style = _STYLES.get(record.status, "red")
-            return (
-                label,
-                Text(STATUS_NAMES[record.status], style=style),
-                Text(duration(record.trial_seconds)),
-                Text(""),
-                Text(_accuracy(record), style="bold"),
-                Text(duration(record.measurement.fit_seconds) if record.measurement else ""),
-            )
+            return {
+                "model": label,
+                "state": Text(STATUS_NAMES[record.status], style=style),
+                "time": Text(duration(record.trial_seconds)),
+                "accuracy": Text(_accuracy(record), style="bold"),
+                "fit": Text(duration(record.measurement.fit_seconds) if record.measurement else ""),
+            }
         if trial.id in self._running:
             activity = self._running[trial.id]
-            return (
-                label,
-                Text(f"{activity.phase}{' again' if trial.id in self._again else ''}", style="cyan"),
-                Text(duration(activity.elapsed_seconds)),
-                _progress(activity, self._pace.seconds_left(trial, activity)),
-                Text(""),
-                Text(""),
-            )
+            state = f"{activity.phase}{' again' if trial.id in self._again else ''}"
+            if not roomy and activity.done is not None and activity.total:
+                state += f" {activity.done}/{activity.total}"
+            return {
+                "model": label,
+                "state": Text(state, style="cyan"),
+                "time": Text(duration(activity.elapsed_seconds)),
+                "progress": _progress(activity, self._pace.seconds_left(trial, activity)),
+            }
         expected = self._pace.expected_seconds(trial)
-        about = Text("" if expected is None else f"about {duration(round(expected))}", style="dim")
-        return (label, Text("waiting", style="dim"), Text(""), about, Text(""), Text(""))
+        about = "" if expected is None else f"about {duration(round(expected))}"
+        return {
+            "model": label,
+            "state": Text("waiting", style="dim"),
+            "progress": Text(about, style="dim"),
+        }
 
     def _best(self) -> list[tuple[str, str, str]]:
         """Name the trials that ended well, most accurate first: label, accuracy, training time."""
@@ -300,22 +301,22 @@ class LiveTable(Silent):
             for _, label, record in sorted(scored, key=lambda each: (-each[0], each[1]))
         ]
 
-    def _logs(self) -> list[Text]:
-        if not self._log_shown:
-            return []
+    def _logs(self, most: int) -> list[Text]:
+        """Return the last line of each running trial that has printed something, of so many at most."""
         return [
             Text(
-                visible(f"{self._labels[trial_id]}: {activity.last_line or 'nothing printed yet'}"),
+                visible(f"{self._labels[trial_id]}: {activity.last_line}"),
                 style="yellow",
                 no_wrap=True,
                 overflow="ellipsis",
             )
             for trial_id, activity in self._running.items()
-        ]
+            if activity.last_line
+        ][:most]
 
-    def _summary(self) -> Text:
+    def _summary(self, noun: str) -> Text:
         ended = len(self._records)
-        text = f"{ended} of {len(self._trials)} trials done, {duration(time.monotonic() - self._began)}"
+        text = f"{ended} of {len(self._trials)} {noun}done, {duration(time.monotonic() - self._began)}"
         by_id = {trial.id: trial for trial in self._trials}
         running = [(by_id[trial_id], activity) for trial_id, activity in self._running.items()]
         waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
@@ -326,14 +327,45 @@ class LiveTable(Silent):
         if memory:
             cores = sum(activity.busy_cores for _, activity in running)
             text += f"; {memory / 1e6:,.0f} MB and {cores:.1f} cores in use"
-        if self._has_keys and running:
-            text += "; l: log"
         return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
 
 
-def _leaderboard(best: Sequence[tuple[str, str, str]]) -> Table:
+def _column_widths(rows: Sequence[dict[str, Text]], width: int, *, beside: bool) -> dict[str, int]:
+    """Return the columns that fit and how wide they are, in their order; the model takes what is left.
+
+    Args:
+        rows: The cells.
+        width: Of the terminal.
+        beside: Whether the best models stand to the right.
+    """
+    needed = {
+        name: max([least, *(cell_len(row[name].plain) for row in rows if name in row)])
+        for name, least in _WIDTHS.items()
+    }
+    label = max([len("model"), *(cell_len(row["model"].plain) for row in rows)])
+    least, gap = min(label, _LABEL), _gap(width)
+    left = width - least - gap
+    if beside:
+        left -= max(least, len("best so far")) + needed["accuracy"] + needed["fit"] + 6
+    chosen = {}
+    for name in ("accuracy", "state", "time", *(["progress"] if width >= _ROOMY else []), "fit"):
+        columns = min(needed[name], left - gap)
+        if columns >= (_WIDTHS["progress"] if name == "progress" else needed[name]):
+            chosen[name] = columns
+            left -= columns + gap
+    model = min(label, least + max(left // 2 if beside else left, 0))
+    in_order = ("state", "time", "progress", "accuracy", "fit")
+    return {"model": model} | {name: chosen[name] for name in in_order if name in chosen}
+
+
+def _gap(width: int) -> int:
+    """Return the columns of space after each column of the table."""
+    return 2 if width >= _ROOMY else 1
+
+
+def _leaderboard(best: Sequence[tuple[str, str, str]], width: int) -> Table:
     table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=40)
+    table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=max(width, 11))
     table.add_column("accuracy", justify="right", no_wrap=True)
     table.add_column("fit", justify="right", no_wrap=True)
     for label, accuracy, fit in best:
@@ -350,16 +382,16 @@ def _progress(activity: Activity, seconds_left: float | None) -> Text:
     left = "" if seconds_left is None else f" {_estimated(seconds_left)} left"
     if activity.done is not None and activity.total:
         share = activity.done / activity.total
-        told = f" {visible(activity.unit)} {activity.done}/{activity.total}"
+        count = f" {visible(activity.unit)} {activity.done}/{activity.total}"
     elif seconds_left is not None:
         share = activity.elapsed_seconds / max(activity.elapsed_seconds + seconds_left, 1e-9)
-        told = ""
+        count = ""
     else:
         return Text("")
     filled = round(_BAR * min(share, 1.0))
     bar = Text("━" * filled, style="cyan")
     bar += Text("─" * (_BAR - filled), style="dim")
-    return bar + Text(told + left)
+    return bar + Text(count + left)
 
 
 def _estimated(seconds: float) -> str:

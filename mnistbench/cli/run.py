@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from mnistbench.cli.running import carry_out, dataset_spec, finish, resuming
+from mnistbench.cli.running import carry_out, dataset_spec, finish
 from mnistbench.cli.terminal import (
     CacheOption,
     ModelsOption,
@@ -16,10 +16,11 @@ from mnistbench.cli.terminal import (
     ResultsOption,
     Unseen,
     UnseenOption,
-    app,
+    chosen_seeds,
     complain,
     model_names,
     reading_of,
+    register,
     resolve_dataset,
     suites,
     typed_command,
@@ -31,7 +32,6 @@ from mnistbench.plan.options import (
     choose_threads,
     parse_assignments,
     parse_bytes,
-    parse_integers,
     parse_measurements,
     parse_names,
     parse_sizes,
@@ -53,7 +53,7 @@ def _suite_names(incomplete: str) -> list[str]:
     return [name for name in suites() if name.startswith(incomplete)]
 
 
-@app.command(
+@register(
     epilog="Examples:  mnistbench run  |  mnistbench run --only cnn,svm  |  mnistbench run --suite quick "
     "--seeds 0-2  |  mnistbench run --only svm --set svm.C=1,10 --validation  |  mnistbench run --resume"
 )
@@ -85,7 +85,9 @@ def run(
         str | None,
         typer.Option(help="Training images, stratified; 0 is all; several as 1000,5000.", metavar="N,..."),
     ] = None,
-    seeds: Annotated[str | None, typer.Option(help="Seeds: 0,1,2 or 0-2.", metavar="SEED,...")] = None,
+    seeds: Annotated[
+        str | None, typer.Option(help="Seeds: 0,1,2 or 0-2; 3 is seed 3 alone.", metavar="SEED,...")
+    ] = None,
     threads: Annotated[
         str | None, typer.Option(help="Threads of each trial; all usable cores if left out.", metavar="N,...")
     ] = None,
@@ -132,10 +134,8 @@ def run(
 ) -> None:
     """Train and measure models, and write the report.
 
-    In a terminal, the key l shows the last line that each running trial has printed.
-
     Exit status: 0 all trials ok; 1 some trial not ok, the report is written;
-    2 wrong usage; 3 data not to be had; 130 interrupted.
+    2 wrong usage; 3 data unavailable; 130 interrupted.
     """
     from mnistbench.execution import runner
     from mnistbench.machine import usable_cores, usable_memory_bytes
@@ -174,7 +174,7 @@ def run(
                 only=parse_names(only, "--only") if only is not None else None,
                 skip=parse_names(skip, "--skip") if skip is not None else (),
                 train_sizes=parse_sizes(train_size) if train_size is not None else None,
-                seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
+                seeds=chosen_seeds(seeds, quiet=quiet),
                 threads=choose_threads(threads, jobs, cores, "a worker" if cluster else "this process"),
                 parameters=parse_assignments(set_ or []),
                 split="validation" if validation else "test",
@@ -201,7 +201,7 @@ def run(
             )
 
         complete = carry_out(folder, chosen, data, backend=cluster, quiet=quiet, json=json)
-    there = f" --backend dask --scheduler {scheduler}" if cluster else ""
+    there = ("--backend", "dask", "--scheduler", str(scheduler)) if cluster else ()
     status = finish(folder, results, there, complete=complete, quiet=quiet or json)
     if status:
         raise typer.Exit(status)
@@ -262,5 +262,5 @@ def _hint_at_interrupted(results: Path) -> None:
             if ended < planned:
                 complain(
                     f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
-                    f"`{resuming(folder.name, results)}` finishes it."
+                    f"`{folder.command('run', '--resume')}` finishes it."
                 )

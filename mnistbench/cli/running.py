@@ -1,14 +1,12 @@
 """What all commands that train do: run the trials of a plan, write the report and say how it ended."""
 
-import shlex
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-import typer
-
 from mnistbench.cli.interruptions import Interruptions
-from mnistbench.cli.terminal import complain
+from mnistbench.cli.output import set_farewell
+from mnistbench.cli.terminal import complain, say
 
 if TYPE_CHECKING:
     from mnistbench.cli.live import Silent
@@ -36,6 +34,9 @@ def carry_out(
     """
     from mnistbench.execution import runner
 
+    set_farewell(
+        f"nobody reads the output any more; the run goes on without it. See {folder.path / 'report.md'}."
+    )
     try:
         with (
             Interruptions() as interruptions,
@@ -47,13 +48,15 @@ def carry_out(
         return len(folder.records()) == len(folder.info().trials)
 
 
-def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: bool, quiet: bool) -> int:
+def finish(
+    folder: "RunFolder", results: Path, backend: Sequence[str] = (), *, complete: bool, quiet: bool
+) -> int:
     """Write the report and say how the run ended.
 
     Args:
         folder: The run.
         results: The folder of the runs.
-        there: The options that lead to where the trials ran, for the command that resumes.
+        backend: The options that say where the trials ran, for the command that resumes.
         complete: Whether all trials have ended.
         quiet: Say nothing unless it was interrupted.
 
@@ -66,19 +69,12 @@ def finish(folder: "RunFolder", results: Path, there: str = "", *, complete: boo
     page = write_report(folder, results)
     info, records = folder.info(), folder.records()
     if not quiet:
-        typer.echo(f"{status_counts(configurations(info, records))}: see {page}")
+        say(f"{status_counts(configurations(info, records))}: see {page}")
     if not complete:
-        complain(
-            f"interrupted; what was done is kept. `{resuming(folder.name, results)}{there}` does the rest."
-        )
+        resume = folder.command("run", *backend, "--resume")
+        complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
         return INTERRUPTED
     return 1 if any(record.failure is not None for record in records) else 0
-
-
-def resuming(name: str, results: Path) -> str:
-    """Return the command that goes on with a run, for a message."""
-    place = "" if results == Path("results") else f" --results {shlex.quote(str(results))}"
-    return f"mnistbench run --resume {name}{place}"
 
 
 def dataset_spec(typed: str | None, data: "DatasetInfo") -> str:

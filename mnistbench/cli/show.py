@@ -5,14 +5,22 @@ from typing import Annotated
 
 import typer
 
-from mnistbench.cli.terminal import CacheOption, ModelsOption, OfflineOption, ResultsOption, app, suites
+from mnistbench.cli.terminal import (
+    CacheOption,
+    ModelsOption,
+    OfflineOption,
+    ResultsOption,
+    register,
+    say,
+    suites,
+)
 from mnistbench.errors import MnistbenchError, UsageError, unknown
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.options import parse_names
 from mnistbench.text import EXTRA_FORMATS, FORMATS, PAGES
 
 
-@app.command(name="list", epilog="Example:  mnistbench list --models my_models")
+@register(name="list", epilog="Example:  mnistbench list --models my_models")
 def list_(models: ModelsOption = None) -> None:
     """List the models with their parameters, and the suites."""
     from rich.console import Console
@@ -42,7 +50,7 @@ def list_(models: ModelsOption = None) -> None:
     console.print(listed)
 
 
-@app.command(epilog="Examples:  mnistbench fetch  |  mnistbench fetch --from /media/stick/mnist")
+@register(epilog="Examples:  mnistbench fetch  |  mnistbench fetch --from /media/stick/mnist")
 def fetch(
     source: Annotated[
         str | None,
@@ -57,13 +65,13 @@ def fetch(
     from mnistbench.datasets import cache_folder, fetch_mnist
 
     data = fetch_mnist(cache=cache_folder(cache_dir), source=source, offline=offline, show_progress=True)
-    typer.echo(
+    say(
         f"{data.title}: {data.train_count:,} training and {data.test_count:,} test images "
         f"from {data.source}, verified, in {data.arrays_folder}"
     )
 
 
-@app.command(
+@register(
     epilog="Examples:  mnistbench report 20260101-120000-standard-mnist --format json,latex  |  "
     "mnistbench report before after"
 )
@@ -98,17 +106,17 @@ def report(
     if len(folders) == 1:
         if output is not None:
             raise UsageError("--output is for the report of several runs; one run's report is in its folder.")
-        typer.echo(str(write_report(folders[0], results, wanted)))
+        say(str(write_report(folders[0], results, wanted)))
         return
     if set(wanted) - {"md", "html"}:
         raise UsageError(
             "the report of several runs is written as md and html; ask one run for other formats."
         )
     place = output or results / f"side-by-side-{'-and-'.join(folder.name for folder in folders)}"[:120]
-    typer.echo(str(write_side_by_side(folders, place)))
+    say(str(write_side_by_side(folders, place)))
 
 
-@app.command(epilog="Example:  mnistbench show 20260101-120000-standard-mnist")
+@register(epilog="Example:  mnistbench show 20260101-120000-standard-mnist")
 def show(
     run_name: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder; the newest if left out.")
@@ -127,7 +135,7 @@ def show(
         console.print(part)
 
 
-@app.command(epilog="Example:  mnistbench runs --results results/reference")
+@register(epilog="Example:  mnistbench runs --results results/reference")
 def runs(results: ResultsOption = Path("results")) -> None:
     """List the runs, oldest first."""
     from rich.console import Console
@@ -135,11 +143,12 @@ def runs(results: ResultsOption = Path("results")) -> None:
     from rich.text import Text
 
     from mnistbench.runs.folder import find_runs
-    from mnistbench.text import visible
+    from mnistbench.text import command, visible
 
     folders = find_runs(results)
     if not folders:
-        typer.echo(f"No runs in {results} yet; `mnistbench run --suite quick` makes one in under a minute.")
+        first = command("run", "--suite", "quick", results=results)
+        say(f"No runs in {results} yet; `{first}` makes one in under a minute.")
         return
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("run", "data set", "trials", "ok", "state"):

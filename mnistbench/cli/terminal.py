@@ -1,21 +1,26 @@
-"""What every command shares: the program itself, its common options, and how it complains."""
+"""What every command shares: the program itself, its common options, and how it prints."""
 
+import ast
+import inspect
 import math
 import sys
+from collections.abc import Callable
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any, TextIO, TypeVar
 
 import typer
 
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.options import parse_integers
 from mnistbench.plan.trials import Suite, read_suites
 
 if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo, Reading
 
 _RULE = "!" * 78
+_Function = TypeVar("_Function", bound=Callable[..., None])
 
 app = typer.Typer(
     name="mnistbench",
@@ -73,20 +78,66 @@ UnseenOption = Annotated[
 ]
 
 
+def register(*, epilog: str, name: str | None = None) -> Callable[[_Function], _Function]:
+    """Make a function a command, named after it unless there is a name; its docstring is the help text."""
+
+    def add(function: _Function) -> _Function:
+        return app.command(name, help=_docstring(function), epilog=epilog)(function)
+
+    return add
+
+
+def _docstring(function: Callable[..., Any]) -> str | None:
+    if function.__doc__ is not None:
+        return function.__doc__
+    source = inspect.getsourcefile(function)  # python -OO keeps no docstrings, and help needs its text
+    module = ast.parse(Path(source).read_bytes()) if source is not None else ast.Module([], [])
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            return ast.get_docstring(node)
+    return None
+
+
 def model_names(incomplete: str) -> list[str]:
     """Complete the last of the suite's model names that are typed with commas between them."""
     *done, last = incomplete.split(",")
     return [",".join([*done, name]) for name in discover([builtin_folder()]) if name.startswith(last)]
 
 
+def say(text: str) -> None:
+    """Print a line on stdout."""
+    _print(text, sys.stdout)
+
+
 def complain(text: str) -> None:
     """Print a message for the user on stderr."""
-    typer.echo(f"mnistbench: {text}", err=True)
+    _print(f"mnistbench: {text}", sys.stderr)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is not None:  # closed by whoever started this process
+        stream.write(f"{text}\n")  # click.echo would write UTF-8 where the encoding is ASCII
+        stream.flush()
 
 
 def typed_command() -> list[str]:
     """Return the command line after the program's name, as a run keeps it."""
     return [argument for argument in sys.argv[1:] if argument != "--debug"]
+
+
+def chosen_seeds(text: str | None, *, quiet: bool) -> tuple[int, ...] | None:
+    """Read --seeds, and say of a number alone that it is one seed, not so many.
+
+    Raises:
+        UsageError: The text is no list of seeds.
+    """
+    if text is None:
+        return None
+    seeds = parse_integers(text, "--seeds")
+    if len(seeds) == 1 and seeds[0] > 1 and not quiet:
+        (seed,) = seeds
+        complain(f"--seeds {seed} is one seed, number {seed}; for {seed} seeds type --seeds 0-{seed - 1}.")
+    return seeds
 
 
 def suites() -> dict[str, Suite]:
@@ -122,15 +173,15 @@ def resolve_dataset(
     Raises:
         DataError: It is unavailable.
     """
-    from mnistbench.datasets import MNIST_ADVICE, cache_folder, resolve
+    from mnistbench.datasets import cache_folder, mnist_advice, resolve
 
     data = resolve(
         spec, cache=cache_folder(cache_dir), reading=reading, offline=offline, show_progress=not quiet
     )
     if data.fallback_reason is not None:
-        typer.echo(
+        _print(
             f"{_RULE}\nMNIST is unavailable; using digits instead, whose numbers say nothing about MNIST.\n"
-            f"{data.fallback_reason}.\n{MNIST_ADVICE}.\n{_RULE}",
-            err=True,
+            f"{data.fallback_reason}.\n{mnist_advice(cache_folder(cache_dir))}.\n{_RULE}",
+            sys.stderr,
         )
     return data

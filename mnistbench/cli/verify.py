@@ -14,16 +14,18 @@ from mnistbench.cli.terminal import (
     ResultsOption,
     Unseen,
     UnseenOption,
-    app,
+    chosen_seeds,
     complain,
     model_names,
     reading_of,
+    register,
     resolve_dataset,
+    say,
     suites,
     typed_command,
 )
 from mnistbench.plan.models import builtin_folder, discover
-from mnistbench.plan.options import choose_threads, parse_integers, parse_names, parse_sizes
+from mnistbench.plan.options import choose_threads, parse_names, parse_sizes
 from mnistbench.plan.trials import Options, choose_models, choose_suite, plan
 
 if TYPE_CHECKING:
@@ -44,7 +46,7 @@ RegressionOption = Annotated[
 ]
 
 
-@app.command(epilog="Examples:  mnistbench verify  |  mnistbench verify results/reference")
+@register(epilog="Examples:  mnistbench verify  |  mnistbench verify results/reference")
 def verify(
     run_name: Annotated[
         str | None,
@@ -56,7 +58,7 @@ def verify(
         bool,
         typer.Option(
             "--without-dataset",
-            help="Be content without the data set: the kept labels and images are then taken on trust.",
+            help="Skip the checks that need the data set; the stored labels and images are not checked.",
         ),
     ] = False,
     results: ResultsOption = Path("results"),
@@ -70,7 +72,7 @@ def verify(
     from mnistbench import verify as verification
     from mnistbench.datasets import cache_folder
     from mnistbench.runs.folder import find_runs_of
-    from mnistbench.text import plural, visible
+    from mnistbench.text import command, plural, visible
 
     failed = False
     for folder in find_runs_of(results, run_name):
@@ -79,15 +81,15 @@ def verify(
         taken_on_trust = found.unchecked if without_dataset else ()
         wrong = found.differences
         if not without_dataset:
-            remedy = "read it in first, with `mnistbench fetch` say, or add --without-dataset"
+            remedy = f"fetch it (`{command('fetch', cache=cache_dir)}` for MNIST) or add --without-dataset"
             wrong += tuple(f"{line}; {remedy}" for line in found.unchecked)
         for note in (*taken_on_trust, *found.notes):
-            typer.echo(visible(f"{found.run}: note: {note}"))
+            say(visible(f"{found.run}: note: {note}"))
         for line in wrong:
             complain(visible(f"{found.run}: {line}"))
         failed |= bool(wrong)
         if not wrong:
-            typer.echo(
+            say(
                 visible(
                     f"{found.run}: verified: {plural(found.trial_count, 'trial')}, "
                     f"{plural(found.prediction_count, 'set')} of predictions, and all "
@@ -98,7 +100,7 @@ def verify(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example:  mnistbench compare results/reference my-run --fail-on-regression")
+@register(epilog="Example:  mnistbench compare results/reference my-run --fail-on-regression")
 def compare(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The earlier run: its name or folder.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The later run.")],
@@ -116,7 +118,7 @@ def compare(
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example:  mnistbench repeat results/reference")
+@register(epilog="Example:  mnistbench repeat results/reference")
 def repeat(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="The run to repeat: its name or folder.")],
     markdown: MarkdownOption = False,
@@ -151,7 +153,7 @@ def repeat(
         raise typer.Exit(status)
 
 
-@app.command(epilog="Examples:  mnistbench audit  |  mnistbench audit --only cnn,mlp --train-size 2000")
+@register(epilog="Examples:  mnistbench audit  |  mnistbench audit --only cnn,mlp --train-size 2000")
 def audit(
     only: Annotated[
         str | None,
@@ -200,7 +202,7 @@ def audit(
     options = Options(
         only=parse_names(only, "--only") if only is not None else tuple(found),
         train_sizes=parse_sizes(train_size) if train_size is not None else None,
-        seeds=parse_integers(seeds, "--seeds") if seeds is not None else None,
+        seeds=chosen_seeds(seeds, quiet=quiet),
         threads=choose_threads(threads, 1, len(usable_cores())),
         repeats=repeats,
     )
@@ -233,7 +235,7 @@ def _tell(comparison: "Comparison", *, markdown: bool) -> None:
     from mnistbench.report import changes
 
     if markdown:
-        typer.echo(changes.markdown(comparison), nl=False)
+        say(changes.markdown(comparison).removesuffix("\n"))
     else:
         changes.show(comparison, Console(highlight=False))
 

@@ -6,15 +6,15 @@
 from mnistbench.datasets.arrays import Arrays, DatasetInfo, Reading
 from mnistbench.datasets.cache import cache_folder, open_arrays
 from mnistbench.datasets.catalogue import resolve
-from mnistbench.datasets.mnist import MNIST_ADVICE, fetch_mnist
+from mnistbench.datasets.mnist import fetch_mnist, mnist_advice
 
 __all__ = [
-    "MNIST_ADVICE",
     "Arrays",
     "DatasetInfo",
     "Reading",
     "cache_folder",
     "fetch_mnist",
+    "mnist_advice",
     "open_arrays",
     "resolve",
 ]

@@ -60,7 +60,7 @@ def open_arrays(arrays_folder: str | Path) -> Arrays:
     return Arrays(x_train, y_train, x_test, y_test)
 
 
-_AGAIN = "Name the data set again (such as `mnistbench fetch` for MNIST) and they are mended."
+_AGAIN = "Fetch the data set again, or start a run on it: that replaces them."
 
 
 def _open(path: Path) -> NDArray[Any]:

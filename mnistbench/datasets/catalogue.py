@@ -11,6 +11,7 @@ from mnistbench.datasets.download import Mirror, Patience
 from mnistbench.datasets.folder import cached_user_data, describe_path, read_user_data
 from mnistbench.datasets.mnist import MIRRORS, cached_mnist, fetch_mnist, is_mnist
 from mnistbench.errors import DataError, UsageError
+from mnistbench.text import command
 
 _NAMES = frozenset({"mnist", "digits"})
 _AS_IT_IS = Reading()
@@ -63,7 +64,7 @@ def resolve(
         return cached_digits(cache)
     if "://" in spec:
         raise UsageError(
-            f"--dataset takes no address; for a mirror of MNIST use `mnistbench fetch --from {spec}`."
+            f"--dataset takes no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."
         )
     path = Path(spec).expanduser()
     if path.exists():

@@ -16,6 +16,7 @@ from mnistbench.datasets.download import (
 from mnistbench.datasets.folder import describe_path, read_user_data
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import DataError, UsageError
+from mnistbench.text import command
 
 _LOG = logging.getLogger(__name__)
 
@@ -86,7 +87,8 @@ def fetch_mnist(
                 f"--offline forbids fetching from {without_credentials(source)}: leave one of them out."
             )
         raise DataError(
-            f"There is no intact MNIST in the cache {folder}, and --offline forbids fetching it.\n{_ADVICE}"
+            f"There is no intact MNIST in the cache {folder}, and --offline forbids fetching it.\n"
+            f"{_advice(cache)}"
         )
     with array_cache.staging_folder(folder) as staging:
         try:
@@ -98,16 +100,23 @@ def fetch_mnist(
             listing = "" if show_progress else "\n  ".join(["Tried, in this order:", *tried]) + "\n"
             reasons = "; ".join(dict.fromkeys(reason for _, reason in error.failures))
             raise DataError(
-                f"MNIST is not in the cache, and no mirror delivered it: {reasons}.\n{listing}{_ADVICE}"
+                f"MNIST is not in the cache, and no mirror delivered it: {reasons}.\n"
+                f"{listing}{_advice(cache)}"
             ) from error
         return _describe(array_cache.store(_read(staging), folder, delivery.source), folder)
 
 
-MNIST_ADVICE = (
-    "What to do: check the network, or set HTTPS_PROXY if there is a proxy; or get the four files (or "
-    "mnist.npz) on another machine and run `mnistbench fetch --from FOLDER`"
-)
-_ADVICE = f"{MNIST_ADVICE}; or use the built-in digits with `--dataset digits`."
+def mnist_advice(cache: Path) -> str:
+    """Say how to get MNIST into a cache that no mirror can be reached from."""
+    fetch = command("fetch", "--from", "FOLDER", cache=None if cache == array_cache.cache_folder() else cache)
+    return (
+        "What to do: check the network, or set HTTPS_PROXY if there is a proxy; or get the four files (or "
+        f"mnist.npz) on another machine and run `{fetch}`"
+    )
+
+
+def _advice(cache: Path) -> str:
+    return f"{mnist_advice(cache)}; or use the built-in digits with `--dataset digits`."
 
 
 def is_mnist(arrays: Arrays) -> bool:

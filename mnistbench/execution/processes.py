@@ -48,6 +48,7 @@ def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, s
         **inherited,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
         "PYTHONHASHSEED": "0",
+        "PYTHONIOENCODING": "utf-8:backslashreplace",  # a log takes whatever a model prints
         "PYTHONUNBUFFERED": "1",
     }
 

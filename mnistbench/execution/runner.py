@@ -277,7 +277,7 @@ def _told_as(folder: RunFolder, what: str) -> Iterator[None]:
     except OSError as error:
         raise MnistbenchError(
             f"the run folder {folder.path} {what}: {error.strerror or error}. Once that is mended, "
-            f"`mnistbench run --resume {folder.name}` goes on."
+            f"`{folder.command('run', '--resume')}` goes on."
         ) from error
 
 

@@ -1,5 +1,6 @@
 """From the records of a run to the pages that people read."""
 
+import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -7,6 +8,9 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.text import EXTRA_FORMATS
 
 __all__ = ["stored_formats", "write_report", "write_side_by_side"]
+
+# It warns of a home folder that it cannot write to, and goes on without it.
+logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def write_report(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:

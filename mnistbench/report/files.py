@@ -34,7 +34,7 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()
     except OSError as error:
         raise MnistbenchError(
             f"cannot write the report into {folder.path}: {error.strerror or error}. The records are kept; "
-            f"`mnistbench report {info.name}` writes it once there is room."
+            f"`{folder.command('report')}` writes it once there is room."
         ) from error
     return folder.path / "report.md"
 

@@ -2,9 +2,9 @@
 
 import itertools
 import re
-import shlex
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 from mnistbench.analysis import curves, quality, tables
 from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
@@ -16,7 +16,7 @@ from mnistbench.report import figures
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Failure, Record, RunInfo, Status
-from mnistbench.text import plural
+from mnistbench.text import RESULTS, command, plural
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12
@@ -86,6 +86,9 @@ class Page:
         figures: SVG files, by name.
         resume: The command that finishes the run.
         repeat: The command that repeats it.
+        report: The command that writes the report again.
+        verify: The command that recomputes its numbers.
+        started: The command that the run was started with.
         gallery: The errors of the models that are described one by one; None without predictions.
         pictures: Pictures of the images that these get wrong; None where the data set was not at hand.
     """
@@ -103,6 +106,9 @@ class Page:
     figures: Mapping[str, bytes]
     resume: str
     repeat: str
+    report: str
+    verify: str
+    started: str
     gallery: Gallery | None
     pictures: Pictures | None
 
@@ -155,8 +161,11 @@ def make_page(folder: RunFolder, contents: Contents) -> Page:
         failures=failures[:DETAILED_FAILURES],
         unlisted_failures=max(len(failures) - DETAILED_FAILURES, 0),
         figures=_figures(contents, sections, errors, small),
-        resume=f"mnistbench run --resume {shlex.quote(info.name)}{_results_option(info)}",
-        repeat=shlex.join(["mnistbench", *info.command]),
+        resume=command("run", "--resume", info.name, results=_results(info)),
+        repeat=command("repeat", info.name, results=_results(info)),
+        report=command("report", info.name, results=_results(info)),
+        verify=command("verify", info.name, results=_results(info)),
+        started=command(*info.command),
         gallery=errors,
         pictures=small,
     )
@@ -287,8 +296,7 @@ def _failures(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -
                 log=_tail(log),
                 traceback="" if traceback in log else _tail(traceback),
                 commands="\n".join(
-                    f"mnistbench run --trial {shlex.quote(f'{info.name}/{record.trial.id}')}"
-                    f"{_results_option(info)}"
+                    command("run", "--trial", f"{info.name}/{record.trial.id}", results=_results(info))
                     for record in records
                 ),
             )
@@ -296,15 +304,15 @@ def _failures(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -
     return found
 
 
-def _results_option(info: RunInfo) -> str:
-    """Return the option that leads to a run which was not made in the usual folder, as it was typed."""
+def _results(info: RunInfo) -> Path:
+    """Return the folder of the runs in which this one was made, as it was typed."""
     typed = list(info.command)
     for place, word in enumerate(typed):
         if word == "--results" and place + 1 < len(typed):
-            return f" --results {shlex.quote(typed[place + 1])}"
+            return Path(typed[place + 1])
         if word.startswith("--results="):
-            return f" {shlex.quote(word)}"
-    return ""
+            return Path(word.partition("=")[2])
+    return RESULTS
 
 
 def _tail(log: str) -> str:

@@ -22,6 +22,7 @@ from mnistbench.errors import MnistbenchError, UsageError, unknown
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import Predictions, decode_predictions
 from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial
+from mnistbench.text import command
 
 _STALE_SECONDS = 3600.0  # to make a run's folder takes a fraction of a second
 
@@ -74,6 +75,11 @@ class RunFolder:
         """The folder's name."""
         return self.path.resolve().name
 
+    def command(self, *words: str) -> str:
+        """Return a command for this run, such as "run", "--resume", as it can be typed from here."""
+        within = self.path if self.path.name not in ("", "..") else self.path.resolve()
+        return command(*words, self.name, results=within.parent)
+
     def info(self) -> RunInfo:
         """Read the plan.
 
@@ -118,7 +124,7 @@ class RunFolder:
             except (ValueError, TypeError, RecursionError) as error:
                 raise MnistbenchError(
                     f"{path}, line {number}, is damaged: {error}. Take that line out, and "
-                    f"`mnistbench run --resume {self.name}` runs its trial again."
+                    f"`{self.command('run', '--resume')}` runs its trial again."
                 ) from error
             found[record.trial.id] = record
         return list(found.values())
@@ -345,7 +351,8 @@ def find_run(results: Path, name: str | None) -> RunFolder:
     if name is None:
         folders = find_runs(results)
         if not folders:
-            raise UsageError(f"there is no run in {results} yet; `mnistbench run` makes one.")
+            first = command("run", results=results)
+            raise UsageError(f"there is no run in {results} yet; `{first}` makes one.")
         return folders[-1]
     path = _chosen(_places(results, name), name, _is_run)
     if path is None:

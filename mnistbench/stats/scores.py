@@ -301,7 +301,7 @@ def _top2_accuracy(truth: NDArray[np.int64], given: NDArray[np.float64]) -> floa
 
 def _log_loss(truth: NDArray[np.int64], normalised: NDArray[np.float64]) -> float:
     own = normalised[np.arange(len(truth)), truth]
-    return float(-np.mean(np.log(np.clip(own, LOG_LOSS_FLOOR, 1.0))))
+    return float(np.mean(-np.log(np.clip(own, LOG_LOSS_FLOOR, 1.0)))) + 0.0  # -0.0 + 0.0 is 0.0
 
 
 def _brier_score(truth: NDArray[np.int64], normalised: NDArray[np.float64]) -> float:

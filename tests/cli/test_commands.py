@@ -246,14 +246,16 @@ def test_a_terminated_run_puts_the_terminal_right(models, dataset, tmp_path):
     if child == 0:
         os.chdir(tmp_path)
         os.execv(sys.executable, [sys.executable, "-m", "mnistbench", *map(str, command)])
-    said = b""
-    while b"hanging" not in said:
-        said += os.read(terminal, 10_000)
-    assert not termios.tcgetattr(terminal)[3] & termios.ICANON
+    before = termios.tcgetattr(terminal)
+    output = b""
+    while b"hanging" not in output:
+        output += os.read(terminal, 10_000)
+    assert b"\x1b[?25l" in output  # the cursor is hidden
     os.kill(child, signal.SIGTERM)
-    while b"interrupted; what was done is kept" not in said:
-        said += os.read(terminal, 10_000)
-    assert termios.tcgetattr(terminal)[3] & termios.ICANON
+    while b"interrupted; finished trials are kept" not in output:
+        output += os.read(terminal, 10_000)
+    assert output.rindex(b"\x1b[?25h") > output.rindex(b"\x1b[?25l")
+    assert termios.tcgetattr(terminal) == before
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 130
     os.close(terminal)
 

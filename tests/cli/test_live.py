@@ -60,16 +60,48 @@ def test_the_table_fits_its_terminal_and_shows_every_state(run, width, footer):
     del waiting
 
 
-def test_the_log_is_shown_on_request_and_cannot_act(run):
+@pytest.mark.parametrize("width", [34, 40, 60])
+def test_a_narrow_terminal_shows_names_accuracies_and_progress(run, width):
+    trials, records = run.info().trials, run.records()
+    view = LiveTable(terminal(width), trials, records[:3])
+    view.started(trials[3])
+    view.activity(trials[3], Activity("fit", 12.3, 3, 10, "epoch", last_line="loss " + "0.5 " * 20))
+    lines = drawn(view, width)
+    assert all(len(line) <= width for line in lines)
+    for record in records[:2]:
+        line = next(
+            line for line in lines if line.startswith(f"{record.trial.model} seed {record.trial.seed}")
+        )
+        assert f"{100 * record.quality.accuracy:.2f} %" in line
+        assert " ok " in line
+    text = "\n".join(lines)
+    assert "accuracy" in lines[0]
+    assert "fit 3/10" in text
+    assert "3 of 6 done" in text
+    assert "seed 1: loss 0.5" in text
+
+
+def test_the_last_printed_line_of_a_running_trial_is_shown_and_cannot_act(run):
     trials = run.info().trials
     view = LiveTable(terminal(), trials, [])
     view.started(trials[0])
+    before = drawn(view, 80)
     view.activity(trials[0], Activity("fit", 1.0, last_line="loss \x1b[2J0.5 [bold]"))
-    assert "loss" not in "\n".join(drawn(view, 80))
-    view._toggle_log()
     assert "cnn seed 0: loss \\x1b[2J0.5 [bold]" in "\n".join(drawn(view, 80))
-    view._toggle_log()
-    assert "loss" not in "\n".join(drawn(view, 80))
+    assert len(drawn(view, 80)) == len(before) + 1
+
+
+def test_many_running_trials_leave_the_table_its_room(tmp_path):
+    models = {f"model{number}": Model(statuses=(None,)) for number in range(30)}
+    trials = make_run(tmp_path, models).info().trials
+    view = LiveTable(terminal(height=20), trials, [])
+    for trial in trials:
+        view.started(trial)
+        view.activity(trial, Activity("fit", 1.0, last_line="printed"))
+    lines = drawn(view, 80, height=20)
+    assert len(lines) <= 20
+    assert 1 <= sum("printed" in line for line in lines) <= 5
+    assert sum("fit" in line for line in lines[1:]) >= 8
 
 
 def test_the_best_models_come_first(run):

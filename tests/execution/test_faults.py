@@ -349,10 +349,15 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk
     kept = bench.folder().records()
     assert label(kept[0]) == "raising"
     if "report" in answer.stderr:
-        assert "The records are kept; `mnistbench report it` writes it once there is room" in answer.stderr
+        assert (
+            f"`mnistbench report it --results {bench.results}` writes it once there is room" in answer.stderr
+        )
     else:
         assert "cannot be written; what was finished before is kept" in answer.stderr
-        assert "Once that is mended, `mnistbench run --resume it` goes on" in answer.stderr
+        assert (
+            f"Once that is mended, `mnistbench run --resume it --results {bench.results}` goes on"
+            in answer.stderr
+        )
         assert len(kept) < 3
     bench.assert_nothing_left()
     (small_disk / "ballast").unlink()
@@ -389,7 +394,7 @@ def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_dis
     ballast = fill(small_disk)
     answer = bench("report", "it")
     assert answer.returncode == 1
-    assert "The records are kept; `mnistbench report it` writes it once there is room" in answer.stderr
+    assert f"`mnistbench report it --results {bench.results}` writes it once there is room" in answer.stderr
     assert bench.folder().records() == before
     assert not list(bench.folder().path.rglob(".*.partial"))
     ballast.unlink()
@@ -512,7 +517,7 @@ def test_a_second_runner_of_the_same_run_is_refused(bench, record_property):
     first.send_signal(signal.SIGTERM)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 130
-    assert f"`mnistbench run --resume it --results {bench.results}` does the rest" in err
+    assert f"`mnistbench run --resume it --results {bench.results}` runs the rest" in err
     bench.assert_nothing_left()
     record_property("did", answer.stderr)
 

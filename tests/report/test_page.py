@@ -63,6 +63,7 @@ def test_a_run_of_three_models(tmp_path):
         assert f"### {name}\n" in text
         assert (folder.path / "figures" / f"confusion-{name}.svg").is_file()
     assert "mnistbench run --suite standard" in text
+    assert "mnistbench repeat run" in text
     assert folder.info().dataset.sha256 in text
     assert "Example CPU" in text
     assert "0123456789ab" in text

@@ -394,7 +394,7 @@ class Cluster:
     def _scheduler_lost(self) -> MnistbenchError:
         return MnistbenchError(
             f"the connection to the Dask scheduler {self._address} is lost; what was finished is kept. "
-            f"Once it is back, `mnistbench run --resume --backend dask --scheduler {self._address}` goes on."
+            f"Once it is back, go on with --resume --backend dask --scheduler {self._address}."
         )
 
     def _heard(self, event: tuple[float, dict[str, Any]]) -> None:

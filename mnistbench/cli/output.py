@@ -1,0 +1,112 @@
+"""Standard output and standard error that never fail.
+
+Characters that the encoding lacks are replaced, and a reader that leaves (`| head -1`) or a full disk takes
+away the output but not the run.
+"""
+
+import codecs
+import errno
+import io
+import sys
+import unicodedata
+from typing import Any
+
+_HANDLER = "mnistbench"  # the name under which the codecs know `_replace`
+_LEFT = (errno.EPIPE, errno.EINVAL, errno.EIO)  # Windows says EINVAL of a pipe; a closed terminal gives EIO
+_NEAREST = {
+    "\N{MINUS SIGN}": "-",
+    "\N{MULTIPLICATION SIGN}": "x",
+    "\N{MIDDLE DOT}": ".",
+    "\N{RIGHTWARDS ARROW}": ">",
+    "\N{HORIZONTAL ELLIPSIS}": "~",  # in one column, as the layout assumes
+}
+_BY_CATEGORY = {"Pd": "-", "Zs": " ", "Pi": "'", "Pf": "'"}
+
+
+class Output(io.FileIO):
+    """An open file to print to; once a write fails, `error` says why and everything later is dropped.
+
+    Attributes:
+        error: Why nothing is written any more; None while all is well.
+        farewell: What to say on standard error when that happens; nothing if empty.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(descriptor, "w", closefd=False)
+        self.error: OSError | None = None
+        self.farewell = ""
+
+    @property
+    def reader_has_left(self) -> bool:
+        """Whether the other end of a pipe was closed, which is how `head` says that it has enough."""
+        return self.error is not None and self.error.errno in _LEFT
+
+    def write(self, data: Any) -> int:
+        """Write what can be written of a bytes-like object, and drop the rest."""
+        if self.error is None:
+            try:
+                return super().write(data) or 0
+            except OSError as error:
+                self.error = error
+                if self.farewell:
+                    sys.stderr.write(f"mnistbench: {self.farewell}\n")
+                    sys.stderr.flush()
+        return memoryview(data).nbytes
+
+
+def make_robust() -> Output | None:
+    """Replace `sys.stdout` and `sys.stderr` by streams that never fail.
+
+    Returns:
+        Where standard output goes; None if it is not an open file or is a Windows console, which takes all
+        characters and has no reader that leaves.
+    """
+    codecs.register_error(_HANDLER, _replace)
+    outputs = {name: _robust(name) for name in ("stdout", "stderr")}
+    return outputs["stdout"]
+
+
+def set_farewell(text: str) -> None:
+    """Choose what standard error says if standard output can no longer be written to from now on."""
+    output = getattr(getattr(sys.stdout, "buffer", None), "raw", None)
+    if isinstance(output, Output):
+        output.farewell = text
+
+
+def _robust(name: str) -> Output | None:
+    stream = getattr(sys, name)
+    try:
+        descriptor, is_terminal = stream.fileno(), stream.isatty()
+    except (AttributeError, OSError):  # closed by whoever started this process, or an object of another kind
+        return None
+    if sys.platform == "win32" and is_terminal:
+        return None
+    stream.flush()
+    output = Output(descriptor)
+    # Python flushes a terminal's output after every line, and everything after every write with -u.
+    by_line = is_terminal or stream.line_buffering or stream.write_through
+    robust = io.TextIOWrapper(
+        io.BufferedWriter(output), encoding=stream.encoding, errors=_HANDLER, line_buffering=by_line
+    )
+    setattr(sys, name, robust)
+    return output
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    """Return ASCII for what an encoding cannot show, character by character, as codecs' handlers do."""
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    return "".join(_nearest(character) for character in error.object[error.start : error.end]), error.end
+
+
+def _nearest(character: str) -> str:
+    letter = unicodedata.normalize("NFD", character)[0]
+    if letter.isascii():
+        return letter
+    name = unicodedata.name(character, "")
+    if name.startswith("BOX DRAWINGS"):
+        is_horizontal, is_vertical = "HORIZONTAL" in name, "VERTICAL" in name
+        return "+" if is_horizontal == is_vertical else "-" if is_horizontal else "|"
+    if name.endswith("BLOCK"):
+        return "#"
+    return _NEAREST.get(character) or _BY_CATEGORY.get(unicodedata.category(character), "?")
