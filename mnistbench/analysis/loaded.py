@@ -65,7 +65,7 @@ COLUMNS: Mapping[str, str] = {
     "beside": "how many other trials ran beside it at most",
     "attempts": "how often it was started: 2 if its first machine was lost",
     "predictions_sha256": "SHA-256 of the file of its predictions",
-    "warnings": "the warnings of its library",
+    "warnings": "notes on it, and the warnings of its library",
     # scores
     "accuracy": "share of images classified correctly, the mean over the seeds",
     "accuracy_without_label_errors": "the same without the images whose labels are known to be wrong",

@@ -33,12 +33,14 @@ from mnistbench.execution.processes import (
     kill_tree,
     private_folder,
 )
-from mnistbench.plan.models import KERAS_PARAMETERS, ModelFile
+from mnistbench.plan.models import KERAS_PARAMETERS, ModelFile, cannot_be_read, sources_digest
 from mnistbench.runs.json import from_json
 from mnistbench.runs.predictions import Predictions, decode_predictions, predictions_digest
 from mnistbench.runs.records import ColdStart, Failure, LearningCurve, Measurement, Record, Status, Trial
 from mnistbench.stats.scores import quality
-from mnistbench.trial.request import Request
+from mnistbench.trial.request import MODULES, Request
+
+_TOLD_LINES = 3  # of the log, in the message of a time limit
 
 __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
@@ -105,11 +107,12 @@ def run_trial(
     truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split, job.trial.holdout)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = time.perf_counter()
-    if job.model.problem is not None:
-        failure = Failure("invalid model file", f"{job.model.path.name} {job.model.problem}")
-        ended = _Ended(Status.INVALID, failure=failure)
+    try:
+        files = outbox_files(job, cores)
+    except _UnfitModelError as error:
+        ended = _Ended(Status.INVALID, failure=Failure("invalid model file", str(error)))
     else:
-        with private_folder({"request.json": _request(job, cores)}) as outbox:
+        with private_folder(files) as outbox:
             ended = _run_processes(job, len(cores), outbox, on_activity, stop)
     return _outcome(job, ended, truth, started_at, time.perf_counter() - before)
 
@@ -251,6 +254,8 @@ def _run_process(
         log = CappedLog(process.stdout)
         tell = None if on_activity is None else partial(_tell, on_activity, log)
         overrun = watch.until_end(tell, stop)
+        if overrun is not None and overrun[0] is Status.TIMEOUT:
+            overrun = Status.TIMEOUT, _with_log(overrun[1], log)
         if group is not None and group.ran_out_of_memory():
             overrun = watch.over_memory("was killed by the kernel")
     finally:
@@ -263,8 +268,53 @@ def _run_process(
     return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
 
 
+def _with_log(failure: Failure, log: CappedLog) -> Failure:
+    """Add the last lines of the log, in which a pool whose processes fail says so, to the message."""
+    lines = " / ".join(" ".join(line.split()) for line in log.last_lines(_TOLD_LINES))
+    return replace(failure, message=f"{failure.message}; its log ends: {lines}") if lines else failure
+
+
 def _tell(on_activity: Callable[[Activity], None], log: CappedLog, activity: Activity) -> None:
     on_activity(replace(activity, last_line=log.last_line()))
+
+
+def outbox_files(job: Job, cores: tuple[int, ...]) -> dict[str, bytes]:
+    """Return what the trial's process finds in its folder, by path: the request, and the model's modules."""
+    return {"request.json": _request(job, cores), **_modules(job.model)}
+
+
+class _UnfitModelError(Exception):
+    """A model's file cannot be run, or is no longer the one that was planned."""
+
+
+def _modules(model: ModelFile) -> dict[str, bytes]:
+    """Return the files from which the trial's process, and all that it starts, import the model.
+
+    Each runs the source that was checked here, under the path that it came from: whatever is edited
+    meanwhile, or is cached as bytecode, has no part in it, while tracebacks and `__file__` name the user's
+    file. The model goes by a name of its own, so that xgboost.py does not hide the library.
+
+    Raises:
+        _UnfitModelError: The model has a problem, or has changed since it was planned.
+    """
+    problem = model.problem
+    sources: dict[str, bytes] = {}
+    try:
+        sources = model.sources()
+    except OSError as error:
+        problem = problem or cannot_be_read(model.path, error)
+    if problem is None and sources_digest(sources) != model.sha256:
+        problem = "has changed since the run was planned; start a new run"
+    if problem is not None:
+        raise _UnfitModelError(f"{model.path.name} {problem}")
+    folder = model.path.parent.resolve()
+    return {
+        f"{MODULES}/{model.module + '.py' if name == model.path.name else name}": (
+            f"__file__, __source__ = {str(folder / name)!r}, {source!r}\n"
+            "exec(compile(globals().pop('__source__'), __file__, 'exec', dont_inherit=True))\n"
+        ).encode()
+        for name, source in sources.items()
+    }
 
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:
@@ -273,8 +323,7 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
     return Request(
         parent=os.getpid(),
         cores=cores,
-        model_path=str(job.model.path.resolve()),
-        model_sha256=job.model.sha256,
+        module=job.model.module,
         parameters={name: value for name, value in trial.parameters.items() if name not in of_keras},
         keras={name: trial.parameters[name] for name in of_keras},
         supplied=job.model.supplied,

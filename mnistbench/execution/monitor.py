@@ -5,6 +5,7 @@ import signal
 import subprocess
 import threading
 import time
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,9 @@ _TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU
 _TREE_SHARE = 0.05  # of the time at the most, as it takes longer the more processes there are
 _MOST_PROCESSES = 512  # some libraries start one for each core; what starts more than this forks without end
 _FEW_PROCESSES = 32
+_IDLE_CORES = 0.05  # busy cores below which a trial waits rather than works
+_NAMED_KINDS = 4  # of a trial's processes, in the message of a time limit
+_NAME_LENGTH = 70
 _CROWD = 256  # more threads on the machine than at the last count: time to count the trial's processes
 
 
@@ -113,7 +117,7 @@ class Watch:
                 on_activity(self._activity(elapsed_seconds))
             if elapsed_seconds > self._timeout_seconds:
                 message = f"was stopped after {self._timeout_seconds:g} s, its time limit, {self._where}"
-                return Status.TIMEOUT, Failure("time limit", message)
+                return Status.TIMEOUT, Failure("time limit", message + self._awaited())
             if self._rss_bytes > self._memory_limit_bytes:
                 return self.over_memory(f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB")
             if self._process_count > _MOST_PROCESSES:
@@ -125,6 +129,19 @@ class Watch:
         """Tell that the memory limit was met, and how that was enforced."""
         limit = f"its memory limit is {self._memory_limit_bytes / 2**20:,.0f} MiB"
         return Status.OUT_OF_MEMORY, Failure("memory limit", f"{how} {self._where}; {limit}")
+
+    def _awaited(self) -> str:
+        """Return what a trial that is to be stopped waits for: whether it works at all, and its processes."""
+        found = ""
+        if self._busy_cores < _IDLE_CORES:
+            found += "; it was waiting: its processes were not using the CPU"
+        with contextlib.suppress(psutil.Error):
+            own = self._tree.cmdline()
+            counts = Counter(_described(child, own) for child in self._children())
+            if counts:
+                kinds = ", ".join(f"{count} x {name}" for name, count in counts.most_common(_NAMED_KINDS))
+                found += f"; the processes that it had started: {kinds}"
+        return found
 
     @property
     def _where(self) -> str:
@@ -201,3 +218,15 @@ class Watch:
         finally:
             if self._process_count <= _MOST_PROCESSES:
                 signal_group(self._process, signal.SIGCONT)
+
+
+def _described(process: psutil.Process, parents_command: list[str]) -> str:
+    """Return a process's name and what it runs; those that do the same have the same description."""
+    try:
+        name, command = process.name(), process.cmdline()
+    except psutil.Error:
+        return "ended"
+    if command == parents_command:
+        return f"{name}, forked from it"
+    text = " ".join(" ".join([name, *command[1:]]).split())
+    return text if len(text) <= _NAME_LENGTH else f"{text[:_NAME_LENGTH]}..."

@@ -59,6 +59,9 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
 
     Its name says whose it is, and marks the processes that belong to it.
 
+    Args:
+        files: What it holds, by path relative to it.
+
     Raises:
         MnistbenchError: There is no room for it.
     """
@@ -69,6 +72,7 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
             folder = Path(tempfile.mkdtemp(prefix=f"{prefix}{os.getpid()}-"))
             stack.callback(shutil.rmtree, folder, ignore_errors=True)
             for name, content in files.items():
+                (folder / name).parent.mkdir(parents=True, exist_ok=True)
                 (folder / name).write_bytes(content)
         except OSError as error:
             raise MnistbenchError(
@@ -101,7 +105,7 @@ def _is_alive(pid: int, since: float) -> bool:
         return True
 
 
-_LAST_LINE_BYTES = 500
+_LAST_LINES_BYTES = 500
 
 
 class CappedLog:
@@ -126,8 +130,12 @@ class CappedLog:
 
     def last_line(self) -> str:
         """Return the last line so far that is not empty, or its end where it is long."""
-        said = bytes((self._tail or self._head)[-_LAST_LINE_BYTES:]).decode(errors="replace")
-        return next((line for line in reversed(said.splitlines()) if line.strip()), "")
+        return next(iter(self.last_lines(1)), "")
+
+    def last_lines(self, count: int) -> list[str]:
+        """Return as many of the last lines that are not empty, as far as the log's last 500 bytes go."""
+        end = bytes((self._tail or self._head)[-_LAST_LINES_BYTES:]).decode(errors="replace")
+        return [line for line in end.splitlines() if line.strip()][-count:]
 
     def _drain(self) -> None:
         with self._pipe:

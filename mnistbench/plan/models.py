@@ -4,13 +4,15 @@ A model is one file: its stem is the name, the first line of its docstring the s
 defaults of its `build` the parameters, also where it is `build = partial(function, name=default)`. The file
 is parsed, never run, so that listing is instant and a model whose library is missing costs one row of a run
 and not the run.
+
+Files beside it whose names start with "_" are no models: a model may import them, and then they belong to it.
 """
 
 import ast
 import hashlib
 import re
 import warnings
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -23,6 +25,7 @@ SUPPLIED = frozenset({"seed", "threads", "image_shape", "keras"})
 # The parameters of every model whose `build` asks for `keras`, which holds their values.
 KERAS_PARAMETERS: Mapping[str, Any] = {"precision": "auto", "backend": None}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
+_COMPANION = re.compile(r"_(?!_)\w*")
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,7 @@ class ModelFile:
     Attributes:
         name: The file's stem.
         path: The file.
-        sha256: Of the file's bytes.
+        sha256: Of its sources, as `sources_digest` computes it.
         summary: First line of the module's docstring; may be empty.
         parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` where it asks for `keras`.
         supplied: The arguments that `build` wants from the suite, out of `SUPPLIED`.
@@ -46,6 +49,31 @@ class ModelFile:
     parameters: Mapping[str, Any] = field(default_factory=dict)
     supplied: tuple[str, ...] = ()
     problem: str | None = None
+
+    @property
+    def module(self) -> str:
+        """The name under which a trial imports the file: one that stands in the way of no library."""
+        return f"mnistbench_model_{self.name}"
+
+    def sources(self) -> dict[str, bytes]:
+        """Return the file and those beside it that it imports, as they are now: all that makes the model.
+
+        Returns:
+            Their bytes by path relative to the model's folder, with "/" on every system; the model first.
+
+        Raises:
+            OSError: One of them cannot be read.
+        """
+        return _read_sources(self.path)
+
+
+def sources_digest(sources: Mapping[str, bytes]) -> str:
+    """Return the SHA-256 of a model's sources: of a single file's bytes, else of a list of their hashes."""
+    digests = {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}
+    if len(digests) == 1:
+        return next(iter(digests.values()))
+    lines = "".join(f"{digest}  {name}\n" for name, digest in sorted(digests.items()))
+    return hashlib.sha256(lines.encode()).hexdigest()
 
 
 def builtin_folder() -> Path:
@@ -85,16 +113,15 @@ def read_model_file(path: Path) -> ModelFile:
     """Parse one model file; whatever is wrong with it is told in `problem`."""
     name = path.stem
     try:
-        source = path.read_bytes()
+        sources = _read_sources(path)
     except OSError as error:
-        return ModelFile(name, path, sha256="", problem=f"cannot be read: {error.strerror or error}")
-    digest = hashlib.sha256(source).hexdigest()
+        return ModelFile(name, path, sha256="", problem=cannot_be_read(path, error))
+    source, digest = sources[path.name], sources_digest(sources)
     if not _NAME.fullmatch(name):
         problem = "its name must start with a letter and hold only letters, digits, hyphens and underscores"
         return ModelFile(name, path, digest, problem=problem)
     try:
-        with warnings.catch_warnings(action="ignore"):  # of its syntax: they are its author's affair
-            module = ast.parse(source)
+        module = _parsed(source)
     except SyntaxError as error:
         place = f" (line {error.lineno})" if error.lineno else ""
         return ModelFile(name, path, digest, problem=f"is not valid Python{place}: {error.msg}")
@@ -107,6 +134,52 @@ def read_model_file(path: Path) -> ModelFile:
     except ValueError as error:
         return ModelFile(name, path, digest, summary, problem=str(error))
     return ModelFile(name, path, digest, summary, parameters, supplied)
+
+
+def cannot_be_read(path: Path, error: OSError) -> str:
+    """Return the problem of a model of whose sources one cannot be read."""
+    reason = f"cannot be read: {error.strerror or error}"
+    is_own = error.filename is None or Path(error.filename) == path
+    return reason if is_own else f"imports {Path(error.filename).name}, which {reason}"
+
+
+def _read_sources(path: Path) -> dict[str, bytes]:
+    """Return what makes the model of this file; see `ModelFile.sources`."""
+    sources: dict[str, bytes] = {}
+    waiting = [path]
+    while waiting:
+        file = waiting.pop(0)
+        name = file.relative_to(path.parent).as_posix()
+        if name not in sources:
+            sources[name] = file.read_bytes()
+            waiting += _companions(path.parent, sources[name])
+    return sources
+
+
+def _companions(folder: Path, source: bytes) -> Iterator[Path]:
+    """Return the files of the folder that the source imports: NAME.py, or all of a package's."""
+    for name in sorted(filter(_COMPANION.fullmatch, _imported(source))):
+        package, module = folder / name, folder / f"{name}.py"
+        if (package / "__init__.py").is_file() or (package.is_dir() and not module.is_file()):
+            yield from sorted(package.rglob("*.py"))
+        elif module.is_file():
+            yield module
+
+
+def _imported(source: bytes) -> set[str]:
+    """Return the first parts of the names of all modules that the source imports, at its top or within."""
+    try:
+        nodes = list(ast.walk(_parsed(source)))
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # which importing it will tell
+        return set()
+    names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
+    names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0]
+    return {name.partition(".")[0] for name in names}
+
+
+def _parsed(source: bytes) -> ast.Module:
+    with warnings.catch_warnings(action="ignore"):  # of its syntax: they are its author's affair
+        return ast.parse(source)
 
 
 def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:

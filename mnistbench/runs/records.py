@@ -218,7 +218,8 @@ class Measurement:
         train_accuracy: Accuracy on a fixed sample of the training images.
         engine: The library, with its version, that did the work.
         device: Where it ran: "cpu", or a GPU's name.
-        warnings: Distinct warnings of the model's libraries, e.g. that it did not converge.
+        warnings: Distinct notes: first what was taken of the model although scikit-learn's contract asks for
+            something else, then the warnings of its libraries, e.g. that it did not converge.
         load: What else the machine did during `fit` and `predict`.
         inference: Latency and throughput, where the suite asks for them.
         cold_start: A fresh process that serves the saved model, where the suite asks for it.
@@ -317,7 +318,7 @@ class ModelInfo:
     Attributes:
         name: The model's name.
         summary: The first line of its docstring.
-        sha256: Of the file's bytes.
+        sha256: Of the file's bytes; with files beside it that it imports, of a list of their hashes.
         path: The file, or None for one of the suite's own.
         parameters: The defaults of its `build`.
     """

@@ -6,29 +6,33 @@ measures a cold start from the model that the first saved, and with `learn` it t
 learning curve. STARTED is the parent's `time.perf_counter`. Nothing but the standard library, `contract`,
 `progress` and `request` is imported before the process is tied to its cores, so that every thread pool sees
 only those.
+
+What a model starts with `multiprocessing` or joblib imports this module again, to find there what it pickled
+of `__main__`: whatever is done once a trial belongs into `main`.
 """
 
 import contextlib
+import copy
 import ctypes
 import faulthandler
 import gc
-import hashlib
 import json
 import os
+import re
 import signal
 import sys
 import time
 import traceback
-import types
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.trial.contract import ContractError, check_estimator, checked_labels, checked_probabilities
 from mnistbench.trial.progress import Progress
-from mnistbench.trial.request import Request
+from mnistbench.trial.request import MODULES, Request
 
 if TYPE_CHECKING:
     from mnistbench.runs.records import ColdStart, Inference, LearningCurve, Measurement
@@ -38,6 +42,7 @@ _INFERENCE_SECONDS = 1.0
 _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
 _KEPT_WARNINGS = 20
 _FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
+_KERAS_BACKEND = os.environ.get("KERAS_BACKEND")  # as the user set it; a model may set it for itself
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _WRAPPERS = {"builtins", "mnistbench", "sklearnex", "daal4py"}
 
@@ -75,11 +80,12 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
         Exception: Whatever the model raised.
     """
     progress = Progress(outbox / "progress.json")
-    said = _collect_warnings()
+    notes: dict[str, None] = {}
+    warned = _collect_warnings()
 
     progress.phase("import")
     before = time.perf_counter()
-    build = _import_build(Path(request.model_path), request.model_sha256)
+    build = _import_build(request, outbox)
     import_seconds = time.perf_counter() - before
 
     import numpy as np
@@ -91,6 +97,9 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     progress.phase("load")
     load = timed(lambda: _load(request, request.split))
     x_train, y_train, x_eval, image_shape = load.value
+    load_seconds, train_count, eval_count = load.wall_seconds, len(x_train), len(x_eval)
+    image = x_eval[:1].copy()
+    del load
 
     progress.phase("build")
     built = timed(lambda: build(**_arguments(request, image_shape)))
@@ -102,28 +111,35 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     progress.phase("fit")
     gc.collect()  # a tenth of a second where Keras is loaded, which a collection in `fit` would add to it
     meter = LoadMeter()
-    fit = timed(lambda: estimator.fit(x_train, y_train))
+    fit = timed(partial(estimator.fit, x_train, y_train))
     progress.phase("predict")
     gc.collect(1)  # of what `fit` left; the whole would take as long again
-    first = timed(lambda: estimator.predict(x_eval[:1]))
-    predict = timed(lambda: estimator.predict(x_eval))
+    first_image = image.copy()
+    first = timed(partial(estimator.predict, first_image))
+    predict = timed(partial(estimator.predict, x_eval))
     load_meanwhile = meter.read(fit.cpu_seconds + first.cpu_seconds + predict.cpu_seconds)
     peak, source = peak_rss_bytes()
 
     progress.phase("evaluate")
+    # `fit` and `predict` may have changed what they were given (scikit-learn's copy=False does), so that
+    # what follows starts from the pixels on disk again; by now the peak of the memory has been read.
+    del x_train, y_train, x_eval
+    sample = np.linspace(0, train_count - 1, min(_TRAIN_SAMPLE, train_count)).astype(int)
+    x_sample, y_sample, x_eval, _ = _load(request, request.split, sample)
     class_count = len(request.classes)
-    encoded = checked_labels(predict.value, len(x_eval), class_count)
-    checked_labels(first.value, 1, class_count)
-    probabilities = None
-    if hasattr(estimator, "predict_proba"):
-        probabilities = checked_probabilities(estimator.predict_proba(x_eval), encoded, class_count)
-    sample = np.linspace(0, len(x_train) - 1, min(_TRAIN_SAMPLE, len(x_train))).astype(int)
-    on_train = checked_labels(estimator.predict(x_train[sample]), len(sample), class_count)
-    inference = _inference(estimator, x_eval) if "inference" in request.measurements else None
+    encoded = checked_labels(predict.value, eval_count, class_count, notes)
+    checked_labels(first.value, 1, class_count, notes)
+    probabilities = _probabilities(estimator, x_eval, encoded, class_count, notes)
+    on_train = checked_labels(estimator.predict(x_sample), len(sample), class_count, notes)
+    train_accuracy = float(np.mean(on_train == y_sample))
+    inference = None
+    if "inference" in request.measurements:
+        x_eval = _load(request, request.split, sample)[2]
+        inference = _inference(estimator, x_eval)
     _set_progress(estimator, None)  # the suite's own callback is no part of the model that is saved
     if "cold_start" in request.measurements:
         with contextlib.suppress(Exception):  # a model that cannot be saved has no cold start
-            _save(estimator, x_eval[:1], outbox)
+            _save(estimator, image, outbox)
     if "learning_curve" in request.measurements and hasattr(_parts(estimator)[-1], "on_progress"):
         (outbox / "iterative").touch()
 
@@ -131,7 +147,7 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
     (outbox / "predictions.npz").write_bytes(encode_predictions(labels, probabilities))
     return Measurement(
         import_seconds=import_seconds,
-        load_seconds=load.wall_seconds,
+        load_seconds=load_seconds,
         build_seconds=built.wall_seconds,
         fit_seconds=fit.wall_seconds,
         fit_cpu_seconds=fit.cpu_seconds,
@@ -142,12 +158,12 @@ def run(request: Request, outbox: Path, _started: float) -> "Measurement":
         baseline_rss_bytes=baseline,
         memory_source=source,
         model_bytes=saved_bytes(estimator),
-        train_images=len(x_train),
-        test_images=len(x_eval),
-        train_accuracy=float(np.mean(on_train == y_train[sample])),
+        train_images=train_count,
+        test_images=eval_count,
+        train_accuracy=train_accuracy,
         engine=_engine(estimator),
         device=str(_attribute(estimator, "device_") or "cpu"),
-        warnings=tuple(said),
+        warnings=(*notes, *warned),
         load=load_meanwhile,
         inference=inference,
     )
@@ -167,7 +183,7 @@ def serve(request: Request, outbox: Path, started: float) -> "ColdStart":
     import pickle
 
     before = time.perf_counter()
-    _import_build(Path(request.model_path), request.model_sha256)
+    _import_build(request, outbox)
     import_seconds = time.perf_counter() - before
     before = time.perf_counter()
     with (outbox / "model.pickle").open("rb") as file:
@@ -202,7 +218,7 @@ def learn(request: Request, outbox: Path, _started: float) -> "LearningCurve":
     """
     progress = Progress(outbox / "progress.json")
     progress.phase("learn")
-    build = _import_build(Path(request.model_path), request.model_sha256)
+    build = _import_build(request, outbox)
 
     from mnistbench.trial.measure import CurveRecorder
 
@@ -218,7 +234,8 @@ def learn(request: Request, outbox: Path, _started: float) -> "LearningCurve":
             transformed = x_holdout
             for step in before[1:]:
                 transformed = step.transform(transformed)
-        return int((last.predict(transformed) == y_holdout).sum())
+        labels = last.predict(copy.deepcopy(transformed))  # which it may change
+        return int((checked_labels(labels, len(y_holdout), len(request.classes), {}) == y_holdout).sum())
 
     def note(done: int, total: int, unit: str) -> None:
         progress.step(done, total, unit)
@@ -265,16 +282,15 @@ def _die_first() -> None:
             resource.setrlimit(resource.RLIMIT_NPROC, (bound, bound))
 
 
-def _import_build(path: Path, sha256: str) -> Callable[..., Any]:
-    """Run the model's file, from its source alone: cached bytecode may stand for an earlier version."""
-    source = path.read_bytes()
-    if hashlib.sha256(source).hexdigest() != sha256:
-        raise ContractError(f"{path} has changed since the run was planned; start a new run")
-    module = types.ModuleType(f"mnistbench_model_{path.stem}")
-    module.__file__ = str(path)
-    sys.modules[module.__name__] = module  # pickle looks a model's own classes up by module
-    exec(compile(source, str(path), "exec", dont_inherit=True), module.__dict__)  # noqa: S102
-    build = getattr(module, "build", None)
+def _import_build(request: Request, outbox: Path) -> Callable[..., Any]:
+    """Import the model from the outbox and return its `build`.
+
+    The processes that the model starts get `sys.path` from this one, and import its functions and classes
+    from there too. It comes last, so that no file of a model's hides a library.
+    """
+    sys.path.append(str(outbox.resolve() / MODULES))
+    __import__(request.module)  # unlike importlib.import_module, it leaves no frames in a traceback
+    build = getattr(sys.modules[request.module], "build", None)
     if not callable(build):
         raise ContractError("the model's file has no function `build` once it is imported")
     return build  # type: ignore[no-any-return]
@@ -297,10 +313,13 @@ def _arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]
     return {name: context[name] for name in request.supplied} | parameters
 
 
-def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, int]]:
+def _load(
+    request: Request, split_name: str, train_rows: Any = slice(None)
+) -> tuple[Any, Any, Any, tuple[int, int]]:
     """Return x_train, y_train, x_eval and the image shape: float32 in [0, 1], flat; labels 0..k-1.
 
-    Where the split has fewer training images than are asked for, it gives all that it has.
+    Of the training images it gives those in `train_rows`. Where the split has fewer training images than
+    are asked for, it chooses from all that it has.
     """
     import numpy as np
 
@@ -321,8 +340,8 @@ def _load(request: Request, split_name: str) -> tuple[Any, Any, Any, tuple[int, 
         return rows
 
     height, width = chosen.x_train.shape[1:]
-    labels = _encoded(chosen.y_train, request.classes)
-    return scaled(chosen.x_train), labels, scaled(chosen.x_eval), (height, width)
+    labels = _encoded(chosen.y_train[train_rows], request.classes)
+    return scaled(chosen.x_train[train_rows]), labels, scaled(chosen.x_eval), (height, width)
 
 
 def _holdout_labels(request: Request) -> Any:
@@ -338,6 +357,21 @@ def _encoded(labels: Any, classes: Sequence[int]) -> Any:
     import numpy as np
 
     return np.searchsorted(np.asarray(classes), labels).astype(np.int64)
+
+
+def _probabilities(
+    estimator: Any, images: Any, encoded: Any, class_count: int, notes: dict[str, None]
+) -> Any | None:
+    """Return the checked probabilities; None where the estimator has no `predict_proba` that works."""
+    try:
+        if not hasattr(estimator, "predict_proba"):
+            return None
+        probabilities = estimator.predict_proba(images)
+    except (NotImplementedError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {_one_line(error)[:200]}".removesuffix(": ")
+        notes[f"no probabilities: predict_proba raised {reason}"] = None
+        return None
+    return checked_probabilities(probabilities, encoded, class_count, notes)
 
 
 def _inference(estimator: Any, images: Any) -> "Inference":
@@ -397,7 +431,7 @@ def _engine(estimator: Any) -> str:
     part = " (libsvm)" if any(kind.__name__ == "BaseLibSVM" for kind in type(workers[0]).__mro__) else ""
     for kind in type(last).__mro__:
         package = kind.__module__.partition(".")[0]
-        if package in _WRAPPERS or package.startswith("mnistbench_model_"):
+        if package in _WRAPPERS or package.startswith(("mnistbench_model_", "_")):
             continue
         release = getattr(sys.modules.get(package), "__version__", "")
         return f"{_DISTRIBUTIONS.get(package, package)} {release}{part}".strip()
@@ -431,8 +465,26 @@ def _status_of(error: BaseException) -> str:
 
 def _failure_of(error: BaseException) -> dict[str, str]:
     text = "".join(traceback.format_exception(error))
-    message = _one_line(error)[:1000] or "no more is said"
+    message = (_one_line(error)[:1000] or "no more is said") + _way_out(error)
     return {"kind": type(error).__name__, "message": message, "traceback": text[-8000:]}
+
+
+def _way_out(error: BaseException) -> str:
+    """Return what to do about a library, or a file beside the model, that was not found; else nothing."""
+    missing = str(getattr(error, "name", None) or "").partition(".")[0]
+    if _KERAS_BACKEND and (missing == _KERAS_BACKEND or "Unable to import backend" in _one_line(error)):
+        return (
+            f"; the environment variable KERAS_BACKEND asks for {_KERAS_BACKEND}: install it, or unset that"
+        )
+    if isinstance(error, ModuleNotFoundError) and missing:
+        for frame in traceback.extract_tb(error.__traceback__):
+            beside = Path(frame.filename).with_name(f"{missing}.py")
+            if beside.is_file() and not re.search(rb"^(def\s+build\b|build\s*=)", beside.read_bytes(), re.M):
+                return (
+                    f"; name the file beside it _{missing}.py: "
+                    'what models import, and is no model, has a name that starts with "_"'
+                )
+    return ""
 
 
 def _one_line(said: object) -> str:

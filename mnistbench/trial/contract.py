@@ -1,9 +1,10 @@
 """What an estimator must return: scikit-learn's contract, as far as a benchmark rests on it.
 
 NumPy is imported where it is used: `worker` loads this before its process has been tied to its cores.
+What is taken although the contract asks for something else is noted: as the keys of `notes`, in order, each
+once. A Python warning would not do, since a model may have silenced them or made errors of them.
 """
 
-import warnings
 from typing import Any
 
 # Images whose most probable class is not the label predicted. Platt scaling moves a few: scikit-learn's
@@ -29,8 +30,10 @@ def check_estimator(estimator: Any) -> None:
             )
 
 
-def checked_labels(labels: Any, count: int, class_count: int) -> Any:
+def checked_labels(labels: Any, count: int, class_count: int, notes: dict[str, None]) -> Any:
     """Return what `predict` gave for so many images as int64, shape (count,), labels from 0 to k - 1.
+
+    One column, as CatBoost gives, and whole numbers as floats, as cuML gives, are taken with a note.
 
     Raises:
         ContractError: It has another shape, is not of integers, or holds a label that does not exist.
@@ -38,11 +41,16 @@ def checked_labels(labels: Any, count: int, class_count: int) -> Any:
     import numpy as np
 
     array = _as_array(labels, "predict")
+    if array.shape == (count, 1):
+        notes["predict returns labels in one column, shape (n, 1), where (n,) is expected"] = None
+        array = array[:, 0]
     if array.shape != (count,):
         raise ContractError(
             f"predict returned shape {array.shape}; expected ({count},), a label for each image"
         )
-    if array.dtype.kind not in "iu":
+    if array.dtype.kind == "f" and np.array_equal(array, np.rint(array)) and np.isfinite(array).all():
+        notes[f"predict returns whole numbers as {array.dtype}, where integer labels are expected"] = None
+    elif array.dtype.kind not in "iu":
         raise ContractError(
             f"predict returned dtype {array.dtype}; expected integer labels, as fit was given"
         )
@@ -52,13 +60,14 @@ def checked_labels(labels: Any, count: int, class_count: int) -> Any:
     return array.astype(np.int64)
 
 
-def checked_probabilities(probabilities: Any, encoded: Any, class_count: int) -> Any:
-    """Return what `predict_proba` gave as float64, shape (n, k); warn where it does not go with the labels.
+def checked_probabilities(probabilities: Any, encoded: Any, class_count: int, notes: dict[str, None]) -> Any:
+    """Return what `predict_proba` gave as float64, shape (n, k); note where it does not go with the labels.
 
     Args:
         probabilities: What it gave.
         encoded: What `predict` gave for the same images, int64, shape (n,).
         class_count: How many classes there are, k.
+        notes: Gets what is to be noted.
 
     Raises:
         ContractError: It has another shape, its rows are no probabilities, or the most probable class is not
@@ -84,7 +93,7 @@ def checked_probabilities(probabilities: Any, encoded: Any, class_count: int) ->
     if behind.mean() > _TOLERATED_DISAGREEMENT:
         raise ContractError(disagreement)
     if behind.mean() > _MENTIONED_DISAGREEMENT:
-        warnings.warn(disagreement, stacklevel=2)
+        notes[disagreement] = None
     return array
 
 

@@ -5,6 +5,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Self
 
+MODULES = "modules"
+
 
 @dataclass(frozen=True)
 class Request:
@@ -13,8 +15,7 @@ class Request:
     Attributes:
         parent: Number of the parent's process.
         cores: The cores to which the child is tied.
-        model_path: The model's file.
-        model_sha256: Of that file's bytes when the run was planned.
+        module: The name under which the folder `MODULES` of the outbox has the model's file.
         parameters: Every parameter of its `build`, by name.
         keras: How Keras is to compute ("precision", "backend"), for a `build` that asks for it; else empty.
         supplied: The further arguments that its `build` wants from the suite.
@@ -31,8 +32,7 @@ class Request:
 
     parent: int
     cores: Sequence[int]
-    model_path: str
-    model_sha256: str
+    module: str
     parameters: Mapping[str, Any]
     keras: Mapping[str, Any]
     supplied: Sequence[str]

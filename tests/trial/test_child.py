@@ -28,24 +28,10 @@ def request_folder(make_job, tmp_path):
         outbox = tmp_path / model
         outbox.mkdir()
         job = make_job(model)
-        request = Request(
-            parent=os.getpid(),
-            cores=CORE,
-            model_path=str(job.model.path),
-            model_sha256=job.model.sha256,
-            parameters=job.trial.parameters,
-            keras={},
-            supplied=job.model.supplied,
-            seed=0,
-            threads=1,
-            arrays_folder=job.dataset.arrays_folder,
-            classes=job.dataset.classes,
-            split=job.trial.split,
-            holdout=job.trial.holdout,
-            train_size=job.trial.train_size,
-            subset_seed=0,
-            measurements=(),
-        )
+        for name, content in isolation.outbox_files(job, CORE).items():
+            (outbox / name).parent.mkdir(exist_ok=True)
+            (outbox / name).write_bytes(content)
+        request = Request.from_json((outbox / "request.json").read_bytes())
         (outbox / "request.json").write_bytes(replace(request, **changes).to_json())
         return outbox
 
@@ -60,7 +46,7 @@ def run_worker(outbox: Path, task: str = "fit") -> subprocess.CompletedProcess[s
 def test_a_worker_answers_in_files_and_leaves_stdout_to_the_model(request_folder):
     outbox = request_folder("nearest")
     answer = run_worker(outbox)
-    assert answer.returncode == 0
+    assert answer.returncode == 0, answer.stderr
     assert answer.stdout.startswith("seed=")
     result = json.loads((outbox / "result.json").read_text())
     assert result["status"] == "ok"

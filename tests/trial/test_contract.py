@@ -18,20 +18,44 @@ def test_an_estimator_has_both_methods(missing):
     "labels", [[0, 1, 2], np.array([0, 1, 2], np.uint8), (0, 2, 1), np.array([2, 2, 2], np.int16)]
 )
 def test_labels_of_any_integer_type_are_accepted(labels):
-    checked = checked_labels(labels, 3, 3)
+    notes = {}
+    checked = checked_labels(labels, 3, 3, notes)
     assert checked.dtype == np.int64
     assert checked.tolist() == list(labels)
+    assert not notes
+
+
+@pytest.mark.parametrize(
+    ("labels", "told"),
+    [
+        ([[0], [2], [1]], ["one column"]),
+        ([0.0, 2.0, 1.0], ["as float64"]),
+        (np.array([0, 2, 1], np.float16), ["as float16"]),
+        (np.array([[0], [2], [1]], np.float32), ["one column", "as float32"]),
+    ],
+)
+def test_a_column_and_whole_numbers_as_floats_are_taken_with_a_note(labels, told):
+    notes = {}
+    for _ in range(2):
+        checked = checked_labels(labels, 3, 3, notes)
+    assert checked.dtype == np.int64
+    assert checked.tolist() == [0, 2, 1]
+    assert len(notes) == len(told)
+    assert all(part in note for part, note in zip(told, notes, strict=True))
 
 
 @pytest.mark.parametrize(
     ("labels", "reason"),
     [
         ([0, 1], r"shape \(2,\); expected \(3,\)"),
-        ([[0], [1], [2]], r"shape \(3, 1\)"),
+        ([[0, 1, 2]], r"shape \(1, 3\)"),
         (np.eye(3), r"shape \(3, 3\)"),
         (["a", "b", "c"], "dtype <U1"),
         ([True, False, True], "dtype bool"),
         ([0.0, 1.0, np.nan], "dtype float64"),
+        ([0.0, 1.0, np.inf], "dtype float64"),
+        ([0.0, 1.5, 2.0], "dtype float64"),
+        ([0.0, 1.0, 3.0], "the label 3"),
         ([None, 1, 2], "dtype object"),
         ([0, 1, 3], "the label 3"),
         ([0, -1, 2], "the label -1"),
@@ -42,7 +66,7 @@ def test_labels_of_any_integer_type_are_accepted(labels):
 )
 def test_labels_of_any_other_kind_are_refused(labels, reason):
     with pytest.raises(ContractError, match=f"predict returned .*{reason}"):
-        checked_labels(labels, 3, 3)
+        checked_labels(labels, 3, 3, {})
 
 
 LABELS = np.zeros(100, dtype=np.int64)
@@ -52,13 +76,15 @@ SURE = np.tile([0.8, 0.1, 0.1], (100, 1))
 def test_probabilities_may_disagree_with_a_few_labels_and_that_is_said():
     probabilities = SURE.copy()
     probabilities[:1] = [0.1, 0.8, 0.1]
-    assert np.array_equal(checked_probabilities(probabilities, LABELS, 3), probabilities)
+    notes = {}
+    assert np.array_equal(checked_probabilities(probabilities, LABELS, 3, notes), probabilities)
+    assert not notes
     probabilities[:10] = [0.1, 0.8, 0.1]
-    with pytest.warns(UserWarning, match="disagree on 10 of 100 images"):
-        checked_probabilities(probabilities, LABELS, 3)
+    checked_probabilities(probabilities, LABELS, 3, notes)
+    assert "disagree on 10 of 100 images" in next(iter(notes))
     probabilities[:11] = [0.1, 0.8, 0.1]
     with pytest.raises(ContractError, match="disagree on 11 of 100 images"):
-        checked_probabilities(probabilities, LABELS, 3)
+        checked_probabilities(probabilities, LABELS, 3, {})
 
 
 @pytest.mark.parametrize(
@@ -77,11 +103,11 @@ def test_probabilities_may_disagree_with_a_few_labels_and_that_is_said():
 )
 def test_what_are_no_probabilities_is_refused(probabilities, reason):
     with pytest.raises(ContractError, match=f"predict_proba returned .*{reason}"):
-        checked_probabilities(probabilities, LABELS, 3)
+        checked_probabilities(probabilities, LABELS, 3, {})
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32, np.float64])
 def test_probabilities_of_any_precision_are_accepted(dtype):
     scores = np.random.default_rng(0).random((1000, 32)).astype(dtype)
     rows = scores / scores.sum(axis=1, keepdims=True)
-    checked_probabilities(rows, rows.argmax(axis=1), 32)
+    checked_probabilities(rows, rows.argmax(axis=1), 32, {})

@@ -7,8 +7,7 @@ def test_it_arrives_as_it_was_sent():
     sent = Request(
         parent=7,
         cores=[0, 3],
-        model_path="/models/knn.py",
-        model_sha256="ab" * 32,
+        module="mnistbench_model_knn",
         parameters={"k": 3, "rate": 0.1, "weights": None, "widths": [512, 256]},
         keras={},
         supplied=["seed"],

@@ -256,7 +256,7 @@ class Cluster:
     def _outcome(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
         """Send the trial to the worker, and wait for what becomes of it."""
         ticket = uuid.uuid4().hex
-        errand = Errand(job, _source(job), room.cores, self._offline, self._topic, ticket)
+        errand = Errand(job, _sources(job), room.cores, self._offline, self._topic, ticket)
         self._followers[ticket] = functools.partial(observer.activity, job.trial)
         call = self._call(room.address, run_errand, errand)
         try:
@@ -420,9 +420,9 @@ def _given_up(trial: Trial, lost: Sequence[Worker], started_at: str, trial_secon
     return Outcome(record, None, b"")
 
 
-def _source(job: Job) -> bytes:
-    """Read the model's file; the worker's process tells if it is no longer the planned one."""
+def _sources(job: Job) -> dict[str, bytes]:
+    """Read what makes the model; the worker tells if it is no longer what was planned."""
     try:
-        return job.model.path.read_bytes()
+        return job.model.sources()
     except OSError:
-        return b""
+        return {}

@@ -9,6 +9,7 @@ import platform
 import sys
 import threading
 import time
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Errand:
 
     Attributes:
         job: The trial; its model's path and its arrays' folder are those of the sending machine.
-        model_source: The model file's bytes.
+        sources: The model's file and those that it imports, as `ModelFile.sources` returns them.
         cores: The cores of the worker that the trial may use.
         offline: Fetch nothing from the network.
         topic: Where the worker tells what the trial is doing.
@@ -55,7 +56,7 @@ class Errand:
     """
 
     job: Job
-    model_source: bytes
+    sources: Mapping[str, bytes]
     cores: tuple[int, ...]
     offline: bool
     topic: str
@@ -106,9 +107,8 @@ def run_errand(errand: Errand) -> Outcome | None:
             worker.log_event(errand.topic, {"ticket": errand.ticket, "activity": asdict(activity)})
 
     job = replace(errand.job, dataset=_dataset_here(errand.job, errand.offline))
-    name = job.model.path.name
-    with private_folder({name: errand.model_source}) as folder, contextlib.suppress(Interrupted):
-        job = replace(job, model=replace(job.model, path=folder / name))
+    with private_folder(errand.sources) as folder, contextlib.suppress(Interrupted):
+        job = replace(job, model=replace(job.model, path=folder / job.model.path.name))
         return run_trial(job, errand.cores, follow, stop)
     return None
 

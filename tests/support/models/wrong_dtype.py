@@ -1,4 +1,4 @@
-"""Predicts labels as floats."""
+"""Predicts what lies between two labels."""
 
 import numpy as np
 
@@ -8,7 +8,7 @@ class Stub:
         return self
 
     def predict(self, X):
-        return np.zeros(len(X))
+        return np.full(len(X), 0.5)
 
 
 def build():
