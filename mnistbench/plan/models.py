@@ -139,8 +139,9 @@ def read_model_file(path: Path) -> ModelFile:
 def cannot_be_read(path: Path, error: OSError) -> str:
     """Return the problem of a model of whose sources one cannot be read."""
     reason = f"cannot be read: {error.strerror or error}"
-    is_own = error.filename is None or Path(error.filename) == path
-    return reason if is_own else f"imports {Path(error.filename).name}, which {reason}"
+    if error.filename is None or Path(error.filename) == path:
+        return reason
+    return f"imports {Path(error.filename).relative_to(path.parent).as_posix()}, which {reason}"
 
 
 def _read_sources(path: Path) -> dict[str, bytes]:

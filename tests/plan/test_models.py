@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.errors import UsageError, unknown
-from mnistbench.plan.models import builtin_folder, discover, read_model_file
+from mnistbench.plan.models import builtin_folder, discover, read_model_file, sources_digest
 from mnistbench.runs.json import plain_value
 
 
@@ -67,6 +67,43 @@ def test_a_model_that_asks_for_keras_has_its_parameters(tmp_path):
     model = read_model_file(written(tmp_path, "def build(keras, epochs=2): ..."))
     assert model.supplied == ("keras",)
     assert model.parameters == {"epochs": 2, "precision": "auto", "backend": None}
+
+
+def test_what_a_model_imports_of_the_files_beside_it_belongs_to_it(tmp_path):
+    written(tmp_path, "import _deep.er, os\nimport json\n", "_features.py")
+    written(tmp_path, "from _features import x", "_unused.py")
+    written(tmp_path, "x = 1", "public.py")
+    (tmp_path / "_deep").mkdir()
+    written(tmp_path / "_deep", "", "__init__.py")
+    written(tmp_path / "_deep", "from _features import x; from . import er", "er.py")
+    written(tmp_path, "this stands behind the package", "_deep.py")
+    (tmp_path / "_plain").mkdir()
+    written(tmp_path / "_plain", "this is not Python", "part.py")
+    source = (
+        "from __future__ import annotations\nimport public, _thread, _no_such_file\n"
+        "def build():\n    from _features import x\n    import _plain.part as part\n"
+    )
+    alone = read_model_file(written(tmp_path, "def build(): ...", "alone.py"))
+    assert alone.sources() == {"alone.py": b"def build(): ..."}
+    model = read_model_file(written(tmp_path, source))
+    assert model.problem is None
+    assert list(model.sources()) == [
+        "model.py", "_features.py", "_plain/part.py", "_deep/__init__.py", "_deep/er.py"
+    ]  # fmt: skip
+    assert model.sources()["_features.py"] == b"import _deep.er, os\nimport json\n"
+    assert model.sha256 == sources_digest(model.sources()) != hashlib.sha256(source.encode()).hexdigest()
+    written(tmp_path / "_deep", "from _features import y", "er.py")
+    changed = read_model_file(model.path).sha256
+    assert changed != model.sha256
+    assert changed == sources_digest(dict(reversed(model.sources().items())))
+    assert read_model_file(alone.path).sha256 == alone.sha256
+
+
+def test_a_file_beside_a_model_that_cannot_be_read_is_the_models_problem(tmp_path):
+    (tmp_path / "_features").mkdir()
+    (tmp_path / "_features" / "part.py").symlink_to(tmp_path / "nowhere")
+    model = read_model_file(written(tmp_path, "import _features\ndef build(): ..."))
+    assert model.problem == "imports _features/part.py, which cannot be read: No such file or directory"
 
 
 def test_reading_models_imports_no_library_for_machine_learning():

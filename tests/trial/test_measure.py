@@ -152,6 +152,19 @@ def test_throughput_is_of_growing_batches_that_fit():
     assert measured[1].images_per_second == pytest.approx(10 * measured[1].calls / measured[1].wall_seconds)
 
 
+def test_a_prediction_that_changes_its_images_spoils_none_that_follows():
+    images = np.arange(1, 41, dtype=np.float32).reshape(20, 2)
+    kept = images.copy()
+
+    def predict(batch: np.ndarray) -> None:
+        assert np.array_equal(batch, kept[: len(batch)]) or (len(batch) == 1 and batch in kept)
+        batch[:] = -1
+
+    assert len(latencies(predict, images, budget_seconds=60, most=41)) == 41
+    assert all(b.calls > 1 for b in throughput(predict, images, (1, 10), budget_seconds=0.02))
+    assert np.array_equal(images, kept)
+
+
 def test_sizes_that_would_take_too_long_are_left_out():
     images = np.zeros((1000, 2), dtype=np.float32)
     measured = throughput(lambda batch: time.sleep(0.01 * len(batch)), images, (1, 1000), budget_seconds=0.02)

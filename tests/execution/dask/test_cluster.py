@@ -155,6 +155,22 @@ def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, wat
     assert "raising.py" in record.failure.traceback
 
 
+def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching, stop):
+    record = cluster.run_trial(make_job("pooled"), watching, stop).record
+    assert record.failure is None
+    assert record.quality.accuracy == 1.0
+
+
+def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(
+    cluster, make_job, watching, stop, tmp_path
+):
+    job = make_job(write_model(tmp_path, "gone", "def build(): ..."))
+    job.model.path.unlink()
+    record = cluster.run_trial(job, watching, stop).record
+    assert record.status is Status.INVALID
+    assert "gone.py cannot be read" in record.failure.message
+
+
 def test_a_time_limit_is_kept_on_the_worker(cluster, make_job, watching, stop, two_workers):
     record = cluster.run_trial(make_job("hanging", timeout_seconds=2), watching, stop).record
     assert record.status is Status.TIMEOUT
