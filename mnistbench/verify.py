@@ -121,7 +121,7 @@ def _plan(folder: RunFolder, info: RunInfo) -> Iterator[str]:
     if len({trial.id for trial in info.trials}) != len(info.trials):
         yield "run.json lists a trial twice"
     if len({(trial.split, trial.holdout) for trial in info.trials}) > 1:
-        yield "run.json mixes trials that are judged by different images"
+        yield "run.json mixes trials that are evaluated on different images"
     for trial in info.trials:
         if trial.dataset_sha256 != info.dataset.sha256:
             yield f"run.json: trial {trial.id} is of another data set than the run"

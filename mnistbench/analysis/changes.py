@@ -1,7 +1,7 @@
 """What really changed between two runs: environment, accuracy, times.
 
 Trials are paired by what they ran (data set, split, training size, model, parameters, threads) and by seed.
-Nothing is called better, worse, faster or slower unless it is significant with everything judged at once;
+Nothing is called better, worse, faster or slower unless it is significant with all tests corrected together;
 times need a factor too (`timings.FASTER_FACTOR`). Times of two machines are compared in calibration units or
 not at all.
 """
@@ -75,7 +75,7 @@ class Change:
 
     @property
     def accuracy_verdict(self) -> Literal["better", "worse", "identical", "no difference found", "unknown"]:
-        """What became of the accuracy, all configurations judged at once."""
+        """What became of the accuracy, corrected for all configurations."""
         if self.accuracy is None:
             return "unknown"
         if self.identical:
@@ -86,7 +86,7 @@ class Change:
 
     @property
     def is_regression(self) -> bool:
-        """Whether it broke, is significantly less accurate or cannot be judged, or is really slower."""
+        """Whether it broke, is significantly less accurate or cannot be compared, or is really slower."""
         slower = any(change.comparison.verdict == "slower" for change in self.times)
         return self.broken or self.accuracy_verdict == "worse" or self.is_unjudged or slower
 
@@ -124,8 +124,8 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
     """Compare run b with the earlier run a.
 
     Raises:
-        UsageError: One judges by test images and the other by validation images, or their data sets differ,
-            or they have no configuration in common.
+        UsageError: One is evaluated on test images and the other on validation images, their data sets
+            differ, or they have no configuration in common.
         MnistbenchError: A run is damaged.
     """
     a, b = ComparedRun(folder_a), ComparedRun(folder_b)
@@ -136,8 +136,8 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
             f"{folder_a.name} and {folder_b.name} have no trial in common: they share the data set, but not "
             "the models, parameters or training sizes."
         )
-    judged = sum(min(map(len, _common(x, y))) > 1 for x, y in pairs) * len(_TIMINGS)
-    changes = [_change(a, x, b, y, confidence=1 - SIGNIFICANCE / max(1, judged)) for x, y in pairs]
+    timed = sum(min(map(len, _common(x, y))) > 1 for x, y in pairs) * len(_TIMINGS)
+    changes = [_change(a, x, b, y, confidence=1 - SIGNIFICANCE / max(1, timed)) for x, y in pairs]
     return Comparison(
         a=a.info,
         b=b.info,

@@ -43,7 +43,7 @@ class Configuration:
 
     @cached_property
     def by_seed(self) -> tuple[Record, ...]:
-        """The first successful record of each seed, by seed: what the model's quality is judged by."""
+        """The first successful record of each seed, by seed: what the model's quality is computed from."""
         first: dict[int, Record] = {}
         for record in sorted(self.records, key=lambda r: (r.trial.seed, r.trial.repeat)):
             if record.status is Status.OK and record.quality is not None:
@@ -74,7 +74,7 @@ class Configuration:
 
     @property
     def test_count(self) -> int:
-        """The images it was judged by; 0 where no trial was successful."""
+        """The images it was evaluated on; 0 where no trial was successful."""
         return next((r.quality.test_count for r in self.by_seed if r.quality is not None), 0)
 
     @cached_property

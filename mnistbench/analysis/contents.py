@@ -40,7 +40,7 @@ class Contents:
     Attributes:
         info: The run's plan.
         records: Its finished trials.
-        truth: The true labels of the images that judge it; None where it stored none.
+        truth: The true labels of the images that it is evaluated on; None where it stored none.
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
@@ -73,7 +73,7 @@ class Contents:
 
     @property
     def evaluated(self) -> int:
-        """How many images the run is judged by; 0 where no trial was successful."""
+        """How many images the run is evaluated on; 0 where no trial was successful."""
         return max((row.test_count for row in self.rows), default=0)
 
     @property

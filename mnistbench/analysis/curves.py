@@ -67,7 +67,7 @@ def lines(found: Mapping[str, Sequence[LearningCurve]]) -> dict[str, list[list[t
 
 
 def holdout_images(found: Mapping[str, Sequence[LearningCurve]]) -> int:
-    """Return how many images the curves are judged by at most."""
+    """Return how many images the curves are evaluated on at most."""
     return max(c.holdout_images for each in found.values() for c in each)
 
 

@@ -87,18 +87,18 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
             they have fewer than two models with probabilities in common.
         MnistbenchError: Stored predictions are missing or damaged.
     """
-    info, judged = folder.info(), validation.info()
+    info, held_out = folder.info(), validation.info()
     if info.is_validation:
         raise UsageError(f"{info.name} is a validation run; an ensemble needs a run on test images.")
-    if not judged.is_validation:
+    if not held_out.is_validation:
         raise UsageError(
-            f"{judged.name} is not a validation run, and weights must not be chosen on test images. "
+            f"{held_out.name} is not a validation run, and weights must not be chosen on test images. "
             "Make one with `mnistbench run --validation` and the same models."
         )
-    if info.dataset.sha256 != judged.dataset.sha256:
-        raise UsageError(f"{info.name} and {judged.name} use different data sets.")
+    if info.dataset.sha256 != held_out.dataset.sha256:
+        raise UsageError(f"{info.name} and {held_out.name} use different data sets.")
     rows = configurations(info, folder.records())
-    known = {_identity(row): row for row in configurations(judged, validation.records())}
+    known = {_identity(row): row for row in configurations(held_out, validation.records())}
     stacks: dict[str, dict[int, Probabilities]] = {}
     for row in rows:
         chosen = known.get(_identity(row))
@@ -107,26 +107,26 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
             stacks[row.label] = given
     if len(stacks) < 2:
         raise UsageError(
-            f"{info.name} and {judged.name} share {len(stacks)} models with probabilities; "
+            f"{info.name} and {held_out.name} share {len(stacks)} models with probabilities; "
             "an ensemble needs at least two with the same parameters."
         )
     seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
     if not seeds:
-        raise UsageError(f"no seed of {judged.name} has predictions of every model.")
+        raise UsageError(f"no seed of {held_out.name} has predictions of every model.")
     truth = validation.true_labels()
     if truth is None:
-        raise MnistbenchError(f"{judged.name} has lost its true labels (labels.npz); run it again.")
+        raise MnistbenchError(f"{held_out.name} has lost its true labels (labels.npz); run it again.")
     stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
-    weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), judged.dataset.classes)
+    weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), held_out.dataset.classes)
     votes = [pooled(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
-    scores = [_scored(truth, vote, judged.dataset.classes) for vote in votes]
+    scores = [_scored(truth, vote, held_out.dataset.classes) for vote in votes]
     sharpness = float(weights.sum())
     shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
     members = [Member(label, float(share)) for label, share in zip(stacks, shares, strict=True)]
     return Ensemble(
         members=tuple(sorted(members, key=lambda member: -member.weight)),
         sharpness=sharpness,
-        validation_run=judged.name,
+        validation_run=held_out.name,
         holdout_images=len(truth),
         holdout_accuracy=float(np.mean([score.accuracy for score in scores])),
         holdout_log_loss=float(np.mean([score.log_loss for score in scores])),

@@ -13,7 +13,7 @@ Each sign below gives a grade; the worst of them is the timing's, with the reaso
 | drift of the machine during the run (calibration) | up to 5 % | up to 15 % | up to 30 % | more |
 | cores kept busy by threads asked for | from 50 % | less | | |
 | cores kept busy above the threads asked for | up to 10 % | up to 25 % | up to 50 % | more |
-| cores kept busy, below one: it waited (not judged on a GPU) | from 0.9 | from 0.75 | from 0.5 | less |
+| cores kept busy, below one: it waited (not applied on a GPU) | from 0.9 | from 0.75 | from 0.5 | less |
 
 What was not measured (the load, or the drift), or was over too soon to measure (the load), allows no A.
 Shares and busy cores are medians over the timings, since the median time is what is shown. The bounds are

@@ -55,7 +55,7 @@ class Point:
         label: What is written beside it.
         seconds: Its cost.
         accuracy: Mean over seeds.
-        sampling: 95 % interval had other test images been drawn.
+        sampling: 95 % interval for the choice of test images.
         seeds: The accuracy of each seed.
         title: What is shown of it where the figure is pointed at.
     """

@@ -23,10 +23,10 @@ FITS_SHOWN = 5
 """Fits of a configuration, the first seeds, whose mistakes are shown image by image."""
 
 MISTAKES_A_CELL = 24
-"""Images kept of each cell of a confusion matrix, the surest first."""
+"""Images kept of each cell of a confusion matrix, the most confident first."""
 
 CONFIDENT_SHOWN = 12
-"""The surest mistakes of each configuration that the gallery shows."""
+"""The most confident mistakes of each configuration that the gallery shows."""
 
 HARD_SHOWN = 60
 """Images of each kind that the gallery shows: wrong for all, right for one alone."""
@@ -45,7 +45,7 @@ class Mistake:
     """One image that a configuration takes for another class.
 
     Attributes:
-        image: Index among the images that the run is judged by.
+        image: Index among the images that the run is evaluated on.
         true_label, predicted_label: What it is, and what it was taken for.
         confidence: Probability given to that answer, the mean over the fits that gave it; None without any.
         fits: How many of the fits that are shown made this mistake.
@@ -64,10 +64,11 @@ class Gallery:
 
     Attributes:
         labels: The m configurations, best first.
-        image_count: Images that all were judged by.
-        mistakes: For each configuration all its mistakes over the first `FITS_SHOWN` seeds, surest first.
+        image_count: Images that all were evaluated on.
+        mistakes: For each configuration all its mistakes over the first `FITS_SHOWN` seeds, most confident
+            first.
         fits: How many fits these come from.
-        confident: The surest mistakes of the first seed's fit, for each one that gives probabilities.
+        confident: The most confident mistakes of the first seed's fit, for each one with probabilities.
         all_wrong: Images that every configuration gets wrong, ascending.
         only_right: Images that one configuration alone gets right, ascending, with its label.
         overlap: int64 (m, m), images that two configurations both get wrong; on the diagonal, each by itself.
@@ -90,7 +91,7 @@ class Gallery:
     label_errors: frozenset[int]
 
     def surest(self, label: str) -> tuple[Mistake, ...]:
-        """Return the mistakes of one configuration that say most: the surest, else the first there are."""
+        """Return the mistakes of one configuration worth showing: the most confident, else the first ones."""
         return self.confident.get(label) or self.mistakes.get(label, ())[:CONFIDENT_SHOWN]
 
 
@@ -99,7 +100,7 @@ class Pictures:
     """Small pictures of some images.
 
     Attributes:
-        index: Which images, by their index among those that the run is judged by.
+        index: Which images, by their index among those that the run is evaluated on.
         pixels: uint8 (len(index), height, width).
     """
 
@@ -187,7 +188,7 @@ def _stored(
 
 
 def _mistakes(truth: Labels, fits: Sequence[Predictions], classes: Sequence[int]) -> list[Mistake]:
-    """List the mistakes of some fits of one configuration, the surest first, then by image."""
+    """List the mistakes of some fits of one configuration, the most confident first, then by image."""
     column = {label: number for number, label in enumerate(classes)}
     made: Counter[tuple[int, int]] = Counter()
     confidence: dict[tuple[int, int], float] = {}
@@ -295,7 +296,7 @@ def altered_pictures(folder: RunFolder, info: RunInfo, cache: Path) -> int:
 
 
 def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
-    """Open the images that a run is judged by, uint8 (n, h, w), if the cache has its data set."""
+    """Open the images that a run is evaluated on, uint8 (n, h, w), if the cache has its data set."""
     arrays = cached_arrays(cache, info.dataset)
     if arrays is None or not info.trials:
         return None

@@ -33,7 +33,7 @@ class ModelSection:
         summary: The first line of its model file's docstring.
         confusion: The name of its figure; None where its predictions are not at hand.
         reliability: The name of its figure; None where it gives no probabilities.
-        mistakes: The name of the figure with its surest mistakes; None without pictures, or without mistakes.
+        mistakes: The name of the figure with its most confident mistakes; None without pictures or mistakes.
         pairs: Its most confused classes.
     """
 
@@ -206,7 +206,7 @@ def _sections(contents: Contents, errors: Gallery | None, small: Pictures | None
 
 
 def _pictured(errors: Gallery | None, small: Pictures | None, label: str) -> list[Mistake]:
-    """Return the surest mistakes of one configuration of which there are pictures."""
+    """Return the most confident mistakes of one configuration of which there are pictures."""
     if errors is None or small is None:
         return []
     pictured = set(small.index)

@@ -145,7 +145,7 @@ class ColdStart:
 class LearningCurve:
     """How the accuracy on the hold-out grew in a second training, which never saw the hold-out.
 
-    The hold-out is the images that `--validation` is judged by. A point is a moment at which the model told
+    The hold-out is the images that `--validation` evaluates on. A point is a moment at which the model told
     how far it had come; the first are close together, later ones further apart.
 
     Attributes:
@@ -153,7 +153,7 @@ class LearningCurve:
         holdout_images: Images in the hold-out.
         done: Epochs, steps or rounds done at each point, rising.
         seconds: Wall time of the training up to each point, less the predictions made for the curve.
-        correct: Images of the hold-out that were predicted rightly at each point.
+        correct: Images of the hold-out that were classified correctly at each point.
     """
 
     unit: str
@@ -370,7 +370,7 @@ class RunInfo:
 
     @property
     def split(self) -> str:
-        """Which images judge the run: "test" or "validation"."""
+        """Which images the run is evaluated on: "test" or "validation"."""
         return self.trials[0].split if self.trials else "test"
 
     @property
@@ -385,7 +385,7 @@ class RunInfo:
 
     @property
     def is_validation(self) -> bool:
-        """Whether held-out training images judge the run, and not the test images."""
+        """Whether the run is evaluated on held-out training images, and not on test images."""
         return self.split == "validation"
 
 

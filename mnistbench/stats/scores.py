@@ -39,8 +39,8 @@ class Quality:
 
     Attributes:
         test_count: images predicted.
-        error_count: images predicted wrongly.
-        accuracy: share predicted rightly.
+        error_count: images misclassified.
+        accuracy: share classified correctly.
         macro_precision, macro_recall, macro_f1: plain means over the classes that occur in the test labels.
         top2_accuracy: share whose true class is among the two most probable. A tie for the second place
             counts as its expectation under a fair draw, so that the order of the classes plays no part.

@@ -96,7 +96,7 @@ def compare_times(
     The verdict is "slower" or "faster" if the ratio is at least `factor` (or at most its inverse) and also
     differs from 1 significantly; "same" if the whole interval lies between those bounds; else "cannot tell".
     Timings within one run share the machine's state, so what varies from run to run only is not in the
-    interval: the factor guards against it. To judge m times at once, pass 1 - 0.05 / m as `confidence`.
+    interval: the factor guards against it. To test m times at once, pass 1 - 0.05 / m as `confidence`.
 
     Raises:
         DataError: no timing on a side, or one that is not a positive number.
