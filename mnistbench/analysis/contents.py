@@ -11,13 +11,13 @@ import pandas as pd
 from mnistbench.analysis import costs, curves, quality, tables
 from mnistbench.analysis.checks import Finding, run_checks
 from mnistbench.analysis.configurations import Configuration, configurations
-from mnistbench.analysis.evidence import (
-    Evidence,
+from mnistbench.analysis.correctness import (
+    Correctness,
     Labels,
     classes_frame,
     compare_pairs,
     confused_frame,
-    evidences,
+    find_correctness,
     most_frequent_share,
     pairs_frame,
 )
@@ -59,7 +59,7 @@ class Contents:
     records: Sequence[Record]
     truth: Labels | None
     rows: Sequence[Configuration]
-    found: Mapping[str, Evidence]
+    found: Mapping[str, Correctness]
     tests: Sequence[PairedTest]
     ties: Sequence[Sequence[str]]
     learned: Mapping[str, Sequence[LearningCurve]]
@@ -167,7 +167,7 @@ def read_contents(folder: RunFolder) -> Contents:
     rows = configurations(info, records)
     truth, classes = folder.true_labels(), info.dataset.classes
     truth = truth if truth is not None and len(truth) else None  # a run may have been planned without any
-    found = {} if truth is None else evidences(folder, rows, truth, classes, DETAILED_ROWS)
+    found = {} if truth is None else find_correctness(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared) if len(compared) > 1 else []
     ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.evidence import Evidence
+from mnistbench.analysis.correctness import Correctness
 from mnistbench.analysis.tables import SCORES, Column, Table, scores, text
 from mnistbench.text import count, percent, three_digits
 
@@ -14,7 +14,7 @@ CLASS_ROWS_SHOWN = 8
 CLASSES_SHOWN = 40
 
 
-def predictions(rows: Sequence[Configuration], found: Mapping[str, Evidence]) -> Table:
+def predictions(rows: Sequence[Configuration], found: Mapping[str, Correctness]) -> Table:
     """Tabulate what the predictions and probabilities are worth, one row a configuration with a success.
 
     Columns of the frame: row, accuracy, accuracy_without_label_errors (MNIST's test images alone),
@@ -64,7 +64,7 @@ def by_class(frame: pd.DataFrame, images: int) -> Table | None:
     """Tabulate the F1 of each class for the first few configurations; None where it would not be read.
 
     Args:
-        frame: From `evidence.classes_frame`, the configurations best first.
+        frame: From `correctness.classes_frame`, the configurations best first.
         images: How many images there are in all.
     """
     labels = list(dict.fromkeys(frame["row"]))[:CLASS_ROWS_SHOWN]
@@ -87,7 +87,7 @@ def most_confused(label: str, seeds: int, frame: pd.DataFrame) -> Table | None:
     Args:
         label: The configuration's.
         seeds: How many fits the counts are added up over.
-        frame: From `evidence.confused_frame`.
+        frame: From `correctness.confused_frame`.
     """
     own = frame[frame["row"] == label].head(MOST_CONFUSED_SHOWN)
     if own.empty:

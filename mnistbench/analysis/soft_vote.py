@@ -8,8 +8,8 @@ import numpy as np
 import pandas as pd
 
 from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.correctness import Labels
 from mnistbench.analysis.ensemble import Ensemble, stored_ensemble, vote
-from mnistbench.analysis.evidence import Labels
 from mnistbench.analysis.tables import Column, Table, accuracy_column, accuracy_values, seeds_column, text
 from mnistbench.runs.folder import RunFolder
 from mnistbench.stats.accuracy import accuracy_estimate

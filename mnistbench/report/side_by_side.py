@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.contents import Contents, read_contents
-from mnistbench.analysis.evidence import Evidence
+from mnistbench.analysis.correctness import Correctness
 from mnistbench.analysis.headline import images_of, title
 from mnistbench.analysis.tables import (
     Column,
@@ -243,7 +243,7 @@ def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: f
 
 def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
     """Test each model's predictions in a later run against those in the first that has them."""
-    pairs: list[tuple[str, str, str, Evidence, Evidence]] = []
+    pairs: list[tuple[str, str, str, Correctness, Correctness]] = []
     for label in labels:
         having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
         pairs += [(label, having[0][0], letter, having[0][1], each) for letter, each in having[1:]]

@@ -11,7 +11,7 @@ import pytest
 from markdown_it import MarkdownIt
 from support.synthetic_runs import Model, dataset, make_run, true_labels
 
-from mnistbench.analysis import evidence
+from mnistbench.analysis import correctness
 from mnistbench.analysis.configurations import configurations
 from mnistbench.analysis.costs import time_trust
 from mnistbench.datasets.holdout import HOLDOUTS
@@ -335,7 +335,7 @@ def test_known_label_errors_are_left_out_beside_and_not_in_place_of_accuracy(tmp
     folder = make_run(tmp_path, {"svm": Model(0.02)}, data=data)
     assert "without label errors" not in write_report(folder, None).read_text(encoding="utf-8")
 
-    monkeypatch.setattr(evidence, "_MNIST_TEST_LABELS_SHA256", idx_sha256(true_labels(data)))
+    monkeypatch.setattr(correctness, "_MNIST_TEST_LABELS_SHA256", idx_sha256(true_labels(data)))
     page = write_report(folder, None)
     head = page.read_text(encoding="utf-8").partition("## Quality")[2]
     assert "| accuracy, % | without label errors, % |" in head

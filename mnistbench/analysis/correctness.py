@@ -1,4 +1,4 @@
-"""What the stored predictions of a run say beyond its records: which images went wrong, and how."""
+"""Which images each configuration classifies correctly, and how it errs, from the stored predictions."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ _MNIST_TEST_LABELS_SHA256 = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f
 
 
 @dataclass(frozen=True)
-class Evidence:
+class Correctness:
     """The predictions of one configuration beside the true labels.
 
     Attributes:
@@ -54,9 +54,9 @@ def most_frequent_share(truth: Labels) -> float:
     return float(np.unique(truth, return_counts=True)[1].max() / len(truth))
 
 
-def evidences(
+def find_correctness(
     folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int], detailed: int
-) -> dict[str, Evidence]:
+) -> dict[str, Correctness]:
     """Compare the stored predictions of each configuration with the true labels, one fit a seed.
 
     Args:
@@ -71,13 +71,13 @@ def evidences(
         images, for any of its seeds.
     """
     label_errors = MNIST_TEST_LABEL_ERRORS if _are_of_mnist_test(truth) else ()
-    found: dict[str, Evidence] = {}
+    found: dict[str, Correctness] = {}
     for row in rows:
         labels_only = len(found) >= detailed
         try:
             predicted = [folder.predictions(r.trial.id, labels_only=labels_only) for r in row.by_seed]
             if predicted:
-                found[row.label] = _evidence(truth, predicted, classes, label_errors)
+                found[row.label] = _correctness(truth, predicted, classes, label_errors)
         except (OSError, ValueError, DataError):
             continue
     return found
@@ -87,11 +87,11 @@ def _are_of_mnist_test(truth: Labels) -> bool:
     return 0 <= truth.min() <= truth.max() <= 255 and idx_sha256(truth) == _MNIST_TEST_LABELS_SHA256
 
 
-def _evidence(
+def _correctness(
     truth: Labels, predicted: Sequence[Predictions], classes: Sequence[int], label_errors: Sequence[int]
-) -> Evidence:
+) -> Correctness:
     probabilities = [p.probabilities for p in predicted if p.probabilities is not None]
-    return Evidence(
+    return Correctness(
         correct=np.array([p.labels == truth for p in predicted]),
         confusion=sum(
             (confusion_matrix(truth, p.labels, classes) for p in predicted),
@@ -108,7 +108,7 @@ def _evidence(
     )
 
 
-def compare_pairs(found: Mapping[str, Evidence]) -> list[PairedTest]:
+def compare_pairs(found: Mapping[str, Correctness]) -> list[PairedTest]:
     """Test every pair of configurations on their common images, Holm-corrected; see `stats.paired_tests`."""
     return paired_tests({label: each.correct for label, each in found.items()})
 
@@ -140,7 +140,7 @@ def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
     )
 
 
-def confused_frame(found: Mapping[str, Evidence], classes: Sequence[int]) -> pd.DataFrame:
+def confused_frame(found: Mapping[str, Correctness], classes: Sequence[int]) -> pd.DataFrame:
     """List which classes each configuration takes for which, most frequent first.
 
     Columns: row, true_label, predicted_label, count (added up over the seeds), share (of the true class's
@@ -156,7 +156,7 @@ def confused_frame(found: Mapping[str, Evidence], classes: Sequence[int]) -> pd.
     )
 
 
-def classes_frame(found: Mapping[str, Evidence], classes: Sequence[int]) -> pd.DataFrame:
+def classes_frame(found: Mapping[str, Correctness], classes: Sequence[int]) -> pd.DataFrame:
     """Score each configuration class by class.
 
     Columns: row, label, support (images of the class, added up over the seeds), precision, recall, f1.
