@@ -16,7 +16,6 @@ import copy
 import ctypes
 import faulthandler
 import gc
-import json
 import os
 import re
 import signal
@@ -31,7 +30,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.trial.contract import ContractError, check_estimator, checked_labels, checked_probabilities
-from mnistbench.trial.progress import Progress
+from mnistbench.trial.progress import Progress, write_json
 from mnistbench.trial.request import MODULES, Request
 
 if TYPE_CHECKING:
@@ -63,9 +62,7 @@ def main() -> None:
         result = {"status": _status_of(error), "failure": _failure_of(error)}
         with contextlib.suppress(OSError, ValueError):  # the model closed it
             traceback.print_exception(error, file=sys.__stderr__)
-    partial = outbox / "result.partial"
-    partial.write_text(json.dumps(result), encoding="utf-8")
-    partial.replace(outbox / "result.json")
+    write_json(outbox / "result.json", result)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the model closed it, or put an object of its own there
             stream.flush()

@@ -34,10 +34,15 @@ class Progress:
 
     def _write(self, state: Mapping[str, Any]) -> None:
         self._written = time.monotonic()
-        partial = self._path.with_suffix(".partial")
         with contextlib.suppress(OSError):  # a full disk is no reason to stop a fit
-            partial.write_text(json.dumps(state), encoding="utf-8")
-            partial.replace(self._path)
+            write_json(self._path, state)
+
+
+def write_json(path: Path, values: Mapping[str, Any]) -> None:
+    """Write a file of JSON that a reader sees whole or not at all."""
+    partial = path.with_suffix(".partial")
+    partial.write_text(json.dumps(values), encoding="utf-8")
+    partial.replace(path)
 
 
 def read_progress(path: Path) -> Mapping[str, Any]:
