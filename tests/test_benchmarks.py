@@ -89,7 +89,7 @@ def test_a_record_recipe_takes_two_classes(make_job, pair, name):
     assert record.quality.log_loss is not None
 
 
-def test_every_model_file_is_sound_and_says_what_it_is():
+def test_every_model_file_is_sound_and_has_a_summary():
     for model in MODELS.values():
         assert model.problem is None, model.name
         assert model.summary.endswith("."), model.name
@@ -119,7 +119,7 @@ def test_two_thousand_images_of_mnist_teach_what_they_should(make_job, mnist, na
 
 @pytest.mark.slow
 @pytest.mark.parametrize("name", STANDARD)
-def test_a_model_says_which_library_did_the_work(make_job, gaps, name):
+def test_a_model_reports_which_library_did_the_work(make_job, gaps, name):
     engine = fitted(make_job, name, gaps).measurement.engine
     library = {"svm": "scikit-learn", "xgboost": "xgboost", "mlp": "keras", "cnn": "keras"}
     assert engine.startswith(library.get(name, "scikit-learn "))

@@ -53,7 +53,7 @@ def test_every_table_is_the_one_that_the_code_and_the_reference_runs_give():
     assert (answer.returncode, answer.stderr) == (0, "")
 
 
-def test_every_table_is_shown_once(script):
+def test_every_table_appears_once(script):
     shown = [match["name"] for page in script.READMES for match in script.MARKED.finditer(text_of(page))]
     assert sorted(shown) == sorted(script.TABLES)
 

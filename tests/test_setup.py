@@ -347,7 +347,7 @@ def machine(tmp_path):
 
 
 @needs_make
-def test_a_machine_without_a_fitting_python_gets_told_what_was_found_and_what_to_do(machine):
+def test_without_a_supported_python_the_message_lists_what_was_found_and_what_to_do(machine):
     machine.add("python3", "sys.version_info = (3, 9, 2)")
     machine.add("python3.13", 'sys.modules["ensurepip"] = None; sys.version_info = (3, 13, 1)')
     machine.add("python3.12", "sys.exit(127)")

@@ -60,7 +60,7 @@ def test_counts_and_durations():
     ]
 
 
-def test_control_characters_are_shown_and_not_sent():
+def test_control_characters_are_made_visible_and_not_sent():
     assert visible("a\x1b[31mb\u202ec\x07") == r"a\x1b[31mb\u202ec\x07"
     assert visible("Zürich, 東京 ✓") == "Zürich, 東京 ✓"
 

@@ -66,7 +66,7 @@ def test_verifying_changes_nothing(folder):
     assert content() == before
 
 
-def test_a_hand_edited_table_is_named_with_its_line(folder):
+def test_a_hand_edited_table_is_reported_with_its_line(folder):
     accuracy = folder.records()[0].quality.accuracy
     edit(folder.path / "tables" / "results.csv", f"{accuracy}", "0.999")
     (difference,) = found(folder).differences
@@ -75,7 +75,7 @@ def test_a_hand_edited_table_is_named_with_its_line(folder):
 
 
 @pytest.mark.parametrize("name", ["report.md", "tables/trials.csv", "figures/confusion-cnn.svg"])
-def test_a_missing_file_of_the_report_is_named(folder, name):
+def test_a_missing_file_of_the_report_is_reported(folder, name):
     (folder.path / name).unlink()
     assert found(folder).differences == (f"{name} is missing",)
 
@@ -88,7 +88,7 @@ def test_a_hand_edited_page_and_the_copy_for_all_runs(folder):
     assert second.startswith("results/report.md, line")
 
 
-def test_a_file_that_no_report_makes_is_named(folder):
+def test_a_file_that_no_report_writes_is_reported(folder):
     (folder.path / "figures" / "confusion-best.svg").write_text("<svg/>")
     assert found(folder).differences == ("figures/confusion-best.svg does not belong to this run's report",)
 
@@ -206,7 +206,7 @@ def test_sessions_fit_the_records(folder, session, words):
     assert all(words in line for line in said)
 
 
-def test_a_damaged_session_is_named(folder):
+def test_an_error_names_a_damaged_session(folder):
     (folder.path / "sessions.jsonl").write_text("{}\n")
     assert "sessions.jsonl has 1 lines, of which 0 can be read" in found(folder).differences
 

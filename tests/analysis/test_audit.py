@@ -22,7 +22,7 @@ def replace(folder, change) -> None:
     folder.write(f"predictions/{trial_id}.npz", encode_predictions(labels, probabilities))
 
 
-def test_the_same_bits_again(folder):
+def test_equal_bits_are_bit_identical(folder):
     (found,) = audit(folder)
     assert (found.outcome, found.fits, found.images_changed) == ("bit-identical", 2, 0)
     assert (found.image_count, found.probability_change) == (1000, 0.0)

@@ -126,7 +126,7 @@ def test_runs_without_a_common_trial_are_refused(tmp_path):
         compare(old, new)
 
 
-def test_what_only_one_run_has_is_named(tmp_path):
+def test_models_of_only_one_run_are_listed(tmp_path):
     old = make_run(tmp_path, {"svm": Model(0.02), "rf": Model(0.03)}, name="old")
     new = make_run(tmp_path, {"svm": Model(0.02), "cnn": Model(0.01)}, name="new")
     comparison = compare(old, new)
@@ -146,7 +146,7 @@ def test_variants_pair_by_their_parameters(tmp_path):
     assert all(change.identical for change in comparison.changes)
 
 
-def test_trials_that_differ_in_threads_alone_pair_and_say_so(tmp_path):
+def test_trials_that_differ_in_threads_alone_pair_with_a_note(tmp_path):
     old, new = (
         make_run(tmp_path, {"svm": Model(0.02)}, name=f"t{threads}", threads=(threads,)) for threads in (2, 4)
     )
@@ -244,7 +244,7 @@ def test_times_need_a_factor_and_significance(pair, factor, verdict):
         assert "svm takes 1.3" in headline(comparison)
 
 
-def test_noisy_times_are_undecided_and_the_repeats_needed_are_named(pair):
+def test_noisy_times_are_undecided_with_the_number_of_repeats_needed(pair):
     old, new = pair
     times(old, 1.0, spread=0.3)
     times(new, 1.2, spread=0.3, seed=1)
@@ -254,7 +254,7 @@ def test_noisy_times_are_undecided_and_the_repeats_needed_are_named(pair):
     assert "repeats would settle it" in shown(comparison)
 
 
-def test_a_single_timing_cannot_tell(tmp_path):
+def test_a_single_timing_decides_nothing(tmp_path):
     old, new = (make_run(tmp_path, {"svm": Model(0.02)}, name=name) for name in ("old", "new"))
     times(new, 9.0)
     comparison = compare(old, new)
@@ -383,7 +383,7 @@ def test_what_cannot_be_compared_does_not_pass(tmp_path):
     assert "svm cannot be compared" in headline(compare(a, b))
 
 
-def test_a_model_that_the_later_run_lacks_is_named(tmp_path):
+def test_a_model_missing_from_the_later_run_is_listed(tmp_path):
     a = make_run(tmp_path, {"svm": Model(0.02), "rf": Model(0.05)}, name="a")
     b = make_run(tmp_path, {"rf": Model(0.05)}, name="b")
     assert "Missing in B, so not compared: svm." in headline(compare(a, b))

@@ -78,14 +78,14 @@ def test_every_finding_has_a_code_a_message_and_advice(tmp_path):
 # MB101: slower and no better than another model
 
 
-def test_slower_and_worse(tmp_path):
+def test_a_slower_and_less_accurate_model_is_found(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.08, 10), "good": Model(0.02, 1)})
     findings = checked(folder, tests=paired_tests(correct(folder)))
     assert codes(findings) == [("MB101", "slow")]
     assert "good trains 10.0 times as fast" in findings[0].message
 
 
-def test_slower_and_statistically_tied(tmp_path):
+def test_a_slower_and_statistically_tied_model_is_found(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.0500, 10), "quick": Model(0.0505, 1)})
     fits = correct(folder)
     (test,) = paired_tests(fits)
@@ -124,7 +124,7 @@ def test_other_training_sizes_are_another_contest(tmp_path):
 
 
 @pytest.mark.parametrize(("error_rate", "found"), [(0.12, ["svm"]), (0.04, [])])
-def test_overfitted(tmp_path, error_rate, found):
+def test_overfitting_is_found(tmp_path, error_rate, found):
     folder = make_run(tmp_path, {"svm": Model(error_rate)})
     rows = {"svm": changed(folder.records(), train_accuracy=1.0)}
     assert only("MB102", run_checks(rows)) == found
@@ -140,7 +140,7 @@ def test_a_few_test_images_are_no_evidence_of_a_gap(tmp_path):
 
 
 @pytest.mark.parametrize(("error_rate", "found"), [(0.89, ["svm"]), (0.5, [])])
-def test_no_better_than_the_most_frequent_class(tmp_path, error_rate, found):
+def test_a_model_no_better_than_the_most_frequent_class_is_found(tmp_path, error_rate, found):
     folder = make_run(tmp_path, {"svm": Model(error_rate)})
     assert only("MB103", checked(folder, most_frequent_share=0.12)) == found
     assert only("MB103", checked(folder)) == []
@@ -158,7 +158,7 @@ def test_no_better_than_the_most_frequent_class(tmp_path, error_rate, found):
         ((), []),
     ],
 )
-def test_not_converged(tmp_path, warnings, found):
+def test_failed_convergence_is_found(tmp_path, warnings, found):
     folder = make_run(tmp_path, {"svm": Model(0.05, warnings=warnings)})
     findings = checked(folder)
     assert only("MB104", findings) == found
@@ -169,7 +169,7 @@ def test_not_converged(tmp_path, warnings, found):
 
 
 @pytest.mark.parametrize(("confidence", "found"), [(0.6, ["rf"]), (0.95, [])])
-def test_badly_calibrated(tmp_path, confidence, found):
+def test_bad_calibration_is_found(tmp_path, confidence, found):
     folder = make_run(tmp_path, {"rf": Model(0.05, confidence=confidence)})
     assert only("MB105", checked(folder)) == found
 
@@ -199,7 +199,7 @@ def test_perfectly_calibrated_probabilities_are_hardly_ever_called_badly_calibra
 
 
 @pytest.mark.parametrize(("drift", "found"), [(0.6, ["svm"]), (0.2, [])])
-def test_a_timing_of_grade_d(tmp_path, drift, found):
+def test_a_timing_of_grade_d_is_found(tmp_path, drift, found):
     folder = make_run(tmp_path, {"svm": Model()})
     ids = tuple(r.trial.id for r in folder.records())
     folder.append_session(Session("", 9, ids, True, before=(calibration(),), after=(calibration(1 + drift),)))
@@ -212,13 +212,13 @@ def test_a_timing_of_grade_d(tmp_path, drift, found):
 
 
 @pytest.mark.parametrize(("beside", "found"), [(1, ["svm"]), (0, [])])
-def test_trials_side_by_side(tmp_path, beside, found):
+def test_trials_side_by_side_are_found(tmp_path, beside, found):
     folder = make_run(tmp_path, {"svm": Model()}, beside=beside)
     assert only("MB202", checked(folder)) == found
 
 
 @pytest.mark.parametrize(("share", "found"), [(0.31, ["svm"]), (0.05, [])])
-def test_other_processes(tmp_path, share, found):
+def test_load_by_other_processes_is_found(tmp_path, share, found):
     records = make_run(tmp_path, {"svm": Model()}).records()
     load = dataclasses.replace(QUIET, busy_seconds=20 + 40 * share)
     findings = run_checks({"svm": changed(records, load=load)})
@@ -233,7 +233,7 @@ def test_other_processes(tmp_path, share, found):
     ("value", "split", "found"),
     [(5.0, "test", ["svm"]), (5.0, "validation", []), (1.0, "test", []), (1.0, "validation", [])],
 )
-def test_an_overridden_parameter_evaluated_on_the_test_images(tmp_path, value, split, found):
+def test_a_parameter_overridden_on_the_test_images_is_found(tmp_path, value, split, found):
     folder = make_run(tmp_path, {"svm": Model(parameters={"C": value})}, split=split)
     models = [dataclasses.replace(model, parameters={"C": 1.0}) for model in folder.info().models]
     findings = run_checks(rows_of(folder), models=models)

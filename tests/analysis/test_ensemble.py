@@ -80,7 +80,7 @@ def test_a_pool_is_a_geometric_mean_in_which_nobody_has_a_veto():
     assert 0 < pooled([0.5, 0.0, 0.5], votes)[0, 0] < 0.01
 
 
-def test_models_that_know_nothing_get_equal_shares_of_no_say(tmp_path):
+def test_models_that_know_nothing_get_equal_weights(tmp_path):
     models = {name: Model(0.99, number, confidence=0.9) for number, name in enumerate("ab")}
     ensemble = choose_ensemble(*pair(tmp_path, models))
     assert ensemble.sharpness == pytest.approx(0, abs=1e-3)

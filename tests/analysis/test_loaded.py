@@ -39,7 +39,7 @@ def test_every_column_is_described_and_no_other(run):
         run.columns("trial")
 
 
-def test_frames_hold_what_the_records_say(run):
+def test_frames_hold_the_numbers_of_the_records(run):
     trials = run.frames["trials"].set_index("id")
     for record in run.records:
         assert trials.loc[record.trial.id, "accuracy"] == record.quality.accuracy
@@ -70,7 +70,7 @@ def test_a_notebook_shows_names_as_text(tmp_path):
     assert "\x1b" not in shown
 
 
-def test_a_run_that_is_not_there_is_said_plainly(tmp_path):
+def test_a_missing_run_is_reported_plainly(tmp_path):
     with pytest.raises(UsageError, match="there is no run named"):
         mnistbench.load_run(tmp_path)
 

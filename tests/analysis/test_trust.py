@@ -59,7 +59,7 @@ def test_a_quiet_repeated_timing_is_an_a_without_a_reason(template):
     assert str(graded(timed(template))) == "A"
 
 
-def test_the_reason_is_said_in_words(template):
+def test_the_reason_is_given_in_words(template):
     loud = graded(timed(template, load=load(busy_seconds=20 + 0.31 * 40)))
     assert str(loud) == "C: 31 % of the CPU was used by others"
 
@@ -119,7 +119,7 @@ def test_without_a_calibration_there_is_no_a(template):
     assert str(grade(timed(template), [])) == "B: the drift of the machine was not measured"
 
 
-def test_trials_side_by_side(template):
+def test_trials_side_by_side_are_found(template):
     assert str(graded(timed(template, beside=1))) == "C: 1 other trial ran beside it"
 
 

@@ -90,7 +90,7 @@ def test_verify_passes_a_real_run_against_its_data_set(bench):
     assert "note" not in answer.stdout
 
 
-def test_verify_says_that_the_data_set_is_not_at_hand(bench):
+def test_verify_reports_an_unavailable_data_set(bench):
     shutil.rmtree(bench.place / "cache")
     answer = bench("verify", "one")
     assert answer.returncode == 1
@@ -167,7 +167,7 @@ def test_compare_fails_on_a_regression_when_asked_to(bench):
     assert back.stdout.startswith("## What changed from A to B\n")
 
 
-def test_audit_tells_what_drifts(bench):
+def test_audit_reports_what_drifts(bench):
     answer = bench(
         *("audit", "--models", bench.models, "--only", "nearest,drifting,raising", "--dataset", "bars.npz"),
         *("--train-size", "90", "--threads", "1", "--quiet"),

@@ -377,7 +377,7 @@ def test_debug_shows_the_traceback(command):
     assert "Traceback" in answer.stderr
 
 
-def test_without_mnist_the_run_goes_on_with_digits_and_says_so(command, tmp_path):
+def test_without_mnist_the_run_uses_digits_and_reports_it(command, tmp_path):
     answer = command("run", "--only", "logreg", "--offline", "--timeout", "100", "--measure", "none")
     assert answer.returncode == 0, answer.stderr
     assert "MNIST is unavailable; using digits instead" in answer.stderr

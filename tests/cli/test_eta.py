@@ -14,7 +14,7 @@ def run(tmp_path):
     return make_run(tmp_path, models, seeds=(0, 1, 2))
 
 
-def test_without_anything_to_go_by_nothing_is_foretold(run):
+def test_without_earlier_trials_nothing_is_predicted(run):
     trial = run.info().trials[0]
     pace = Pace()
     assert pace.expected_seconds(trial) is None
@@ -22,7 +22,7 @@ def test_without_anything_to_go_by_nothing_is_foretold(run):
     assert pace.run_seconds_left([trial], [], 1) is None
 
 
-def test_the_models_own_progress_foretells_the_rest_of_its_training(run):
+def test_the_models_own_progress_predicts_the_rest_of_its_training(run):
     trial, pace = run.info().trials[0], Pace()
     assert pace.seconds_left(trial, Activity("fit", 3.0)) is None
     assert pace.seconds_left(trial, Activity("fit", 5.0, done=1, total=4)) == pytest.approx(6.0)
@@ -35,7 +35,7 @@ def test_a_learning_curve_is_the_last_that_a_trial_does(run):
     assert pace.seconds_left(trial, Activity("learn", 3.0, done=2, total=3)) == pytest.approx(1.0)
 
 
-def test_earlier_trials_of_the_same_kind_foretell_the_others(run):
+def test_earlier_trials_of_the_same_kind_predict_the_others(run):
     pace = Pace(run.records())
     trial = next(t for t in run.info().trials if t.model == "cnn" and t.seed == 2)
     took = sorted(r.trial_seconds for r in run.records() if r.trial.model == "cnn")
@@ -45,7 +45,7 @@ def test_earlier_trials_of_the_same_kind_foretell_the_others(run):
     assert pace.run_seconds_left([trial, trial], [], 2) == pytest.approx(took[1])
 
 
-def test_a_trial_that_was_stopped_foretells_nothing(run):
+def test_a_stopped_trial_predicts_nothing(run):
     stopped = [record for record in run.records() if record.status is Status.TIMEOUT]
     assert stopped
     assert Pace(stopped).expected_seconds(stopped[0].trial) is None

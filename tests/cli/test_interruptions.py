@@ -77,7 +77,7 @@ def test_what_comes_while_the_terminal_is_closed_waits_until_it_is(number):
     assert not terminal.is_open
 
 
-def test_an_error_is_told_rather_than_an_interruption_that_came_after_it():
+def test_an_error_outranks_an_interruption_that_came_after_it():
     def run():
         raise OSError("the disk is full")
 

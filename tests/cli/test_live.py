@@ -31,7 +31,7 @@ def terminal(width=80, height=30):
     return Console(width=width, height=height, file=io.StringIO(), force_terminal=True, color_system=None)
 
 
-def test_labels_tell_trials_apart_by_what_differs_and_no_more(run, tmp_path):
+def test_labels_distinguish_trials_by_what_differs_and_no_more(run, tmp_path):
     trials = run.info().trials
     assert set(trial_labels(trials).values()) == {
         f"{model} seed {seed}" for model in ("cnn", "logreg", "svm") for seed in (0, 1)
@@ -81,7 +81,7 @@ def test_a_narrow_terminal_shows_names_accuracies_and_progress(run, width):
     assert "seed 1: loss 0.5" in text
 
 
-def test_the_last_printed_line_of_a_running_trial_is_shown_and_cannot_act(run):
+def test_the_last_printed_line_of_a_running_trial_appears_as_harmless_text(run):
     trials = run.info().trials
     view = LiveTable(terminal(), trials, [])
     view.started(trials[0])
@@ -141,7 +141,7 @@ def test_control_codes_of_a_model_show_as_text(tmp_path):
     assert "\\x1b" in text
 
 
-def test_plain_lines_say_when_a_trial_starts_and_how_it_ended(run):
+def test_plain_lines_report_when_a_trial_starts_and_how_it_ended(run):
     trials, records = run.info().trials, run.records()
     console = Console(width=40, file=io.StringIO())
     view = PlainLines(console, trials, records[:2])
@@ -157,7 +157,7 @@ def test_plain_lines_say_when_a_trial_starts_and_how_it_ended(run):
     assert failed.failure.kind in lines[3]
 
 
-def test_a_trial_that_begins_again_says_so(run):
+def test_a_trial_that_begins_again_reports_it(run):
     trials = run.info().trials
     console = Console(width=80, file=io.StringIO())
     plain, live = PlainLines(console, trials, []), LiveTable(terminal(), trials, [])

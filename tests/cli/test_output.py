@@ -129,7 +129,7 @@ def test_files_are_utf_8_whatever_the_terminal_shows(made):
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)])
-def test_a_run_whose_reader_leaves_goes_on_and_says_so(shell, json):
+def test_a_run_continues_when_its_reader_leaves_and_reports_it(shell, json):
     process = shell.start(
         "run",
         "--models",
@@ -230,7 +230,7 @@ def typed_in(text: str) -> list[str]:
     return shlex.split(command)[1:]
 
 
-def test_hints_work_as_shown_from_where_they_were_shown(shell):
+def test_hints_work_as_printed_from_where_they_were_printed(shell):
     made = shell.run("--name", "two", "--results", "my runs", "--seeds", "0-1", "--quiet")
     assert made.returncode == 0, made.stderr
     page = (shell.place / "my runs" / "two" / "report.md").read_text("utf-8")
@@ -254,7 +254,7 @@ def test_hints_work_as_shown_from_where_they_were_shown(shell):
     assert "`mnistbench run --results 'no runs'`" in empty.stderr.decode()
 
 
-def test_a_number_alone_is_one_seed_and_the_run_says_so(shell):
+def test_a_number_alone_is_one_seed_and_the_run_explains_it(shell):
     answer = shell.run("--seeds", "3", "--json")
     assert answer.stdout.count(b'"seed": 3') == 1
     assert "--seeds 3 is one seed, number 3; for 3 seeds type --seeds 0-2" in answer.stderr.decode()

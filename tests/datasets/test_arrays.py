@@ -159,7 +159,7 @@ def test_pixels_in_another_range_are_refused_with_the_option_that_mends_it(case)
 
 
 @pytest.mark.parametrize("case", RANGES)
-def test_pixels_are_scaled_from_a_stated_range_and_the_data_set_says_so(case):
+def test_pixels_are_scaled_from_a_stated_range_that_the_data_set_records(case):
     dtype, brightest, _ = RANGES[case]
     given = ranged(dtype, brightest)
     white = max(brightest, 1)

@@ -86,7 +86,7 @@ def damage(path, position, how):
 
 
 @pytest.mark.parametrize("how", ["flip", "cut", "zero"])
-def test_damage_at_any_place_is_noticed_and_told(folder, how, caplog):
+def test_damage_anywhere_is_detected_and_reported(folder, how, caplog):
     """In the .npy header as well as in the values, and whatever the header parser makes of it."""
     rng = random.Random(how)
     store(ARRAYS, folder, "here")
@@ -116,7 +116,7 @@ def test_arrays_that_do_not_fit_together_are_not_opened(folder):
         open_arrays(folder)
 
 
-def test_a_missing_file_is_mended_by_storing_again(folder, caplog):
+def test_a_missing_file_is_repaired_by_storing_again(folder, caplog):
     store(ARRAYS, folder, "here")
     folder.joinpath("y_train.npy").unlink()
     assert verified_arrays(folder, SHA256) is None
@@ -151,7 +151,7 @@ def test_the_note_on_the_source_may_be_lost_or_rubbish(folder):
     assert "not known" in source_of(folder)
 
 
-def test_a_folder_that_cannot_be_made_is_told(tmp_path):
+def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
     (tmp_path / "cache").touch()
     with pytest.raises(DataError, match=r"cannot be written: .*--cache-dir or \$MNISTBENCH_CACHE"):
         store(ARRAYS, tmp_path / "cache" / "mine", "here")
@@ -214,7 +214,7 @@ def storing(folder, times, *limited, **options):
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_a_process_killed_at_any_moment_leaves_nothing_that_is_wrongly_believed(folder, seed):
+def test_a_process_killed_at_any_moment_leaves_no_corrupt_entry(folder, seed):
     with storing(folder, 10_000) as process:
         sha256 = process.stdout.readline().strip()
         time.sleep(random.Random(seed).uniform(0, 0.2))
@@ -227,7 +227,7 @@ def test_a_process_killed_at_any_moment_leaves_nothing_that_is_wrongly_believed(
     assert verified_arrays(folder, sha256) is not None
 
 
-def test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader(folder):
+def test_concurrent_stores_disturb_neither_each_other_nor_a_reader(folder):
     with storing(folder, 1) as process:
         sha256 = process.communicate()[0].strip()
     writers = [storing(folder, 10) for _ in range(3)]
@@ -243,7 +243,7 @@ def test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader(fold
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no limit on a file's size")
-def test_a_disk_that_fills_up_is_told_and_leaves_no_rubbish(folder):
+def test_a_full_disk_is_reported_and_leaves_no_partial_files(folder):
     """A limit on the file size stands in for a full disk: writing fails in mid-file all the same."""
     process = storing(folder, 1, "limited", stderr=subprocess.PIPE)
     _, errors = process.communicate()
@@ -301,7 +301,7 @@ class TestSharedByUsers:
         folder.chmod(0o555)
         assert as_other_user(f"print(verified_arrays(folder, {SHA256!r}).sha256())", folder) == SHA256
 
-    def test_a_read_only_cache_that_must_be_written_is_told(self, shared_folder):
+    def test_a_read_only_cache_that_must_be_written_is_reported(self, shared_folder):
         shared_folder.chmod(0o555)
         answer = as_other_user("store(Arrays(x, y, x, y), folder, 'here')", shared_folder / "mine")
         assert answer.startswith(
@@ -309,7 +309,7 @@ class TestSharedByUsers:
         )
         assert "--cache-dir" in answer
 
-    def test_files_of_another_user_that_may_not_be_read_are_told(self, shared_folder):
+    def test_another_users_unreadable_files_are_reported(self, shared_folder):
         folder = shared_folder / "mine"
         store(ARRAYS, folder, "here")
         folder.joinpath("x_test.npy").chmod(0)
@@ -317,7 +317,7 @@ class TestSharedByUsers:
         assert answer.startswith("mnistbench.errors.DataError: The cached array")
         assert "Ask its owner" in answer
 
-    def test_a_folder_of_another_user_that_may_not_be_entered_is_told(self, shared_folder):
+    def test_another_users_closed_folder_is_reported(self, shared_folder):
         folder = shared_folder / "mine"
         store(ARRAYS, folder, "here")
         folder.chmod(0)
@@ -335,7 +335,7 @@ class TestSharedByUsers:
             assert path.stat().st_mode & 0o777 == 0o644
 
 
-def test_a_stop_signal_while_storing_leaves_no_rubbish(folder):
+def test_a_stop_signal_while_storing_leaves_no_partial_files(folder):
     with storing(folder, 10_000) as process:
         process.stdout.readline()
         time.sleep(0.1)

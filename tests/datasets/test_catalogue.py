@@ -26,7 +26,7 @@ def unreachable():
     }
 
 
-def test_digits_stand_in_when_nothing_was_named_and_mnist_cannot_be_had(tmp_path, unreachable):
+def test_digits_replace_an_unavailable_mnist_that_was_not_asked_for(tmp_path, unreachable):
     info = resolve(None, cache=tmp_path, **unreachable)
     assert info.name == "digits"
     assert info.fallback_reason == "MNIST is not in the cache, and no mirror delivered it: connection refused"
@@ -62,13 +62,13 @@ def test_a_misspelt_name_gets_a_suggestion(tmp_path, spec, near):
         resolve(spec, cache=tmp_path)
 
 
-def test_an_unknown_name_is_told_what_there_is(tmp_path):
+def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path):
     with pytest.raises(UsageError, match=r"'photographs'\. Give mnist, digits, a FOLDER or a FILE"):
         resolve("photographs", cache=tmp_path)
 
 
 @pytest.mark.parametrize("spec", ["missing/folder", "missing.npz", "/dev/null"])
-def test_a_path_to_nothing_is_told(tmp_path, spec):
+def test_a_path_to_nothing_is_reported(tmp_path, spec):
     with pytest.raises(DataError, match="there is no such folder or file"):
         resolve(spec, cache=tmp_path)
 

@@ -60,7 +60,7 @@ def test_the_second_time_scikit_learn_is_not_asked(info, cache, monkeypatch):
     assert digits.cached_digits(cache) == info
 
 
-def test_a_damaged_cache_is_mended(tmp_path, info):
+def test_a_damaged_cache_is_repaired(tmp_path, info):
     assert digits.cached_digits(tmp_path).sha256 == info.sha256
     file = tmp_path / "digits" / "x_train.npy"
     content = bytearray(file.read_bytes())

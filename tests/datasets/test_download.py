@@ -83,7 +83,7 @@ def test_a_misbehaving_mirror_is_given_up_and_nothing_of_it_is_kept(server, tmp_
 
 
 @pytest.mark.parametrize("behaviour", MISBEHAVIOURS)
-def test_the_next_mirror_delivers_in_its_stead(server, tmp_path, behaviour):
+def test_the_next_mirror_delivers_instead(server, tmp_path, behaviour):
     delivery = download([mirror(server, behaviour), mirror(server, "good")], tmp_path, patience=IMPATIENT)
     assert delivery.source == f"{server.url}good/"
     assert {name: path.read_bytes() for name, path in delivery.paths.items()} == CONTENTS
@@ -97,7 +97,7 @@ def test_an_endless_file_is_refused(server, tmp_path):
 
 
 @pytest.mark.parametrize("behaviour", ["recovering", "moved", "encoded"])
-def test_what_can_be_had_with_some_trouble_is_had(server, tmp_path, behaviour):
+def test_mirrors_with_minor_faults_still_deliver(server, tmp_path, behaviour):
     """After two failures, by a redirection, or from a server that declares .gz as the content's encoding."""
     delivery = download([mirror(server, behaviour)], tmp_path, patience=IMPATIENT)
     assert {name: path.read_bytes() for name, path in delivery.paths.items()} == CONTENTS
@@ -111,7 +111,7 @@ def test_waits_longer_before_each_further_try(server, tmp_path):
     assert time.monotonic() - start >= 0.2 + 0.4
 
 
-def test_mirrors_are_tried_in_order_and_each_failure_is_told(server, tmp_path, caplog):
+def test_mirrors_are_tried_in_order_and_each_failure_is_reported(server, tmp_path, caplog):
     refusing = Mirror(f"http://127.0.0.1:{closed_port()}/", SHA256)
     unknown = Mirror("http://mirror.invalid/", SHA256)
     caplog.set_level(logging.INFO, logger="mnistbench")
@@ -145,7 +145,7 @@ def test_a_proxy_from_the_environment_is_used(server, tmp_path, monkeypatch):
     assert server.requests[0] == "http://mirror.invalid/good/images.gz"
 
 
-def test_a_dead_proxy_is_named_as_the_cause(tmp_path, monkeypatch):
+def test_an_error_names_a_dead_proxy_as_the_cause(tmp_path, monkeypatch):
     monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}/")
     with pytest.raises(MirrorsExhaustedError, match="the proxy failed: connection refused"):
         download([Mirror("http://mirror.invalid/good/", SHA256)], tmp_path, patience=IMPATIENT)
@@ -176,7 +176,7 @@ def test_a_download_that_was_given_up_ends_soon(server, tmp_path):
         ("http://mirror.example/", "http://mirror.example/"),
     ],
 )
-def test_credentials_are_not_shown(url, shown):
+def test_credentials_are_not_displayed(url, shown):
     assert without_credentials(url) == shown
 
 

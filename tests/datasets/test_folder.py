@@ -57,7 +57,7 @@ def test_files_of_an_incomplete_data_set_beside_a_complete_one_do_no_harm(tmp_pa
     assert_is(read_folder(folder), splits())
 
 
-def test_a_missing_file_is_named_as_the_others_are(tmp_path):
+def test_an_error_names_a_missing_file_like_the_others(tmp_path):
     folder = write(tmp_path / "mine", name="emnist-digits-")
     (folder / "emnist-digits-train-images-idx3-ubyte").unlink()
     with pytest.raises(DataError, match="expected a file emnist-digits-train-images-idx3-ubyte, with or"):
@@ -85,7 +85,7 @@ OTHER_FORMATS = {
 
 
 @pytest.mark.parametrize("name", OTHER_FORMATS)
-def test_a_file_of_another_format_is_told_what_it_is_and_what_is_taken(tmp_path, name):
+def test_an_unsupported_format_is_refused_with_the_supported_ones(tmp_path, name):
     content, what = OTHER_FORMATS[name]
     (tmp_path / name).write_bytes(content)
     with pytest.raises(DataError, match=f"{name}: {what}; expected a folder of four IDX files.*numpy.savez"):
@@ -128,7 +128,7 @@ def test_of_a_file_and_its_compressed_copy_the_one_with_a_check_sum_is_read(tmp_
         "t10k-labels-idx1-ubyte",
     ],
 )
-def test_a_missing_file_is_named(tmp_path, missing):
+def test_an_error_names_the_missing_file(tmp_path, missing):
     folder = write(tmp_path / "mine")
     (folder / missing).unlink()
     with pytest.raises(DataError) as caught:
@@ -153,7 +153,7 @@ def test_real_valued_images_are_refused_with_the_way_to_convert_them(tmp_path):
     assert_is(read_folder(folder, Reading(pixel_max=1)), splits())
 
 
-def test_a_damaged_file_is_named(tmp_path):
+def test_an_error_names_the_damaged_file(tmp_path):
     folder = write(tmp_path / "mine", compressed=True)
     file = folder / "t10k-labels-idx1-ubyte.gz"
     file.write_bytes(file.read_bytes()[:-10])
@@ -161,14 +161,14 @@ def test_a_damaged_file_is_named(tmp_path):
         read_folder(folder)
 
 
-def test_counts_that_differ_are_told(tmp_path):
+def test_counts_that_differ_are_refused(tmp_path):
     data = splits()
     data["train"] = (data["train"][0], data["train"][1][:-1])
     with pytest.raises(DataError, match="96 training images but 95 training labels"):
         read_folder(write(tmp_path / "mine", data=data))
 
 
-def test_an_unreadable_folder_is_told(tmp_path):
+def test_an_unreadable_folder_is_reported(tmp_path):
     with pytest.raises(DataError, match="cannot be read: No such file"):
         read_folder(tmp_path / "missing")
 
@@ -198,7 +198,7 @@ def test_a_change_in_the_folder_is_seen_and_the_same_content_is_cached_once(tmp_
     assert open_arrays(first.arrays_folder).sha256() == first.sha256
 
 
-def test_a_damaged_cache_of_it_is_mended(tmp_path):
+def test_a_damaged_cache_of_it_is_repaired(tmp_path):
     folder = str(write(tmp_path / "mine"))
     info = resolve(folder, cache=tmp_path / "cache")
     (tmp_path / "cache" / f"mine-{info.sha256[:16]}" / "x_test.npy").write_bytes(b"rubbish")

@@ -43,7 +43,7 @@ def test_reads_what_was_written(path, data, dtype, compressed, shape):
     assert found.tobytes() == array.tobytes()
 
 
-def test_the_first_bytes_tell_gzip_not_the_name(tmp_path):
+def test_gzip_is_recognized_by_its_first_bytes_not_the_name(tmp_path):
     for name, content in (("plain.gz", idx_bytes(IMAGES)), ("zipped", gzip.compress(idx_bytes(IMAGES)))):
         (tmp_path / name).write_bytes(content)
         np.testing.assert_array_equal(read_idx(tmp_path / name, dimensions=3), IMAGES)
@@ -73,7 +73,7 @@ DAMAGED = {
 
 
 @pytest.mark.parametrize("case", DAMAGED)
-def test_damage_is_told_with_the_file_and_the_cause(path, case):
+def test_damage_is_reported_with_the_file_and_the_cause(path, case):
     content, cause = DAMAGED[case]
     path.write_bytes(content)
     with pytest.raises(DataError) as caught:
@@ -83,7 +83,7 @@ def test_damage_is_told_with_the_file_and_the_cause(path, case):
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_what_cannot_be_read_is_told(path, kind):
+def test_unreadable_files_are_reported(path, kind):
     if kind == "folder":
         path.mkdir()
     with pytest.raises(DataError, match="cannot be read"):

@@ -112,7 +112,7 @@ def test_the_npz_route_gives_the_same_arrays(tmp_path, npz_file):
     assert is_mnist(info, info.source)
 
 
-def test_a_damaged_cache_is_noticed_told_and_mended(tmp_path, idx_files, caplog):
+def test_a_damaged_cache_is_detected_reported_and_repaired(tmp_path, idx_files, caplog):
     folder = write_idx_files(tmp_path / "files", idx_files)
     cache = tmp_path / "cache"
     info = fetch_mnist(cache=cache, source=str(folder))
@@ -277,12 +277,12 @@ def test_other_kinds_of_address_are_refused(tmp_path, source):
         fetch_mnist(cache=tmp_path, source=source)
 
 
-def test_a_missing_folder_is_told(tmp_path):
+def test_a_missing_folder_is_refused(tmp_path):
     with pytest.raises(DataError, match="there is no such folder or file"):
         fetch_mnist(cache=tmp_path, source=str(tmp_path / "missing"))
 
 
-def test_a_cache_that_cannot_be_written_is_told_before_anything_is_downloaded(tmp_path):
+def test_an_unwritable_cache_is_refused_before_anything_is_downloaded(tmp_path):
     (tmp_path / "file").touch()
     with MirrorServer({}).running() as server:
         mirrors = (Mirror(server.url, MIRRORS[0].files),)

@@ -66,7 +66,7 @@ def test_reads_the_same_from_other_layouts(path, change):
         np.testing.assert_array_equal(getattr(found, name), expected)
 
 
-def test_missing_arrays_are_named(path):
+def test_an_error_names_the_missing_arrays(path):
     arrays = members()
     del arrays["x_test"], arrays["y_test"]
     np.savez(path, **arrays)
@@ -94,13 +94,13 @@ def test_an_archive_of_files_is_to_be_unpacked(path):
         read_npz(path)
 
 
-def test_a_class_that_is_listed_but_has_no_training_image_is_named(path):
+def test_a_listed_class_without_training_images_is_refused(path):
     np.savez(path, **members(classes=np.array([4, 5, 7, 9])))
     with pytest.raises(DataError, match="class 5 is in `classes` but no training image"):
         read_npz(path)
 
 
-def test_a_class_that_is_not_listed_is_named(path):
+def test_a_label_outside_the_listed_classes_is_refused(path):
     np.savez(path, **members(classes=np.array([4, 7])))
     with pytest.raises(DataError, match="class 9 is in the training labels but not listed"):
         read_npz(path)
@@ -183,7 +183,7 @@ def test_compression_that_numpy_does_not_use_is_refused(path):
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
-def test_what_cannot_be_read_is_told(path, kind):
+def test_unreadable_files_are_reported(path, kind):
     if kind == "folder":
         path.mkdir()
     with pytest.raises(DataError, match=str(path)):

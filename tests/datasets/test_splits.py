@@ -48,7 +48,7 @@ def test_the_largest_remainders_get_what_is_left():
     assert np.bincount(y[stratified_subset(y, 10, 0)]).tolist() == [5, 3, 2]
 
 
-def test_a_rare_class_is_paid_for_by_the_largest():
+def test_a_rare_class_takes_its_image_from_the_largest():
     y = np.repeat([0, 1, 2], [97, 2, 1])
     assert np.bincount(y[stratified_subset(y, 5, 0)]).tolist() == [3, 1, 1]
 
@@ -64,7 +64,7 @@ def test_the_draw_is_the_same_on_every_machine():
 
 
 @pytest.mark.parametrize("size", [-1, 0, 4, 121])
-def test_a_size_out_of_range_is_told(size):
+def test_a_size_out_of_range_is_refused(size):
     with pytest.raises(UsageError, match=f"a training size of {size} is out of range.* takes 5 .* to 120"):
         split(numbered(), "test", size, 0)
 

@@ -77,7 +77,7 @@ def test_it_names_its_engine_and_device(fitted):
     assert fitted[0].device_
 
 
-def test_progress_is_told_each_epoch_and_can_be_judged(fitted, odd_digits):
+def test_progress_is_reported_each_epoch_and_can_be_judged(fitted, odd_digits):
     """A learning curve can be drawn: predictions made from within the callback get better."""
     reports = [report for report, _ in fitted[1]]
     epochs = -(-300 // (TRAIN // 64))
@@ -220,7 +220,7 @@ def test_one_pixel_high_without_an_image_shape(odd_digits):
         ({"backend": "torch"}, RuntimeError, "already runs on tensorflow.*start a new one"),
     ],
 )
-def test_what_cannot_be_done_is_said(odd_digits, settings, error, text):
+def test_what_cannot_be_done_is_refused(odd_digits, settings, error, text):
     with pytest.raises(error, match=text):
         classifier(**settings).fit(*odd_digits)
 
@@ -273,7 +273,7 @@ def test_each_epoch_is_distorted_from_the_images_as_they_are():
         assert np.array_equal(images.ravel(), labels + 100)
 
 
-def test_short_trainings_tell_steps():
+def test_short_trainings_report_steps():
     told = [epochs(2, size=160).progress(step) for step in range(1, 81)]
     assert [report for report in told if report] == [(step, 80, "step") for step in range(4, 81, 4)]
 
@@ -299,7 +299,7 @@ def in_new_process(code, **environment):
 
 
 @pytest.mark.parametrize("backend", ["torch", "jax"])
-def test_a_backend_that_is_not_installed_is_named(backend):
+def test_an_error_names_a_backend_that_is_not_installed(backend):
     if importlib.util.find_spec(backend):
         pytest.skip(f"{backend} is installed")
     answer = in_new_process(f"from mnistbench.estimators.neural import load_keras\nload_keras({backend!r})")

@@ -41,7 +41,7 @@ def told(odd_digits):
     return committee, seen
 
 
-def test_it_says_the_mean_of_what_its_networks_say_alone(told, odd_digits):
+def test_it_predicts_the_mean_of_its_networks(told, odd_digits):
     X, y = odd_digits
     alone = [
         column.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])

@@ -88,7 +88,7 @@ def test_a_kill_for_want_of_memory_is_read_from_the_events(made_up, events, kill
 @pytest.mark.parametrize(
     "membership", ["", "3:memory:/x\n", "0::/../x\n", "0::/nowhere/shell\n", "0::/session\n"]
 )
-def test_there_is_none_where_none_can_be_had(made_up, membership):
+def test_there_is_no_group_where_none_can_be_made(made_up, membership):
     if membership == "0::/session\n":  # which may hand memory down, but not be written to
         (made_up / "session" / "trial").touch()
     (made_up / "self").write_text(membership)

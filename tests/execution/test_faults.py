@@ -405,7 +405,7 @@ def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_dis
 
 @pytest.mark.root
 @pytest.mark.slow
-def test_a_read_only_results_folder_is_told(on_small_disk, small_disk, record_property):
+def test_a_read_only_results_folder_is_reported(on_small_disk, small_disk, record_property):
     bench = on_small_disk
     assert bench(*bench.new(*PLAN)).returncode == 1
     lines = (bench.folder().path / "records.jsonl").read_text().splitlines(keepends=True)
@@ -425,7 +425,7 @@ def test_a_read_only_results_folder_is_told(on_small_disk, small_disk, record_pr
     bench.assert_nothing_left()
 
 
-def test_results_deleted_under_the_run_are_told(bench, record_property):
+def test_results_deleted_under_the_run_are_reported(bench, record_property):
     answer = bench(*bench.new("--only", "erasing,steady"))
     assert answer.returncode == 1
     assert "cannot be written" in answer.stderr
@@ -568,7 +568,7 @@ def test_a_run_copied_from_another_machine_is_reported_but_not_gone_on_with(visi
 
 @pytest.mark.slow
 @pytest.mark.parametrize("version", [0, 99])
-def test_a_run_of_another_schema_version_is_told(visited, version, record_property):
+def test_a_run_of_another_schema_version_is_reported(visited, version, record_property):
     rewritten(visited.folder("copy"), schema_version=version)
     for arguments in (["report", "copy"], ["run", "--resume", "copy"], ["run", "--trial", "copy/x"]):
         answer = visited(*arguments)

@@ -153,7 +153,7 @@ def ran(make_job) -> dict[str, Ran]:
 
 
 @pytest.mark.parametrize("name", FATES)
-def test_every_model_ends_as_a_record_that_says_why(name, ran, record_property):
+def test_every_model_ends_as_a_record_with_the_reason(name, ran, record_property):
     expected, outcome = FATES[name], ran[name].outcome
     record = outcome.record
     record_property("did", f"{record.status}: {record.failure.message}" if record.failure else "ok")
@@ -235,7 +235,7 @@ def test_warnings_are_kept_once_each_and_not_without_end(ran):
     assert len(kept) == 20
 
 
-def test_progress_engine_and_device_are_told(ran):
+def test_progress_engine_and_device_are_reported(ran):
     activities = ran["reporting"].activities
     rounds = [a.done for a in activities if a.done is not None]
     assert rounds == sorted(rounds)
@@ -382,7 +382,7 @@ def test_arrays_that_are_gone_stop_the_run_rather_than_fail_each_trial(make_job,
         run_trial(make_job("constant", dataset=replace(dataset, arrays_folder=str(tmp_path))), CORE)
 
 
-def test_a_temporary_folder_that_cannot_be_had_is_told(make_job, tmp_path, monkeypatch):
+def test_an_unavailable_temporary_folder_is_reported(make_job, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
     with pytest.raises(MnistbenchError, match=r"no temporary files can be written to .*gone"):
         run_trial(make_job("constant"), CORE)
@@ -468,7 +468,7 @@ def test_a_living_run_is_not_cleared_away(make_job, tmp_path):
 
 @pytest.mark.root
 @linux
-def test_a_kill_by_the_kernel_is_told_as_lack_of_memory(tmp_path):
+def test_a_kill_by_the_kernel_is_reported_as_out_of_memory(tmp_path):
     group = Path("/sys/fs/cgroup/memory") / f"mnistbench-test-{os.getpid()}"
     try:
         group.mkdir()

@@ -64,7 +64,7 @@ def test_a_search_in_parallel_over_a_transformer_of_its_own_works(make_job):
     assert record.measurement.cold_start is not None
 
 
-def test_a_model_named_like_a_library_hides_it_from_nobody(make_job, tmp_path):
+def test_a_model_with_the_name_of_a_library_does_not_shadow_it(make_job, tmp_path):
     import joblib
 
     path = tmp_path / "joblib.py"
@@ -117,7 +117,7 @@ def test_a_file_that_changes_beside_a_planned_model_is_not_run(make_job, tmp_pat
     assert "whole.py cannot be read: No such file" in run_trial(job, CORE).record.failure.message
 
 
-def test_a_file_beside_a_model_that_looks_like_a_model_itself_is_named_with_the_way_out(make_job, tmp_path):
+def test_a_file_beside_a_model_that_looks_like_a_model_is_refused_with_advice(make_job, tmp_path):
     (tmp_path / "features.py").write_text("LEVEL = 1\n")
     path = tmp_path / "whole.py"
     path.write_text("from features import LEVEL\ndef build(): ...\n")

@@ -209,7 +209,7 @@ def test_a_changed_model_or_data_set_is_refused(plan_run, dataset, tmp_path):
 
 
 @pytest.mark.parametrize("name", ["../up", "", ".", "a/b", "-x", "a\nb"])
-def test_a_run_cannot_be_named_out_of_its_folder(plan_run, name):
+def test_a_runs_name_cannot_lead_out_of_the_results_folder(plan_run, name):
     with pytest.raises(UsageError, match="cannot name a run"):
         plan_run(("constant", {}), name=name)
 

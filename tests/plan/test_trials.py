@@ -58,7 +58,7 @@ def test_trials_come_in_rounds_of_all_models(dataset):
     assert len({t.id for t in trials}) == len(trials)
 
 
-def test_a_trial_says_everything_about_itself(dataset):
+def test_a_trial_describes_itself_completely(dataset):
     (trial,) = plan(ONE, Options(split="validation", seeds=(7,)), [RF], dataset)
     assert (trial.dataset, trial.dataset_sha256) == ("noise", dataset.sha256)
     assert (trial.train_size, trial.seed, trial.threads, trial.repeat) == (None, 7, 1, 0)
@@ -142,7 +142,7 @@ def test_values_take_the_form_of_their_default(dataset, assignment, value):
         ("svm.gama=1", "there is no parameter of svm named 'gama'. Did you mean gamma?"),
     ],
 )
-def test_a_wrong_parameter_is_told(dataset, assignment, message):
+def test_a_wrong_parameter_is_refused(dataset, assignment, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         variants(dataset, assignment)
 
@@ -173,7 +173,7 @@ def test_values_are_literals_or_text(text, values):
 @pytest.mark.parametrize(
     "assignment", ["", "svm", "svm.C", "svm=1", "svm.C=", "svm.=1", ".C=1", "=", "svm.C=,", "m.p= "]
 )
-def test_an_assignment_that_is_none_is_told(assignment):
+def test_a_malformed_assignment_is_rejected(assignment):
     with pytest.raises(UsageError, match=r"is not understood; expected MODEL\.PARAM=VALUE"):
         parse_assignments([assignment])
 
@@ -218,7 +218,7 @@ def test_integers_are_read(text, numbers):
 @pytest.mark.parametrize(
     "text", ["", "x", "-1", "1.5", "3-1", "1,3-1", "1,,2", "1-2-3", "--1", "1e3", "٣", "1_000", "9" * 5000]
 )
-def test_integers_that_are_none_are_told(text):
+def test_malformed_integer_lists_are_rejected(text):
     with pytest.raises(UsageError, match=r"--seeds .* is not understood; expected whole numbers from 0"):
         parse_integers(text, "--seeds")
 
@@ -264,7 +264,7 @@ def test_sizes_threads_names_and_measurements_are_read():
         (lambda: parse_measurements("inferense"), "Did you mean inference?"),
     ],
 )
-def test_wrong_options_are_told(call, message):
+def test_wrong_options_are_rejected(call, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         call()
 
@@ -287,7 +287,7 @@ def test_bytes_are_read(text, count):
 @pytest.mark.parametrize(
     "text", ["", "0", "0.4", "-1G", "4X", "G", "1e9", "4\u212a", "9" * 400 + "G", "٣G", "4 G G"]
 )
-def test_bytes_that_are_none_are_told(text):
+def test_malformed_sizes_in_bytes_are_rejected(text):
     with pytest.raises(UsageError, match=r"is not understood; expected e\.g\. 4G"):
         parse_bytes(text)
 
@@ -310,7 +310,7 @@ def test_models_are_the_suites_and_the_users_own_unless_named():
         (Options(only=("rf",), skip=("rf",)), "no model is left to run"),
     ],
 )
-def test_models_that_cannot_be_had_are_told(options, message):
+def test_unavailable_models_are_reported(options, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         choose_models(SUITE, options, MODELS)
 
@@ -370,14 +370,14 @@ SUMMARY = '[s]\nsummary = "x"\n'
         (f'{SUMMARY}models = ["svm"]\nmeasurements = ["x"]'.encode(), "expected some of "),
     ],
 )
-def test_a_wrong_suite_is_told(tmp_path, content, message):
+def test_a_wrong_suite_is_refused(tmp_path, content, message):
     path = tmp_path / "suites.toml"
     path.write_bytes(content)
     with pytest.raises(UsageError, match=re.escape(message)):
         read_suites(path)
 
 
-def test_missing_suites_are_told(tmp_path):
+def test_missing_suites_are_reported(tmp_path):
     with pytest.raises(UsageError, match=r"the suites cannot be read: .*No such file"):
         read_suites(tmp_path / "suites.toml")
 

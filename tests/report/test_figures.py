@@ -78,7 +78,7 @@ def test_thirty_two_classes_keep_their_names_and_counts():
     assert all(shown.count(str(c)) >= 2 for c in classes)
 
 
-def test_the_significance_matrix_brackets_what_cannot_be_told_apart():
+def test_the_significance_matrix_brackets_tied_models():
     shown = texts(significance())
     assert sum(t.startswith("(") for t in shown) == 1
     assert {"a", "b", "c"} <= set(shown)

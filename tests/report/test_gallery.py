@@ -139,7 +139,7 @@ def test_pictures_come_from_the_cache_and_are_kept(tmp_path):
     assert (kept.pixels == made.pixels).all()
 
 
-def test_pictures_of_another_data_set_are_not_shown(tmp_path):
+def test_images_of_another_data_set_are_not_drawn(tmp_path):
     folder = run_with(tmp_path, arrays(), MODELS)
     other = arrays(shape=(27, 28))
     store(other, tmp_path / "cache" / "mnist", "a test")
@@ -178,7 +178,7 @@ def test_the_sheet_holds_every_picture_at_its_place(tmp_path):
 
 
 @pytest.mark.parametrize("content", [b"", b"no npz", encode_predictions(np.array([1]), None)])
-def test_damaged_pictures_are_named(tmp_path, content, monkeypatch):
+def test_an_error_names_damaged_images(tmp_path, content, monkeypatch):
     monkeypatch.setenv("MNISTBENCH_CACHE", str(tmp_path / "cache"))
     folder = run_with(tmp_path, arrays(), MODELS)
     folder.write("images.npz", content)

@@ -209,7 +209,7 @@ def test_a_run_in_any_state(tmp_path, models):
         assert name in page.text
 
 
-def test_without_true_labels_it_says_so(tmp_path):
+def test_without_true_labels_a_note_explains_it(tmp_path):
     assert "labels.npz are missing" in " ".join(
         written(make_run(tmp_path, MODELS, store_labels=False)).text.split()
     )

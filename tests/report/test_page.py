@@ -135,7 +135,7 @@ def test_a_run_that_never_began_is_reported(tmp_path):
     assert "1 of 1 trials have not run" in text
 
 
-def test_an_interrupted_run_says_what_is_missing(tmp_path):
+def test_an_interrupted_run_lists_what_is_missing(tmp_path):
     folder = make_run(tmp_path, {"svm": Model(0.02), "late": Model(statuses=(None,))})
     page = write_report(folder, None)
     assert "> **The run is incomplete:** 1 of 2 trials" in page.read_text(encoding="utf-8")
@@ -262,7 +262,7 @@ def test_a_validation_run_names_its_hold_out(tmp_path, holdout):
     assert f"trained without {HOLDOUTS[holdout]} and evaluated" in (folder.path / "report.html").read_text()
 
 
-def test_damaged_labels_are_named(tmp_path):
+def test_an_error_names_damaged_labels(tmp_path):
     folder = make_run(tmp_path, GOOD)
     (folder.path / "labels.npz").write_bytes(b"rubbish")
     with pytest.raises(MnistbenchError, match=r"labels\.npz cannot be read"):

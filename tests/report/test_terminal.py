@@ -53,6 +53,6 @@ def test_names_show_as_text(tmp_path):
     assert "[red]x[/]" in text
 
 
-def test_a_run_without_results_is_shown_too(tmp_path):
+def test_a_run_without_results_is_displayed_too(tmp_path):
     text = shown(make_run(tmp_path, {"cnn": Model(statuses=(None,))}), 80)
     assert "No trial has ended yet" in text

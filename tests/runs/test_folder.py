@@ -133,7 +133,7 @@ def run_python(code: str, *arguments: object, **options) -> subprocess.Completed
 # Trials
 
 
-def test_the_id_says_what_is_run_and_nothing_else():
+def test_the_id_depends_on_what_is_run_and_nothing_else():
     reordered = replace(TRIAL, parameters=dict(reversed(TRIAL.parameters.items())))
     assert reordered.id == TRIAL.id
     assert len(TRIAL.id) == 12
@@ -355,14 +355,14 @@ def test_a_damaged_line_before_the_last_is_an_error_that_names_it(folder, line):
         (b'{"schema_version": 1}', "is not a plan that mnistbench wrote"),
     ],
 )
-def test_a_plan_that_cannot_be_read_is_told(folder, content, message):
+def test_an_unreadable_plan_is_reported(folder, content, message):
     (folder.path / "run.json").write_bytes(content)
     with pytest.raises(MnistbenchError, match=message):
         folder.info()
     assert SCHEMA_VERSION == 1
 
 
-def test_a_missing_plan_is_told(tmp_path):
+def test_a_missing_plan_is_reported(tmp_path):
     with pytest.raises(MnistbenchError, match=r"run\.json cannot be read: No such file"):
         RunFolder(tmp_path).info()
 
@@ -396,7 +396,7 @@ def test_runs_of_the_same_name_get_folders_of_their_own(tmp_path, info):
     assert all(f.info().name == f.name for f in made)
 
 
-def test_a_results_folder_that_cannot_be_made_is_told(tmp_path, info):
+def test_a_results_folder_that_cannot_be_created_is_reported(tmp_path, info):
     (tmp_path / "file").write_text("")
     with pytest.raises(MnistbenchError, match=r"cannot write the run folder .* --results FOLDER"):
         RunFolder.create(tmp_path / "file", info)
@@ -454,7 +454,7 @@ def test_what_a_killed_run_left_half_written_is_cleared_away(folder):
 
 
 @pytest.mark.skipif(os.name != "posix" or os.geteuid() == 0, reason="root may write everywhere")
-def test_a_read_only_folder_is_told(folder):
+def test_a_read_only_folder_is_reported(folder):
     folder.path.chmod(0o500)
     try:
         with pytest.raises(MnistbenchError, match="cannot be written"), folder.locked():
@@ -603,7 +603,7 @@ class Trap:
         PACKED[: len(PACKED) // 2],
     ],
 )
-def test_what_is_no_file_of_predictions_is_told(packed):
+def test_a_file_without_predictions_is_refused(packed):
     with pytest.raises(ValueError, match="not a file of predictions"):
         decode_predictions(packed)
 

@@ -37,7 +37,7 @@ def test_side_by_side_there_is_more_time_to_use(records):
     assert cost.seconds == pytest.approx(200 - sum(map(own_seconds, records)))
 
 
-def test_interrupted_and_empty_sessions_tell_no_overhead(records):
+def test_interrupted_and_empty_sessions_have_no_overhead(records):
     ids = tuple(r.trial.id for r in records)
     assert overhead([Session("", 100, ids, False), Session("", 1, (), True)], records) is None
 

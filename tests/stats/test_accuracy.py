@@ -360,7 +360,7 @@ def told_apart(*pairs):
     ]
 
 
-def test_models_that_cannot_be_told_apart_share_a_group():
+def test_statistically_tied_models_share_a_group():
     tests = told_apart(
         ("a", "b", 0.4), ("a", "c", 0.01), ("b", "c", 0.3), ("a", "d", 0.0), ("b", "d", 0.0), ("c", "d", 0.0)
     )
@@ -368,13 +368,13 @@ def test_models_that_cannot_be_told_apart_share_a_group():
     assert tie_groups(["a", "b", "c", "d"], tests, significance=0.005) == [("a", "b", "c"), ("d",)]
 
 
-def test_a_p_value_of_exactly_the_level_does_not_tell_apart():
+def test_a_p_value_of_exactly_the_level_is_not_significant():
     assert tie_groups(["a", "b"], told_apart(("a", "b", 0.05))) == [("a", "b")]
 
 
 @unhurried
 @given(st.integers(0, 9), st.data())
-def test_tie_groups_hold_exactly_the_pairs_that_cannot_be_told_apart(count, data):
+def test_tie_groups_hold_exactly_the_tied_pairs(count, data):
     ranking = [f"m{i}" for i in range(count)]
     pairs = list(combinations(ranking, 2))
     tied = {pair for pair in pairs if data.draw(st.booleans())}

@@ -327,7 +327,7 @@ def test_the_known_label_errors_are_fifteen_different_mnist_test_images():
         (([1], [1], [[0.0, 0.0]], (1, 2)), "sum to 1"),
     ],
 )
-def test_bad_input_is_named(arguments, message):
+def test_malformed_input_is_refused(arguments, message):
     with pytest.raises(DataError, match=message):
         quality(*arguments)
 

@@ -12,13 +12,13 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-MODEL = "execution/test_isolation.py::test_every_model_ends_as_a_record_that_says_why"
+MODEL = "execution/test_isolation.py::test_every_model_ends_as_a_record_with_the_reason"
 CRASH = "the trial is `crashed`, with the signal or the exit status"
 BROKEN = "the trial is `invalid`, with what is wrong"
 KEEPS_NOTHING = "the mirror is given up, nothing of it is kept, the next one is asked"
 MIRROR = (
     "datasets/test_download.py::test_a_misbehaving_mirror_is_given_up_and_nothing_of_it_is_kept",
-    "datasets/test_download.py::test_the_next_mirror_delivers_in_its_stead",
+    "datasets/test_download.py::test_the_next_mirror_delivers_instead",
 )
 
 
@@ -82,7 +82,7 @@ MATRIX = {
         (
             "is killed by the kernel for want of memory",
             "the trial is `out_of_memory`, told apart from a crash",
-            "execution/test_isolation.py::test_a_kill_by_the_kernel_is_told_as_lack_of_memory",
+            "execution/test_isolation.py::test_a_kill_by_the_kernel_is_reported_as_out_of_memory",
         ),
         model(
             "allocates without end, or too much at once: seen by the watch",
@@ -207,17 +207,17 @@ MATRIX = {
         (
             "the disk of the temporary files is full or gone",
             "the run ends with what to do",
-            "execution/test_isolation.py::test_a_temporary_folder_that_cannot_be_had_is_told",
+            "execution/test_isolation.py::test_an_unavailable_temporary_folder_is_reported",
         ),
         (
             "the results folder is read-only",
             "each command says so and what to do; what only reads still works",
-            "execution/test_faults.py::test_a_read_only_results_folder_is_told",
+            "execution/test_faults.py::test_a_read_only_results_folder_is_reported",
         ),
         (
             "the results folder is deleted under the run",
             "the run ends with a clear message, and no process is left",
-            "execution/test_faults.py::test_results_deleted_under_the_run_are_told",
+            "execution/test_faults.py::test_results_deleted_under_the_run_are_reported",
         ),
         (
             "the clock is set back during a trial",
@@ -243,7 +243,7 @@ MATRIX = {
         (
             "a run folder is of an older or newer schema version",
             "it is told with what to do; `runs` lists the rest",
-            "execution/test_faults.py::test_a_run_of_another_schema_version_is_told",
+            "execution/test_faults.py::test_a_run_of_another_schema_version_is_reported",
         ),
     ),
     "The data": (
@@ -261,7 +261,7 @@ MATRIX = {
         (
             "a mirror refuses, or its name is unknown",
             KEEPS_NOTHING,
-            "datasets/test_download.py::test_mirrors_are_tried_in_order_and_each_failure_is_told",
+            "datasets/test_download.py::test_mirrors_are_tried_in_order_and_each_failure_is_reported",
         ),
         (
             "a mirror sends without end",
@@ -272,7 +272,7 @@ MATRIX = {
             "a proxy is set in the environment, alive or dead",
             "it is used; a dead one is named as the cause",
             "datasets/test_download.py::test_a_proxy_from_the_environment_is_used",
-            "datasets/test_download.py::test_a_dead_proxy_is_named_as_the_cause",
+            "datasets/test_download.py::test_an_error_names_a_dead_proxy_as_the_cause",
         ),
         (
             "a gzip or IDX file is damaged at any byte: 20,000 mutated files",
@@ -305,25 +305,25 @@ MATRIX = {
         (
             "the cache is half-written by a killed process, or damaged",
             "it is noticed and made again",
-            "datasets/test_cache.py::test_a_process_killed_at_any_moment_leaves_nothing_that_is_wrongly_believed",
-            "datasets/test_cache.py::test_damage_at_any_place_is_noticed_and_told",
-            "datasets/test_mnist.py::test_a_damaged_cache_is_noticed_told_and_mended",
+            "datasets/test_cache.py::test_a_process_killed_at_any_moment_leaves_no_corrupt_entry",
+            "datasets/test_cache.py::test_damage_anywhere_is_detected_and_reported",
+            "datasets/test_mnist.py::test_a_damaged_cache_is_detected_reported_and_repaired",
         ),
         (
             "the disk of the cache is full",
             "it is told, and no rubbish is left",
-            "datasets/test_cache.py::test_a_disk_that_fills_up_is_told_and_leaves_no_rubbish",
+            "datasets/test_cache.py::test_a_full_disk_is_reported_and_leaves_no_partial_files",
         ),
         (
             "several processes fetch at once",
             "none disturbs another",
             "datasets/test_mnist.py::test_processes_that_fetch_at_once_do_not_disturb_each_other",
-            "datasets/test_cache.py::test_processes_that_store_at_once_do_not_disturb_each_other_or_a_reader",
+            "datasets/test_cache.py::test_concurrent_stores_disturb_neither_each_other_nor_a_reader",
         ),
         (
             "MNIST is unavailable",
             "the run goes on with digits, and says so",
-            "cli/test_commands.py::test_without_mnist_the_run_goes_on_with_digits_and_says_so",
+            "cli/test_commands.py::test_without_mnist_the_run_uses_digits_and_reports_it",
         ),
     ),
     "Several machines": (
@@ -341,7 +341,7 @@ MATRIX = {
         (
             "a worker has other versions of the libraries",
             "the report says so",
-            "execution/dask/test_cluster.py::test_the_report_says_which_versions_ran",
+            "execution/dask/test_cluster.py::test_the_report_lists_which_versions_ran",
         ),
         (
             "a worker misses a library",
@@ -367,7 +367,7 @@ MATRIX = {
             "a name leads out of its folder",
             "it is refused or made harmless",
             "datasets/test_folder.py::test_names_stay_inside_the_cache_and_harmless",
-            "execution/test_runner.py::test_a_run_cannot_be_named_out_of_its_folder",
+            "execution/test_runner.py::test_a_runs_name_cannot_lead_out_of_the_results_folder",
             "execution/test_faults.py::test_a_run_folder_from_elsewhere_cannot_write_outside_itself",
         ),
         (

@@ -56,7 +56,7 @@ def test_a_worker_answers_in_files_and_leaves_stdout_to_the_model(request_folder
     assert not list(outbox.glob("*.partial"))
 
 
-def test_cores_that_are_not_there_are_a_failure_that_is_told(request_folder):
+def test_missing_cores_are_a_failure_with_a_message(request_folder):
     outbox = request_folder("nearest", cores=[100_000])
     run_worker(outbox)
     if hasattr(os, "sched_setaffinity"):
@@ -167,7 +167,7 @@ def test_the_engine_of_a_support_vector_machine_is_the_one_that_fitted_it():
     assert child._engine(plain) == f"scikit-learn {sklearn.__version__}"
 
 
-def test_scikit_learn_intelex_is_named_only_where_one_dal_fitted_every_machine():
+def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_machine():
     fast = pytest.importorskip("sklearnex.svm").SVC
     import sklearn
     from sklearn.multiclass import OneVsRestClassifier

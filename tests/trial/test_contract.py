@@ -73,7 +73,7 @@ LABELS = np.zeros(100, dtype=np.int64)
 SURE = np.tile([0.8, 0.1, 0.1], (100, 1))
 
 
-def test_probabilities_may_disagree_with_a_few_labels_and_that_is_said():
+def test_probabilities_may_disagree_with_a_few_labels_with_a_note():
     probabilities = SURE.copy()
     probabilities[:1] = [0.1, 0.8, 0.1]
     notes = {}

@@ -111,7 +111,7 @@ class Refusing:
 
 
 @pytest.mark.parametrize("value", [lambda: None, open, Refusing(), (n for n in range(3))])
-def test_what_cannot_be_saved_has_no_size(value):
+def test_an_unpicklable_object_has_no_size(value):
     expected = None
     if value is open:  # a builtin function is saved by its name
         expected = len(pickle.dumps(value, protocol=5))
@@ -202,5 +202,5 @@ def test_a_learning_curves_clock_stands_still_while_it_predicts():
     assert 0.15 <= recorder.curve().seconds[-1] < 0.6
 
 
-def test_a_model_that_tells_nothing_has_no_learning_curve():
+def test_a_model_that_reports_no_progress_has_no_learning_curve():
     assert CurveRecorder(lambda: 1, 10).curve() is None

@@ -22,7 +22,7 @@ def test_what_cannot_be_written_stops_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("content", [None, b"", b'{"phase": "fi', b"[1, 2]", b"\xff\xfe"])
-def test_what_says_nothing_is_read_as_nothing(tmp_path, content):
+def test_absent_or_damaged_progress_is_read_as_none(tmp_path, content):
     path = tmp_path / "progress.json"
     if content is not None:
         path.write_bytes(content)

@@ -394,7 +394,7 @@ def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp
 
 
 @pytest.mark.slow
-def test_the_report_says_which_versions_ran(two_workers, start, tmp_path):
+def test_the_report_lists_which_versions_ran(two_workers, start, tmp_path):
     write_model(tmp_path / "models", "located", LOCATED)
     process = start(two_workers.address, *start.new, "--only", "located,constant,nearest", "--quiet")
     _, err = process.communicate(timeout=60)
@@ -421,7 +421,7 @@ def test_a_wrong_option_gets_one_clear_message(arguments, words, tmp_path):
     assert words in answer.stderr
 
 
-def test_without_a_scheduler_the_run_says_so(monkeypatch):
+def test_a_run_without_a_scheduler_reports_it(monkeypatch):
     monkeypatch.setattr(cluster_module, "_CONNECT_SECONDS", 1)
     with pytest.raises(MnistbenchError, match="no Dask scheduler answers"), connect("tcp://127.0.0.1:1"):
         pass
