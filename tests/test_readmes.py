@@ -72,6 +72,16 @@ def test_a_cell_may_hold_a_bar(script):
     assert script.table(["a"], [["x|y"]]) == "| a |\n| --- |\n| x\\|y |\n"
 
 
+def test_the_architecture_lists_every_package_and_file():
+    table = text_of("mnistbench/README.md").partition("## The packages")[2].partition("\n## ")[0]
+    listed = {
+        name.rstrip("/") for name in re.findall(r"`([a-z_]+(?:/|\.py))`", re.sub(r"`dask/`", "", table))
+    }
+    there = {path.name for path in (ROOT / "mnistbench").iterdir() if path.is_dir() or path.suffix == ".py"}
+    assert listed >= {name for name in there if not name.startswith("_")}
+    assert listed <= there
+
+
 @pytest.mark.parametrize("page", PAGES)
 def test_every_link_leads_somewhere(page):
     for target in re.findall(r"\]\(([^)\s]+)\)", text_of(page)):

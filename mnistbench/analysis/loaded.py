@@ -52,7 +52,7 @@ COLUMNS: Mapping[str, str] = {
     "train_images": "training images used",
     "test_images": "images predicted",
     "test_count": "images it is evaluated on",
-    "holdout_images": "images of the hold-out, the last of the training images",
+    "holdout_images": "images of the hold-out",
     "seed": "the trial's seed",
     "seeds": "how many seeds were run",
     "threads": "threads asked for",
