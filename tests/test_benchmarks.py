@@ -33,8 +33,8 @@ def fitted(make_job, name, dataset, **trial):
     """Run one of the suite's models in its process and return the record."""
     job = make_job(MODELS[name].path, dataset=dataset, timeout_seconds=200, **trial)
     outcome = run_trial(job, usable_cores()[: job.trial.threads])
-    assert outcome.record.status is Status.OK, (outcome.record.failure, outcome.log[-2000:])
-    return outcome.record
+    assert outcome.status is Status.OK, (outcome.failure, outcome.log[-2000:])
+    return outcome.record(job, beside=0)
 
 
 @pytest.fixture(scope="module")

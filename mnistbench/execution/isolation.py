@@ -1,10 +1,9 @@
 """One trial in a fresh process of its own, with limits that are enforced from outside.
 
-Whatever the model does (hang, crash, leak, print, fork), this module returns a record within the time
+Whatever the model does (hang, crash, leak, print, fork), this module returns an outcome within the time
 limit, and leaves no process behind.
 """
 
-import contextlib
 import json
 import os
 import signal
@@ -12,7 +11,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from functools import partial
@@ -33,14 +32,15 @@ from mnistbench.execution.processes import (
     kill_tree,
     private_folder,
 )
+from mnistbench.machine import Environment
 from mnistbench.plan.models import KERAS_PARAMETERS, ModelFile, cannot_be_read, sources_digest
 from mnistbench.runs.json import from_json
-from mnistbench.runs.predictions import Predictions, decode_predictions, predictions_digest
+from mnistbench.runs.predictions import decode_predictions, predictions_digest
 from mnistbench.runs.records import ColdStart, Failure, LearningCurve, Measurement, Record, Status, Trial
 from mnistbench.stats.scores import quality
 from mnistbench.trial.request import MODULES, Request
 
-_TOLD_LINES = 3  # of the log, in the message of a time limit
+_QUOTED_LINES = 3  # of the log, in the message of a time limit
 
 __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
@@ -70,17 +70,60 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """A finished trial: its record, and the files that belong to it.
+    """How a trial ended in its process, and what it left behind.
 
     Attributes:
-        record: What is kept in `records.jsonl`.
-        predictions: Bytes of the npz of predictions, or None.
+        status: How it ended.
+        started_at: UTC, ISO 8601.
+        trial_seconds: Wall time from starting its process to collecting its result.
+        environment: The machine it ran on.
+        failure: None if and only if the status is ok.
+        measurement: None unless the trial reached its end.
+        predictions: Bytes of the npz of predictions; None unless the trial reached its end.
         log: The end and the beginning of what its process printed.
     """
 
-    record: Record
-    predictions: bytes | None
-    log: bytes
+    status: Status
+    started_at: str
+    trial_seconds: float
+    environment: Environment
+    failure: Failure | None = None
+    measurement: Measurement | None = None
+    predictions: bytes | None = None
+    log: bytes = b""
+
+    def record(self, job: Job, *, beside: int, attempts: int = 1) -> Record:
+        """Return the record of this outcome, its predictions scored.
+
+        Args:
+            job: The trial.
+            beside: The most other trials that ran at the same time on its machine.
+            attempts: How often it was started.
+
+        Raises:
+            DataError: The data set's arrays are gone.
+        """
+        scores = digest = None
+        if self.predictions is not None:
+            predictions = decode_predictions(self.predictions)
+            truth = evaluation_labels(
+                open_arrays(job.dataset.arrays_folder), job.trial.split, job.trial.holdout
+            )
+            scores = quality(truth, predictions.labels, predictions.probabilities, job.dataset.classes)
+            digest = predictions_digest(predictions)
+        return Record(
+            trial=job.trial,
+            status=self.status,
+            started_at=self.started_at,
+            trial_seconds=self.trial_seconds,
+            beside=beside,
+            environment=self.environment,
+            measurement=self.measurement,
+            quality=scores,
+            predictions_sha256=digest,
+            failure=self.failure,
+            attempts=attempts,
+        )
 
 
 def run_trial(
@@ -89,7 +132,7 @@ def run_trial(
     on_activity: Callable[[Activity], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
-    """Run one trial in a process of its own and return its record, whatever happens in there.
+    """Run one trial in a process of its own and return how it ended, whatever happens in there.
 
     Args:
         job: The trial, and what it needs.
@@ -104,48 +147,24 @@ def run_trial(
     """
     if stop is not None and stop.is_set():
         raise Interrupted
-    truth = evaluation_labels(open_arrays(job.dataset.arrays_folder), job.trial.split, job.trial.holdout)
+    open_arrays(job.dataset.arrays_folder)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = time.perf_counter()
+
+    def outcome(status: Status, **found: Any) -> Outcome:
+        seconds = time.perf_counter() - before
+        return Outcome(status, started_at, seconds, machine.environment(), **found)
+
     try:
         files = outbox_files(job, cores)
     except _UnfitModelError as error:
-        ended = _Ended(Status.INVALID, failure=Failure("invalid model file", str(error)))
-    else:
-        with private_folder(files) as outbox:
-            ended = _run_processes(job, len(cores), outbox, on_activity, stop)
-    return _outcome(job, ended, truth, started_at, time.perf_counter() - before)
+        return outcome(Status.INVALID, failure=Failure("invalid model file", str(error)))
+    with private_folder(files) as outbox:
 
+        def run(task: str) -> _Exit:
+            return _run_process(task, job, len(cores), outbox, on_activity, stop)
 
-@dataclass(frozen=True)
-class _Ended:
-    status: Status
-    measurement: Measurement | None = None
-    failure: Failure | None = None
-    packed: bytes | None = None
-    predictions: Predictions | None = None
-    log: bytes = b""
-
-
-def _outcome(job: Job, ended: _Ended, truth: Any, started_at: str, trial_seconds: float) -> Outcome:
-    scored = digest = None
-    if ended.predictions is not None:
-        predictions = ended.predictions
-        digest = predictions_digest(predictions)
-        scored = quality(truth, predictions.labels, predictions.probabilities, job.dataset.classes)
-    record = Record(
-        trial=job.trial,
-        status=ended.status,
-        started_at=started_at,
-        trial_seconds=trial_seconds,
-        beside=0,
-        environment=machine.environment(),
-        measurement=ended.measurement,
-        quality=scored,
-        predictions_sha256=digest,
-        failure=ended.failure,
-    )
-    return Outcome(record, ended.packed, ended.log)
+        return _run_processes(run, outbox, outcome)
 
 
 @dataclass(frozen=True)
@@ -158,55 +177,57 @@ class _Exit:
     log: bytes
 
 
-def _run_processes(
-    job: Job,
-    threads: int,
-    outbox: Path,
-    on_activity: Callable[[Activity], None] | None,
-    stop: threading.Event | None,
-) -> _Ended:
-    """Run the trial's process and, where it asks for them, those of its further measurements.
+_FURTHER: Mapping[str, type] = {"cold_start": ColdStart, "learning_curve": LearningCurve}
+"""The measurements that a process of its own takes after the trial's, and their types."""
 
-    What happens to a further one costs that measurement alone: the trial has its result by then.
+
+def _run_processes(run: Callable[[str], _Exit], outbox: Path, outcome: Callable[..., Outcome]) -> Outcome:
+    """Run the trial's process and, where that asks for them, those of its further measurements.
+
+    Without a result the trial crashed, even if its process left with status 0. What happens to a further
+    measurement costs that alone: the trial has its result by then.
     """
-    ended = _collect(_run_process("fit", job, threads, outbox, on_activity, stop), outbox)
-    for further in _FURTHER:
-        if ended.measurement is None or not (outbox / further.wanted).exists():
-            continue
+    left = run("fit")
+    if left.overrun is not None:
+        status, failure = left.overrun
+        return outcome(status, failure=failure, log=left.log)
+    try:
+        result = _result(outbox)
+    except (OSError, ValueError):
+        return outcome(Status.CRASHED, failure=_crash(left.returncode), log=left.log)
+    try:
+        status = Status(result["status"])
+        if status is not Status.OK:
+            return outcome(status, failure=from_json(Failure, result["failure"]), log=left.log)
+        measured = dict(result["measurement"])
+        from_json(Measurement, measured)
+        predictions = (outbox / "predictions.npz").read_bytes()
+        decode_predictions(predictions)
+        further = [name for name in _FURTHER if name in result["further"]]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        failure = Failure("damaged result", f"its process left a result that cannot be read: {error}")
+        return outcome(Status.CRASHED, failure=failure, log=left.log)
+    if left.peak_tree_bytes > measured["peak_rss_bytes"]:
+        measured |= {"peak_rss_bytes": left.peak_tree_bytes, "memory_source": "sampled"}
+    log = left.log
+    for name in further:
         (outbox / "result.json").unlink(missing_ok=True)
-        left = _run_process(further.task, job, threads, outbox, on_activity, stop)
-        found: dict[str, Any] = {further.field: _read_further(further, outbox)}
-        measurement = replace(ended.measurement, **found)
-        told = b"" if found[further.field] else f"\nNo {further.title} was measured:\n".encode() + left.log
-        ended = replace(ended, measurement=measurement, log=ended.log + told)
-    return ended
+        left = run(name)
+        try:
+            found = _result(outbox)["measurement"]
+            from_json(_FURTHER[name], found)
+            measured[name] = found
+        except (OSError, ValueError, TypeError, KeyError):
+            log += f"\nNo {name.replace('_', ' ')} was measured:\n".encode() + left.log
+    measurement = from_json(Measurement, measured)
+    return outcome(Status.OK, measurement=measurement, predictions=predictions, log=log)
 
 
-@dataclass(frozen=True)
-class _Further:
-    """A measurement that a process of its own takes after the trial's.
-
-    Attributes:
-        task: What `mnistbench.trial.child` calls it.
-        wanted: The file that the trial's process leaves to ask for it.
-        field: Where `Measurement` keeps it.
-        kind: Its type.
-    """
-
-    task: str
-    wanted: str
-    field: str
-    kind: type[ColdStart | LearningCurve]
-
-    @property
-    def title(self) -> str:
-        return self.field.replace("_", " ")
-
-
-_FURTHER = (
-    _Further("serve", "model.pickle", "cold_start", ColdStart),
-    _Further("learn", "iterative", "learning_curve", LearningCurve),
-)
+def _result(outbox: Path) -> dict[str, Any]:
+    result = json.loads((outbox / "result.json").read_bytes())
+    if not isinstance(result, dict):
+        raise ValueError("it is no object")
+    return result
 
 
 def _run_process(
@@ -270,7 +291,7 @@ def _run_process(
 
 def _with_log(failure: Failure, log: CappedLog) -> Failure:
     """Add the last lines of the log, in which a pool whose processes fail says so, to the message."""
-    lines = " / ".join(" ".join(line.split()) for line in log.last_lines(_TOLD_LINES))
+    lines = " / ".join(" ".join(line.split()) for line in log.last_lines(_QUOTED_LINES))
     return replace(failure, message=f"{failure.message}; its log ends: {lines}") if lines else failure
 
 
@@ -337,37 +358,6 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         subset_seed=trial.derived_seed("subset"),
         measurements=job.measurements,
     ).to_json()
-
-
-def _collect(left: _Exit, outbox: Path) -> _Ended:
-    """Read what the process left behind; without a result it crashed, even if it left with status 0."""
-    if left.overrun is not None:
-        status, failure = left.overrun
-        return _Ended(status, failure=failure, log=left.log)
-    try:
-        result = json.loads((outbox / "result.json").read_bytes())
-    except (OSError, ValueError):
-        return _Ended(Status.CRASHED, failure=_crash(left.returncode), log=left.log)
-    try:
-        status = Status(result["status"])
-        if status is not Status.OK:
-            return _Ended(status, failure=from_json(Failure, result["failure"]), log=left.log)
-        measurement = from_json(Measurement, result["measurement"])
-        packed = (outbox / "predictions.npz").read_bytes()
-        predictions = decode_predictions(packed)
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        failure = Failure("damaged result", f"its process left a result that cannot be read: {error}")
-        return _Ended(Status.CRASHED, failure=failure, log=left.log)
-    if left.peak_tree_bytes > measurement.peak_rss_bytes:
-        measurement = replace(measurement, peak_rss_bytes=left.peak_tree_bytes, memory_source="sampled")
-    return _Ended(status, measurement=measurement, packed=packed, predictions=predictions, log=left.log)
-
-
-def _read_further(further: _Further, outbox: Path) -> ColdStart | LearningCurve | None:
-    with contextlib.suppress(OSError, ValueError, TypeError, KeyError):
-        result = json.loads((outbox / "result.json").read_bytes())
-        return from_json(further.kind, result["measurement"])
-    return None
 
 
 def _crash(returncode: int) -> Failure:

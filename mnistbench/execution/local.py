@@ -5,7 +5,7 @@ import os
 import subprocess
 import threading
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass
 from typing import Protocol
 
 from mnistbench import machine
@@ -31,6 +31,25 @@ class Observer(Protocol):
         """A trial ended and its record is on disk."""
 
 
+@dataclass(frozen=True)
+class Finished:
+    """A trial that ran to its outcome, and the circumstances.
+
+    Attributes:
+        outcome: What became of it.
+        beside: The most other trials that ran at the same time on its machine.
+        attempts: How often it was started.
+    """
+
+    outcome: Outcome
+    beside: int
+    attempts: int = 1
+
+    def record(self, job: Job) -> Record:
+        """Return the record of the trial; raises DataError where the data set's arrays are gone."""
+        return self.outcome.record(job, beside=self.beside, attempts=self.attempts)
+
+
 class Backend(Protocol):
     """Where trials are run.
 
@@ -47,7 +66,7 @@ class Backend(Protocol):
             MnistbenchError: There is no room for some of them.
         """
 
-    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
         """Run one trial as soon as there is room for it; called from several threads.
 
         Raises:
@@ -59,25 +78,25 @@ class Backend(Protocol):
         """Measure how fast each machine is now, the machines in the same order each time."""
 
 
-class Company:
-    """Counts for each trial the most others that ran at the same time on its machine."""
+class Concurrency:
+    """Counts for each trial the peak number of others that ran beside it on its machine."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._most: dict[str, dict[str, int]] = {}
+        self._peaks: dict[str, dict[str, int]] = {}
 
     def enter(self, machine: str, trial_id: str) -> None:
         """Note that a trial starts on a machine."""
         with self._lock:
-            running = self._most.setdefault(machine, {})
+            running = self._peaks.setdefault(machine, {})
             running[trial_id] = 0
-            for other, most in running.items():
-                running[other] = max(most, len(running) - 1)
+            for other, peak in running.items():
+                running[other] = max(peak, len(running) - 1)
 
     def leave(self, machine: str, trial_id: str) -> int:
-        """Note that it has ended; return the most others that ran beside it."""
+        """Note that it has ended; return the peak number of others that ran beside it."""
         with self._lock:
-            return self._most[machine].pop(trial_id)
+            return self._peaks[machine].pop(trial_id)
 
 
 class LocalCores:
@@ -90,7 +109,7 @@ class LocalCores:
         self._jobs = jobs
         self._free = list(machine.usable_cores())
         self._freed = threading.Condition()
-        self._company = Company()
+        self._concurrency = Concurrency()
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
         """Return `jobs`, or fewer where the widest trials need the cores.
@@ -107,22 +126,22 @@ class LocalCores:
             )
         return max(1, min(self._jobs, cores // widest, len(trials)))
 
-    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
         """Run the trial on the first free cores."""
         threads, trial = job.trial.threads, job.trial
         with self._freed:
             self._freed.wait_for(lambda: len(self._free) >= threads)
             cores, self._free = self._free[:threads], self._free[threads:]
-        self._company.enter("", trial.id)
+        self._concurrency.enter("", trial.id)
         try:
             observer.started(trial)
             outcome = run_trial(job, tuple(cores), lambda activity: observer.activity(trial, activity), stop)
         finally:
-            beside = self._company.leave("", trial.id)
+            beside = self._concurrency.leave("", trial.id)
             with self._freed:
                 self._free = sorted((*self._free, *cores))
                 self._freed.notify_all()
-        return replace(outcome, record=replace(outcome.record, beside=beside))
+        return Finished(outcome, beside)
 
     def calibrate(self) -> tuple[Calibration, ...]:
         """Measure the machine's speed on all usable cores; a run goes on without it if that fails."""

@@ -14,8 +14,8 @@ from mnistbench import machine
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.datasets.splits import evaluation_labels
 from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.execution.isolation import Interrupted, Job, Outcome
-from mnistbench.execution.local import Backend, LocalCores, Observer
+from mnistbench.execution.isolation import Interrupted, Job
+from mnistbench.execution.local import Backend, Finished, LocalCores, Observer
 from mnistbench.machine import Calibration
 from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
@@ -184,7 +184,7 @@ def run(
     """
     with folder.locked():
         info = folder.info()
-        finished = {record.trial.id for record in folder.records()}
+        recorded = {record.trial.id for record in folder.records()}
         jobs = [
             Job(
                 trial=trial,
@@ -196,7 +196,7 @@ def run(
                 dataset_spec=info.dataset_spec,
             )
             for trial in info.trials
-            if trial.id not in finished
+            if trial.id not in recorded
         ]
         backend = backend or LocalCores(info.jobs)
         side_by_side = backend.side_by_side([job.trial for job in jobs])
@@ -210,13 +210,14 @@ def run(
         try:
             calibrated_before = backend.calibrate() if calibrating else ()
             with (
-                _told_as(folder, "cannot be written; what was finished before is kept"),
-                contextlib.closing(_outcomes(jobs, side_by_side, backend, observer)) as outcomes,
+                _explained(folder, "cannot be written; what was finished before is kept"),
+                contextlib.closing(_finished(jobs, side_by_side, backend, observer)) as finished_jobs,
             ):
-                for outcome in outcomes:
-                    folder.append(outcome.record, outcome.predictions, outcome.log)
-                    ended.append(outcome.record.trial.id)
-                    observer.finished(outcome.record)
+                for job, finished in finished_jobs:
+                    record = finished.record(job)
+                    folder.append(record, finished.outcome.predictions, finished.outcome.log)
+                    ended.append(job.trial.id)
+                    observer.finished(record)
             calibrated_after = backend.calibrate() if calibrating else ()
             complete = True
         except (KeyboardInterrupt, Interrupted):
@@ -237,10 +238,10 @@ def run(
     return complete
 
 
-def _outcomes(
+def _finished(
     jobs: Sequence[Job], side_by_side: int, backend: Backend, observer: Observer
-) -> Generator[Outcome]:
-    """Run the jobs through joblib and yield each outcome as soon as it is there.
+) -> Generator[tuple[Job, Finished]]:
+    """Run the jobs through joblib and yield each as soon as it is finished.
 
     However that ends, no trial is under way any more when it has ended.
     """
@@ -250,28 +251,28 @@ def _outcomes(
     handed_over = max(1, min(side_by_side + backend.waiting, len(jobs)))
     under_way = threading.Semaphore(handed_over)
 
-    def run_one(job: Job) -> Outcome:
+    def run_one(job: Job) -> tuple[Job, Finished]:
         with under_way:
-            return backend.run_trial(job, observer, stop)
+            return job, backend.run_trial(job, observer, stop)
 
     parallel = joblib.Parallel(
         n_jobs=handed_over, backend="threading", return_as="generator_unordered", pre_dispatch=handed_over
     )
-    outcomes = parallel(joblib.delayed(run_one)(job) for job in jobs)
+    finished = parallel(joblib.delayed(run_one)(job) for job in jobs)
     try:
-        for outcome in outcomes:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
-            yield outcome
+        for each in finished:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
+            yield each
     finally:
         stop.set()
         deadline = time.monotonic() + _STOP_SECONDS
         for _ in range(handed_over):
             under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        with warnings.catch_warnings(action="ignore"):  # joblib's, of outcomes that nobody took
-            outcomes.close()
+        with warnings.catch_warnings(action="ignore"):  # joblib's, of what nobody took
+            finished.close()
 
 
 @contextlib.contextmanager
-def _told_as(folder: RunFolder, what: str) -> Iterator[None]:
+def _explained(folder: RunFolder, what: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:

@@ -1,6 +1,6 @@
 """What an estimator must return: scikit-learn's contract, as far as a benchmark rests on it.
 
-NumPy is imported where it is used: `worker` loads this before its process has been tied to its cores.
+NumPy is imported where it is used: `child` loads this before its process has been tied to its cores.
 What is taken although the contract asks for something else is noted: as the keys of `notes`, in order, each
 once. A Python warning would not do, since a model may have silenced them or made errors of them.
 """
@@ -60,6 +60,21 @@ def checked_labels(labels: Any, count: int, class_count: int, notes: dict[str, N
     return array.astype(np.int64)
 
 
+def probabilities_of(
+    estimator: Any, images: Any, encoded: Any, class_count: int, notes: dict[str, None]
+) -> Any | None:
+    """Return the checked probabilities of these images; None without a `predict_proba` that works."""
+    try:
+        if not hasattr(estimator, "predict_proba"):
+            return None
+        probabilities = estimator.predict_proba(images)
+    except (NotImplementedError, AttributeError) as error:
+        reason = f"{type(error).__name__}: {one_line(error)[:200]}".removesuffix(": ")
+        notes[f"no probabilities: predict_proba raised {reason}"] = None
+        return None
+    return checked_probabilities(probabilities, encoded, class_count, notes)
+
+
 def checked_probabilities(probabilities: Any, encoded: Any, class_count: int, notes: dict[str, None]) -> Any:
     """Return what `predict_proba` gave as float64, shape (n, k); note where it does not go with the labels.
 
@@ -106,3 +121,11 @@ def _as_array(values: Any, method: str) -> Any:
         raise ContractError(
             f"{method} returned a {type(values).__name__} that is no array: {error}"
         ) from error
+
+
+def one_line(value: object) -> str:
+    """Return what a model's library gave as text on one line; empty where it cannot be printed."""
+    try:
+        return " ".join(str(value).split())
+    except Exception:  # an exception's own __str__ may raise anything
+        return ""

@@ -27,7 +27,7 @@ def real() -> Path:
 @pytest.mark.root
 def test_the_kernel_ends_a_trial_at_its_memory_limit(real, make_job, monkeypatch):
     monkeypatch.setattr(monitor.Watch, "_read_memory", lambda self: None)
-    record = run_trial(make_job("allocating", memory_limit_bytes=300 * 2**20), CORE).record
+    record = run_trial(make_job("allocating", memory_limit_bytes=300 * 2**20), CORE)
     assert record.status is Status.OUT_OF_MEMORY
     assert record.failure.message == "was killed by the kernel in the phase fit; its memory limit is 300 MiB"
     assert [path.name for path in real.glob("mnistbench-*")] == []
@@ -37,7 +37,7 @@ def test_the_kernel_ends_a_trial_at_its_memory_limit(real, make_job, monkeypatch
 def test_a_process_that_hides_its_origin_is_ended_with_its_group(real, make_job, monkeypatch):
     monkeypatch.setattr(monitor, "_TREE_SECONDS", 1e9)  # so that it is never seen as a descendant
     outcome = run_trial(make_job("escaping"), CORE)
-    assert outcome.record.status is Status.OK
+    assert outcome.status is Status.OK
     for child in re.search(rb"children (\d+) (\d+)", outcome.log).groups():
         assert not psutil.pid_exists(int(child))
     assert [path.name for path in real.glob("mnistbench-*")] == []

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.trials import CORE
+from support.trials import CORE, record_of
 
 from mnistbench.execution.isolation import run_trial
 from mnistbench.runs.predictions import decode_predictions
@@ -48,7 +48,7 @@ def test_what_a_file_defines_reaches_the_processes_that_it_starts(how, make_job)
     if how == "forkserver" and os.name != "posix":
         pytest.skip("there is no forkserver here")
     job = replace(make_job("pooled", parameters={"how": how}), measurements=("cold_start",))
-    record = run_trial(job, CORE).record
+    record = record_of(job)
     assert record.failure is None
     assert record.quality.accuracy == 1
     assert record.measurement.engine == "its own code"
@@ -57,7 +57,7 @@ def test_what_a_file_defines_reaches_the_processes_that_it_starts(how, make_job)
 
 def test_a_search_in_parallel_over_a_transformer_of_its_own_works(make_job):
     job = replace(make_job("searching"), measurements=("cold_start",))
-    record = run_trial(job, CORE).record
+    record = record_of(job)
     assert record.failure is None
     assert record.quality.accuracy > 0.9
     assert record.measurement.engine.startswith("scikit-learn ")
@@ -70,7 +70,7 @@ def test_a_model_with_the_name_of_a_library_does_not_shadow_it(make_job, tmp_pat
     path = tmp_path / "joblib.py"
     path.write_text(PARALLEL.format(in_fit=""))
     outcome = run_trial(make_job(path), CORE)
-    assert outcome.record.failure is None
+    assert outcome.failure is None
     assert f"SEEN joblib.py {joblib.__version__}" in outcome.log.decode()
 
 
@@ -79,7 +79,7 @@ def test_what_was_checked_is_what_runs_in_every_process(make_job, tmp_path):
     path.write_text(PARALLEL.format(in_fit="Path(__file__).write_text('raise SystemExit')"))
     outcome = run_trial(make_job(path), CORE)
     assert path.read_text() == "raise SystemExit"
-    assert outcome.record.failure is None
+    assert outcome.failure is None
     assert "SEEN edited.py" in outcome.log.decode()
 
 
@@ -97,7 +97,7 @@ def test_a_model_may_import_files_and_packages_beside_it_and_their_errors_name_t
     path.write_text(
         "def build():\n    from _deep import scale\n    scale.predict = None.__class__\n    return scale()\n"
     )
-    failure = run_trial(make_job(path), CORE).record.failure
+    failure = run_trial(make_job(path), CORE).failure
     assert (failure.kind, failure.message) == ("ValueError", "here")
     assert f'File "{tmp_path / "_means.py"}", line 3, in fit' in failure.traceback
     assert "raise ValueError('here')" in failure.traceback
@@ -109,19 +109,19 @@ def test_a_file_that_changes_beside_a_planned_model_is_not_run(make_job, tmp_pat
     path.write_text("from _part import LEVEL\ndef build(): ...\n")
     job = make_job(path)
     (tmp_path / "_part.py").write_text("LEVEL = 2\n")
-    record = run_trial(job, CORE).record
+    record = run_trial(job, CORE)
     assert record.status is Status.INVALID
     assert "whole.py has changed since the run was planned" in record.failure.message
     (tmp_path / "_part.py").unlink()
     path.unlink()
-    assert "whole.py cannot be read: No such file" in run_trial(job, CORE).record.failure.message
+    assert "whole.py cannot be read: No such file" in run_trial(job, CORE).failure.message
 
 
 def test_a_file_beside_a_model_that_looks_like_a_model_is_refused_with_advice(make_job, tmp_path):
     (tmp_path / "features.py").write_text("LEVEL = 1\n")
     path = tmp_path / "whole.py"
     path.write_text("from features import LEVEL\ndef build(): ...\n")
-    record = run_trial(make_job(path), CORE).record
+    record = run_trial(make_job(path), CORE)
     assert record.status is Status.UNAVAILABLE
     assert "No module named 'features'; name the file beside it _features.py" in record.failure.message
 
@@ -130,14 +130,15 @@ def test_a_missing_backend_of_keras_names_the_variable_that_asks_for_it(make_job
     path = tmp_path / "network.py"
     path.write_text("import no_such_backend\ndef build(): ...\n")
     monkeypatch.setenv("KERAS_BACKEND", "no_such_backend")
-    record = run_trial(make_job(path), CORE).record
+    record = run_trial(make_job(path), CORE)
     assert record.status is Status.UNAVAILABLE
     assert "KERAS_BACKEND asks for no_such_backend: install it, or unset that" in record.failure.message
 
 
 def test_what_scales_in_place_is_measured_like_what_scales_a_copy(make_job):
-    outcomes = [run_trial(make_job("scaling", parameters={"copy": copy}), CORE) for copy in (True, False)]
-    copied, in_place = (outcome.record for outcome in outcomes)
+    jobs = [make_job("scaling", parameters={"copy": copy}) for copy in (True, False)]
+    outcomes = [run_trial(job, CORE) for job in jobs]
+    copied, in_place = (outcome.record(job, beside=0) for job, outcome in zip(jobs, outcomes, strict=True))
     assert in_place.failure is copied.failure is None
     assert in_place.quality == copied.quality
     assert in_place.measurement.train_accuracy == copied.measurement.train_accuracy
@@ -149,8 +150,9 @@ def test_what_scales_in_place_is_measured_like_what_scales_a_copy(make_job):
 
 def test_whatever_a_call_does_to_its_images_the_next_one_gets_them_as_they_were(make_job):
     everything = ("inference", "cold_start", "learning_curve")
-    outcome = run_trial(replace(make_job("zeroing"), measurements=everything), CORE)
-    record, measured = outcome.record, outcome.record.measurement
+    job = replace(make_job("zeroing"), measurements=everything)
+    outcome = run_trial(job, CORE)
+    record, measured = outcome.record(job, beside=0), outcome.measurement
     assert record.failure is None
     assert record.quality.accuracy == measured.train_accuracy == 1
     assert [batches.batch_size for batches in measured.inference.batches] == [1, 10]
@@ -160,8 +162,9 @@ def test_whatever_a_call_does_to_its_images_the_next_one_gets_them_as_they_were(
 
 @pytest.mark.parametrize("error", ["NotImplementedError", "AttributeError"])
 def test_without_probabilities_after_all_there_is_a_row_without_them(error, make_job):
-    outcome = run_trial(make_job("without_probabilities", parameters={"error": error}), CORE)
-    record = outcome.record
+    job = make_job("without_probabilities", parameters={"error": error})
+    outcome = run_trial(job, CORE)
+    record = outcome.record(job, beside=0)
     assert record.failure is None
     assert (record.quality.accuracy, record.quality.log_loss) == (1, None)
     assert decode_predictions(outcome.predictions).probabilities is None
@@ -173,7 +176,7 @@ def test_without_probabilities_after_all_there_is_a_row_without_them(error, make
 
 
 def test_a_time_limit_names_what_the_trial_waited_for(make_job):
-    record = run_trial(make_job("waiting", timeout_seconds=15), CORE).record
+    record = run_trial(make_job("waiting", timeout_seconds=15), CORE)
     assert record.status is Status.TIMEOUT
     message = record.failure.message
     assert message.startswith("was stopped after 15 s, its time limit, in the phase fit; ")

@@ -16,7 +16,7 @@ import pytest
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.errors import MnistbenchError, UsageError
-from mnistbench.execution.local import Company, LocalCores
+from mnistbench.execution.local import Concurrency, LocalCores
 from mnistbench.execution.runner import Limits, create_run, models_of, run
 from mnistbench.plan.models import ModelFile, read_model_file
 from mnistbench.runs.folder import RunFolder
@@ -101,20 +101,20 @@ def notes_in(tmp_path: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in (tmp_path / "notes").iterdir()]
 
 
-def test_company_is_the_most_others_at_any_moment_on_the_same_machine():
-    company = Company()
-    company.enter("here", "a")
-    company.enter("there", "b")
-    company.enter("here", "c")
-    assert company.leave("here", "c") == 1
-    company.enter("here", "d")
-    company.enter("here", "e")
-    assert company.leave("here", "d") == 2
-    assert company.leave("here", "a") == 2
-    assert company.leave("here", "e") == 2
-    assert company.leave("there", "b") == 0
-    company.enter("here", "f")
-    assert company.leave("here", "f") == 0
+def test_concurrency_is_the_most_others_at_any_moment_on_the_same_machine():
+    concurrency = Concurrency()
+    concurrency.enter("here", "a")
+    concurrency.enter("there", "b")
+    concurrency.enter("here", "c")
+    assert concurrency.leave("here", "c") == 1
+    concurrency.enter("here", "d")
+    concurrency.enter("here", "e")
+    assert concurrency.leave("here", "d") == 2
+    assert concurrency.leave("here", "a") == 2
+    assert concurrency.leave("here", "e") == 2
+    assert concurrency.leave("there", "b") == 0
+    concurrency.enter("here", "f")
+    assert concurrency.leave("here", "f") == 0
 
 
 def trial(threads: int) -> Trial:

@@ -7,10 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from mnistbench.datasets import DatasetInfo, open_arrays
-from mnistbench.execution.isolation import Job
+from mnistbench.execution.isolation import Job, run_trial
 from mnistbench.machine import usable_cores
 from mnistbench.plan.models import read_model_file
-from mnistbench.runs.records import Trial
+from mnistbench.runs.records import Record, Trial
 
 MODELS = Path(__file__).parent / "models"
 
@@ -81,3 +81,8 @@ def job_of(
         timeout_seconds=timeout_seconds,
         memory_limit_bytes=memory_limit_bytes,
     )
+
+
+def record_of(job: Job) -> Record:
+    """Run a trial alone and return its record."""
+    return run_trial(job, CORE).record(job, beside=0)

@@ -15,7 +15,7 @@ import pytest
 from support.trials import CORE
 
 from mnistbench.execution import isolation
-from mnistbench.trial import child
+from mnistbench.trial import failure, model
 from mnistbench.trial.contract import ContractError
 from mnistbench.trial.request import Request
 
@@ -85,7 +85,7 @@ def test_nothing_but_the_standard_library_is_imported_before_the_cores_are_set()
 def test_a_saved_model_is_served_by_a_fresh_process(make_job):
     job = replace(make_job("nearest"), measurements=("inference", "cold_start"))
     before = time.monotonic()
-    measured = isolation.run_trial(job, CORE).record.measurement
+    measured = isolation.run_trial(job, CORE).measurement
     took = time.monotonic() - before
     cold = measured.cold_start
     assert 0 < cold.predict_seconds < cold.total_seconds < took
@@ -98,7 +98,7 @@ def test_a_saved_model_is_served_by_a_fresh_process(make_job):
 @pytest.mark.parametrize("name", ["unpicklable", "moving"])
 def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, name):
     job = replace(make_job(name), measurements=("cold_start",))
-    record = isolation.run_trial(job, CORE).record
+    record = isolation.run_trial(job, CORE)
     assert record.failure is None
     assert (record.measurement.cold_start is None) == (name == "unpicklable")
 
@@ -106,7 +106,7 @@ def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, nam
 @pytest.mark.parametrize("holdout", ["last", "stratified"])
 def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job, holdout):
     job = replace(make_job("learning", holdout=holdout), measurements=("learning_curve",))
-    record = isolation.run_trial(job, CORE).record
+    record = isolation.run_trial(job, CORE)
     curve = record.measurement.learning_curve
     assert record.measurement.train_images == 240
     assert (curve.unit, curve.holdout_images) == ("class", 40)
@@ -119,8 +119,8 @@ def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job,
 def test_without_a_learning_curve_the_trial_is_as_good(make_job, name, told):
     job = replace(make_job(name), measurements=("learning_curve",))
     outcome = isolation.run_trial(job, CORE)
-    assert outcome.record.failure is None
-    assert outcome.record.measurement.learning_curve is None
+    assert outcome.failure is None
+    assert outcome.measurement.learning_curve is None
     assert told in outcome.log.decode()
     assert bool(told) == ("No learning curve was measured" in outcome.log.decode())
 
@@ -131,11 +131,11 @@ def test_parts_of_a_pipeline_are_asked_from_the_last():
         SimpleNamespace(on_progress=None, engine_="E 1"),
     )
     pipeline = SimpleNamespace(steps=[("a", first), ("b", last)])
-    child._set_progress(pipeline, print)
+    model.set_progress(pipeline, print)
     assert first.on_progress is last.on_progress is print
     assert not hasattr(pipeline, "on_progress")
-    assert child._attribute(pipeline, "device_") == "gpu:0"
-    assert child._engine(pipeline) == "E 1"
+    assert model.attribute(pipeline, "device_") == "gpu:0"
+    assert model.engine(pipeline) == "E 1"
 
 
 def test_the_engine_is_the_library_that_the_class_comes_from():
@@ -148,9 +148,9 @@ def test_the_engine_is_the_library_that_the_class_comes_from():
 
     Own.__module__ = "mnistbench_model_own"
     named = f"scikit-learn {sklearn.__version__}"
-    assert child._engine(LogisticRegression()) == named
-    assert child._engine(make_pipeline(LogisticRegression())) == named
-    assert child._engine(Own()) == named
+    assert model.engine(LogisticRegression()) == named
+    assert model.engine(make_pipeline(LogisticRegression())) == named
+    assert model.engine(Own()) == named
 
 
 def test_the_engine_of_a_support_vector_machine_is_the_one_that_fitted_it():
@@ -161,10 +161,10 @@ def test_the_engine_of_a_support_vector_machine_is_the_one_that_fitted_it():
 
     X, y = np.eye(6), np.arange(6) % 3
     libsvm = f"scikit-learn {sklearn.__version__} (libsvm)"
-    assert child._engine(SVC().fit(X, y)) == libsvm
-    assert child._engine(OneVsRestClassifier(SVC()).fit(X, y)) == libsvm
+    assert model.engine(SVC().fit(X, y)) == libsvm
+    assert model.engine(OneVsRestClassifier(SVC()).fit(X, y)) == libsvm
     plain = OneVsRestClassifier(LogisticRegression()).fit(X, y)
-    assert child._engine(plain) == f"scikit-learn {sklearn.__version__}"
+    assert model.engine(plain) == f"scikit-learn {sklearn.__version__}"
 
 
 def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_machine():
@@ -174,14 +174,14 @@ def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_mach
 
     X, y = np.random.default_rng(0).random((60, 4)), np.arange(60) % 3
     one_dal = f"scikit-learn-intelex {metadata.version('scikit-learn-intelex')} (oneDAL)"
-    assert child._engine(fast().fit(X, y)) == one_dal
+    assert model.engine(fast().fit(X, y)) == one_dal
     machines = OneVsRestClassifier(fast()).fit(X, y)
-    assert child._engine(machines) == one_dal
+    assert model.engine(machines) == one_dal
     own_kernel = fast(kernel=lambda a, b: a @ b.T).fit(X, y)  # which oneDAL lacks, so that libsvm takes over
     libsvm = f"scikit-learn {sklearn.__version__} (libsvm)"
-    assert child._engine(own_kernel) == libsvm
+    assert model.engine(own_kernel) == libsvm
     machines.estimators_[1] = own_kernel
-    assert child._engine(machines) == libsvm
+    assert model.engine(machines) == libsvm
 
 
 @pytest.mark.parametrize(
@@ -197,11 +197,11 @@ def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_mach
     ],
 )
 def test_a_status_for_every_exception(error, status):
-    assert child._status_of(error) == status
+    assert failure.status_of(error) == status
 
 
 def test_a_failure_is_one_line_of_bounded_length():
-    failure = child._failure_of(ValueError("a\n\n  b\t" + "c" * 5000))
-    assert failure["message"].startswith("a b ccc")
-    assert len(failure["message"]) == 1000
-    assert child._failure_of(MemoryError())["message"] == "no more is said"
+    described = failure.failure_of(ValueError("a\n\n  b\t" + "c" * 5000))
+    assert described["message"].startswith("a b ccc")
+    assert len(described["message"]) == 1000
+    assert failure.failure_of(MemoryError())["message"] == "it has no message"

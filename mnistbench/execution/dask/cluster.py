@@ -17,7 +17,7 @@ import threading
 import time
 import uuid
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
@@ -26,9 +26,9 @@ from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.execution.dask.dispatch import Call, CallLostError
 from mnistbench.execution.dask.errand import Errand, Worker, calibrate_here, describe, run_errand
 from mnistbench.execution.isolation import Activity, Interrupted, Job, Outcome
-from mnistbench.execution.local import Company, Observer
+from mnistbench.execution.local import Concurrency, Finished, Observer
 from mnistbench.machine import Calibration
-from mnistbench.runs.records import Failure, Record, Status, Trial
+from mnistbench.runs.records import Failure, Status, Trial
 
 T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
@@ -60,7 +60,7 @@ class _Wish:
     """
 
     threads: int
-    lacking: dict[tuple[str, ...], Outcome] = field(default_factory=dict)
+    lacking: dict[tuple[str, ...], Finished] = field(default_factory=dict)
 
     def fits(self, worker: Worker) -> bool:
         """Return whether the worker could run the trial if it were free."""
@@ -146,7 +146,7 @@ class Cluster:
         self._taken: dict[str, _Room] = {}
         self._wishes: list[_Wish] = []
         self._calibrated: list[str] = []
-        self._company = Company()
+        self._concurrency = Concurrency()
         client.subscribe_topic(self._topic, self._heard)
 
     def share(self) -> tuple[int, int]:
@@ -213,7 +213,7 @@ class Cluster:
             for call in calls:
                 call.cancel()
 
-    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
         """Run the trial on the first worker that is free and fits.
 
         Raises:
@@ -228,30 +228,32 @@ class Cluster:
             if room is None:
                 return next(iter(wish.lacking.values()))
             try:
-                outcome = self._run_in(room, job, observer, stop)
+                outcome, beside = self._run_in(room, job, observer, stop)
             except _WorkerLostError:
                 lost.append(room.worker)
                 continue
             except _RefusedError as error:
                 self._dismiss(room.address, room.worker.environment.host, error.reason)
                 continue
-            outcome = replace(outcome, record=replace(outcome.record, attempts=1 + len(lost)))
-            if outcome.record.status is not Status.UNAVAILABLE:
-                return outcome
-            wish.lacking[room.worker.installation] = outcome
-        return _given_up(job.trial, lost, started_at, time.perf_counter() - before)
+            finished = Finished(outcome, beside, attempts=1 + len(lost))
+            if outcome.status is not Status.UNAVAILABLE:
+                return finished
+            wish.lacking[room.worker.installation] = finished
+        return _given_up(lost, started_at, time.perf_counter() - before)
 
-    def _run_in(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
+    def _run_in(
+        self, room: _Room, job: Job, observer: Observer, stop: threading.Event
+    ) -> tuple[Outcome, int]:
         machine, trial_id = room.worker.machine, job.trial.id
-        self._company.enter(machine, trial_id)
+        self._concurrency.enter(machine, trial_id)
         try:
             observer.started(job.trial)
             outcome = self._outcome(room, job, observer, stop)
         finally:
-            beside = self._company.leave(machine, trial_id)
+            beside = self._concurrency.leave(machine, trial_id)
             with self._taking:
                 del self._taken[room.address]
-        return replace(outcome, record=replace(outcome.record, beside=beside))
+        return outcome, beside
 
     def _outcome(self, room: _Room, job: Job, observer: Observer, stop: threading.Event) -> Outcome:
         """Send the trial to the worker, and wait for what becomes of it."""
@@ -404,20 +406,17 @@ class Cluster:
             follower(Activity(**message["activity"]))
 
 
-def _given_up(trial: Trial, lost: Sequence[Worker], started_at: str, trial_seconds: float) -> Outcome:
+def _given_up(lost: Sequence[Worker], started_at: str, trial_seconds: float) -> Finished:
     hosts = " and ".join(worker.environment.host for worker in lost)
     message = f"the workers it ran on, on {hosts}, were lost one after the other"
-    record = Record(
-        trial=trial,
+    outcome = Outcome(
         status=Status.CRASHED,
         started_at=started_at,
         trial_seconds=trial_seconds,
-        beside=0,
         environment=lost[-1].environment,
         failure=Failure("worker lost", message),
-        attempts=len(lost),
     )
-    return Outcome(record, None, b"")
+    return Finished(outcome, beside=0, attempts=len(lost))
 
 
 def _sources(job: Job) -> dict[str, bytes]:

@@ -21,7 +21,7 @@ from mnistbench.execution.dask import cluster as cluster_module
 from mnistbench.execution.dask.cluster import Cluster, connect
 from mnistbench.execution.isolation import Interrupted
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.records import Status
+from mnistbench.runs.records import Record, Status
 
 pytest.importorskip("distributed", reason="needs the extra: pip install 'mnistbench[distributed]'")
 
@@ -140,23 +140,27 @@ def stop() -> threading.Event:
     return threading.Event()
 
 
+def record_on(cluster, job, watching, stop) -> Record:
+    return cluster.run_trial(job, watching, stop).record(job)
+
+
 def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching, stop):
-    outcome = cluster.run_trial(make_job("nearest"), watching, stop)
-    assert outcome.record.status is Status.OK
-    assert outcome.record.quality.accuracy == 1.0
-    assert (outcome.record.attempts, outcome.record.beside) == (1, 0)
-    assert outcome.predictions
+    record = record_on(cluster, make_job("nearest"), watching, stop)
+    assert record.status is Status.OK
+    assert record.quality.accuracy == 1.0
+    assert (record.attempts, record.beside) == (1, 0)
+    assert record.predictions_sha256
     assert {activity.phase for activity in watching.activities} & {"start", "import", "fit", "evaluate"}
 
 
 def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching, stop):
-    record = cluster.run_trial(make_job("raising"), watching, stop).record
+    record = record_on(cluster, make_job("raising"), watching, stop)
     assert record.status is Status.FAILED
     assert "raising.py" in record.failure.traceback
 
 
 def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching, stop):
-    record = cluster.run_trial(make_job("pooled"), watching, stop).record
+    record = record_on(cluster, make_job("pooled"), watching, stop)
     assert record.failure is None
     assert record.quality.accuracy == 1.0
 
@@ -166,13 +170,13 @@ def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(
 ):
     job = make_job(write_model(tmp_path, "gone", "def build(): ..."))
     job.model.path.unlink()
-    record = cluster.run_trial(job, watching, stop).record
+    record = record_on(cluster, job, watching, stop)
     assert record.status is Status.INVALID
     assert "gone.py cannot be read" in record.failure.message
 
 
 def test_a_time_limit_is_kept_on_the_worker(cluster, make_job, watching, stop, two_workers):
-    record = cluster.run_trial(make_job("hanging", timeout_seconds=2), watching, stop).record
+    record = record_on(cluster, make_job("hanging", timeout_seconds=2), watching, stop)
     assert record.status is Status.TIMEOUT
     assert not two_workers.processes()
 
@@ -187,13 +191,13 @@ def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, st
 def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, stop, tmp_path):
     job = make_job(write_model(tmp_path, "located", LOCATED))
     for _ in range(3):
-        record = cluster.run_trial(job, watching, stop).record
+        record = record_on(cluster, job, watching, stop)
         assert record.status is Status.OK
         assert record.environment.libraries["threadpoolctl"] == "0.0.1"
 
 
 def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_job, watching, stop):
-    record = cluster.run_trial(make_job("missing_library"), watching, stop).record
+    record = record_on(cluster, make_job("missing_library"), watching, stop)
     assert record.status is Status.UNAVAILABLE
     assert watching.starts == 2
 
@@ -201,8 +205,8 @@ def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_
 def test_a_worker_reads_the_data_set_into_its_own_cache(cluster, make_job, two_workers, tmp_path):
     digits = resolve("digits", cache=tmp_path)
     job = make_job("constant", dataset=replace(digits, arrays_folder="/nonexistent"))
-    outcome = cluster.run_trial(replace(job, dataset_spec="digits"), Watching(), threading.Event())
-    assert outcome.record.status is Status.OK
+    finished = cluster.run_trial(replace(job, dataset_spec="digits"), Watching(), threading.Event())
+    assert finished.outcome.status is Status.OK
     assert list(two_workers.folder.glob("cache-*/digits*"))
 
 
@@ -223,9 +227,7 @@ def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_pat
     records = []
     threads = [
         threading.Thread(
-            target=lambda job=job: records.append(
-                cluster.run_trial(job, Watching(), threading.Event()).record
-            )
+            target=lambda job=job: records.append(record_on(cluster, job, Watching(), threading.Event()))
         )
         for job in jobs
     ]
@@ -260,7 +262,7 @@ def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching,
         cluster._some_workers()
         dask.start_worker()
         threading.Thread(target=lambda: (wait_for(lambda: not any(lives.iterdir())), kill_busy(dask))).start()
-        record = cluster.run_trial(job, watching, stop).record
+        record = record_on(cluster, job, watching, stop)
     assert (record.status, record.attempts, watching.starts) == (Status.OK, 2, 2)
 
 
@@ -280,8 +282,7 @@ def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watchi
     dask.start_worker("--nanny")  # which starts a worker again
     with connect(dask.address) as cluster:
         threading.Thread(target=kill_twice).start()
-        outcome = cluster.run_trial(job, watching, stop)
-    record = outcome.record
+        record = record_on(cluster, job, watching, stop)
     assert (record.status, record.attempts, watching.starts) == (Status.CRASHED, 2, 2)
     assert "were lost" in record.failure.message
 
@@ -303,7 +304,7 @@ def test_a_worker_that_cannot_load_mnistbench_gets_no_trials(dask, make_job, tmp
             cluster.share()
         dask.start_worker()
         wait_for(cluster._workers)
-        record = cluster.run_trial(make_job("constant"), Watching(), threading.Event()).record
+        record = record_on(cluster, make_job("constant"), Watching(), threading.Event())
     assert record.status is Status.OK
     assert "gets no trials" in caplog.text
 

@@ -1,0 +1,91 @@
+"""A model as its trial meets it: imported, given its arguments, and asked what it is.
+
+NumPy is imported where it is used: `child` loads this before its process has been tied to its cores.
+"""
+
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from mnistbench.trial.contract import ContractError
+from mnistbench.trial.request import MODULES, Request
+
+_DISTRIBUTIONS = {"sklearn": "scikit-learn"}
+_WRAPPERS = {"builtins", "mnistbench", "sklearnex", "daal4py"}
+
+
+def import_build(request: Request, outbox: Path) -> Callable[..., Any]:
+    """Import the model from the outbox and return its `build`.
+
+    The processes that the model starts get `sys.path` from this one, and import its functions and classes
+    from there too. It comes last, so that no file of a model's hides a library.
+    """
+    sys.path.append(str(outbox.resolve() / MODULES))
+    __import__(request.module)  # unlike importlib.import_module, it leaves no frames in a traceback
+    build = getattr(sys.modules[request.module], "build", None)
+    if not callable(build):
+        raise ContractError("the model's file has no function `build` once it is imported")
+    return build  # type: ignore[no-any-return]
+
+
+def arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
+    """Return all arguments of `build`: what it wants from the suite, and its parameters.
+
+    Keras is loaded here where `build` asks for it, so that no fit pays for that.
+    """
+    from mnistbench.runs.json import plain_value
+
+    parameters = {name: plain_value(value) for name, value in request.parameters.items()}
+    context = {"seed": request.seed, "threads": request.threads, "image_shape": image_shape}
+    if "keras" in request.supplied:
+        from mnistbench.estimators.neural import load_keras
+
+        load_keras(request.keras["backend"], request.threads)
+        context["keras"] = {**request.keras, "threads": request.threads}
+    return {name: context[name] for name in request.supplied} | parameters
+
+
+def set_progress(estimator: Any, report: Callable[[int, int, str], None] | None) -> None:
+    """Give every part of the estimator that wants one the function to call while it trains."""
+    for part in parts(estimator):
+        if hasattr(part, "on_progress"):
+            part.on_progress = report
+
+
+def attribute(estimator: Any, name: str) -> Any:
+    """Return an attribute of the estimator or, in a pipeline, of the last step that has it."""
+    for part in reversed(parts(estimator)):
+        value = getattr(part, name, None)
+        if value is not None:
+            return value
+    return None
+
+
+def parts(estimator: Any) -> list[Any]:
+    """Return the estimator and, of a pipeline, its steps after it."""
+    steps = getattr(estimator, "steps", None)
+    return [estimator, *(step for _, step in steps)] if isinstance(steps, list) else [estimator]
+
+
+def engine(estimator: Any) -> str:
+    """Name the library that did the work: as the estimator says, else where its class comes from."""
+    named = attribute(estimator, "engine_")
+    if named:
+        return str(named)
+    last = parts(estimator)[-1]
+    members = getattr(last, "__dict__", {}).get("estimators_")
+    workers = members if isinstance(members, list) and members else [last]
+    # scikit-learn-intelex falls back to scikit-learn without a warning: then oneDAL has fitted nothing.
+    if all(getattr(worker, "_onedal_estimator", None) is not None for worker in workers):
+        from importlib.metadata import version
+
+        return f"scikit-learn-intelex {version('scikit-learn-intelex')} (oneDAL)"
+    part = " (libsvm)" if any(kind.__name__ == "BaseLibSVM" for kind in type(workers[0]).__mro__) else ""
+    for kind in type(last).__mro__:
+        package = kind.__module__.partition(".")[0]
+        if package in _WRAPPERS or package.startswith(("mnistbench_model_", "_")):
+            continue
+        release = getattr(sys.modules.get(package), "__version__", "")
+        return f"{_DISTRIBUTIONS.get(package, package)} {release}{part}".strip()
+    return "its own code"
