@@ -11,7 +11,7 @@ from pathlib import Path
 
 from mnistbench.analysis import trust
 from mnistbench.analysis.checks import CHECKS
-from mnistbench.analysis.loaded import COLUMNS, FRAMES, NUMBERED_COLUMNS
+from mnistbench.analysis.run import COLUMNS, FRAMES, NUMBERED_COLUMNS
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.trials import read_suites
 

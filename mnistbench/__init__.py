@@ -3,7 +3,7 @@
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mnistbench.analysis.loaded import load_run
+    from mnistbench.analysis.run import load_run
 
 __all__ = ["__version__", "load_run"]
 
@@ -11,7 +11,7 @@ __all__ = ["__version__", "load_run"]
 def __getattr__(name: str) -> Any:
     """Look up what takes long when it is asked for: pandas, and the package's metadata."""
     if name == "load_run":
-        from mnistbench.analysis.loaded import load_run
+        from mnistbench.analysis.run import load_run
 
         return load_run
     if name != "__version__":

@@ -13,7 +13,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from mnistbench.analysis.compared import ComparedRun
+from mnistbench.analysis.compared_run import ComparedRun
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.environments import Difference, differences
 from mnistbench.analysis.trust import Grade, Timing, grade

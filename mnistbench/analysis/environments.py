@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from mnistbench.analysis.compared import ComparedRun
+from mnistbench.analysis.compared_run import ComparedRun
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.runs.sessions import unit_seconds
 

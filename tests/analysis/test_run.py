@@ -9,7 +9,7 @@ from support.synthetic_runs import Model, dataset, make_run, true_labels
 
 import mnistbench
 from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
-from mnistbench.analysis.loaded import COLUMNS, FRAMES
+from mnistbench.analysis.run import COLUMNS, FRAMES
 from mnistbench.errors import UsageError
 
 MODELS = {"cnn": Model(0.02, 20), "svm": Model(0.03, 5, probabilities=False), "mlp": Model(0.04, 9)}
