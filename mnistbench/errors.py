@@ -1,11 +1,11 @@
-"""The errors that a user can cause and mend; the command line prints their text without a traceback."""
+"""The errors that a user can cause and fix; the command line prints their text without a traceback."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class MnistbenchError(Exception):
-    """Something the user can act on; the text names the thing, what was expected and what to do next."""
+    """An error that the user can fix: the text says what is wrong, what was expected and what to do next."""
 
     exit_status = 1
 
@@ -17,13 +17,13 @@ class UsageError(MnistbenchError):
 
 
 class DataError(MnistbenchError):
-    """A data set cannot be had, or is not what it claims to be."""
+    """A data set is unavailable, damaged or unusable."""
 
     exit_status = 3
 
 
 def unknown(kind: str, name: str, known: Iterable[str]) -> str:
-    """Say that there is no such name, with the nearest one and the whole list."""
+    """Return the message for an unknown name, with the nearest name and the whole list."""
     names = list(known)
     by_lower_case = {known_name.lower(): known_name for known_name in reversed(names)}
     near = difflib.get_close_matches(name.lower(), by_lower_case, n=1, cutoff=0.5)

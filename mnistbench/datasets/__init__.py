@@ -1,6 +1,6 @@
-"""The data sets: MNIST (fetched and proven), the digits inside scikit-learn, and a user's own.
+"""The data sets: MNIST (fetched and verified), scikit-learn's digits, and a user's own.
 
-`resolve` turns what the user named into cached, checked arrays; `open_arrays` is how a worker reads them.
+`resolve` turns the name of a data set into cached, verified arrays; a trial reads them with `open_arrays`.
 """
 
 from mnistbench.datasets.arrays import Arrays, DatasetInfo, Reading

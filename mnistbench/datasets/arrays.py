@@ -1,9 +1,9 @@
-"""What a data set is: four arrays that fit together, their digest and their provenance."""
+"""A data set: four arrays that fit together, their digest and their source."""
 
 import hashlib
 import math
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,22 +11,25 @@ from numpy.typing import NDArray
 from mnistbench.errors import DataError
 from mnistbench.text import plural
 
+Images: TypeAlias = NDArray[np.uint8]  # shape (n, height, width)
+Labels: TypeAlias = NDArray[np.int64]  # shape (n,), as the data set numbers them
+
 ARRAY_NAMES = ("x_train", "y_train", "x_test", "y_test")
 
-# Where the brightest of all pixels is below half of 255, the images hardly ever go from 0 to 255.
+# Images whose brightest pixel is below half of 255 are almost never on a scale from 0 to 255.
 _DIMMEST_MAXIMUM = 127
-# Training and test images on one scale have maxima closer together than this factor.
+# Maxima of training and test images further apart than this factor mean two scales.
 _ONE_SCALE_FACTOR = 8
 _SCALED_AT_ONCE = 1_000  # images: the scaling takes 8 bytes a pixel
 
 
 @dataclass(frozen=True)
 class Reading:
-    """How a user's own arrays are to be read.
+    """How to read a user's own arrays.
 
     Attributes:
-        pixel_max: The value of a white pixel, which is scaled to 255; None: pixels go from 0 to 255 already.
-        drop_unseen: Leave out the test images of classes that no training image shows; else these are an
+        pixel_max: The value of a white pixel, which is scaled to 255; None if pixels range from 0 to 255.
+        drop_unseen: Leave out the test images of classes without training images, which are otherwise an
             error.
     """
 
@@ -39,29 +42,32 @@ class Reading:
         return self.pixel_max not in (None, 255)
 
 
+AS_IS = Reading()
+
+
 @dataclass(frozen=True, eq=False)
 class Arrays:
     """The images and labels of one data set.
 
     Attributes:
-        x_train: Training images, uint8, (n, height, width).
-        y_train: Their labels as the data set numbers them, int64, (n,).
-        x_test: Test images, uint8, (m, height, width).
-        y_test: Their labels, int64, (m,).
-        changes: What reading changed in the data set, in words, such as "pixels scaled from 0-16".
+        x_train: Training images.
+        y_train: Their labels.
+        x_test: Test images, of the same height and width.
+        y_test: Their labels.
+        changes: What reading changed in the data set, such as "pixels scaled from 0-16".
     """
 
-    x_train: NDArray[np.uint8]
-    y_train: NDArray[np.int64]
-    x_test: NDArray[np.uint8]
-    y_test: NDArray[np.int64]
+    x_train: Images
+    y_train: Labels
+    x_test: Images
+    y_test: Labels
     changes: tuple[str, ...] = ()
 
     def sha256(self) -> str:
-        """Digest that says whether two data sets are the same, whatever file format they came from.
+        """Return a digest that is the same for equal data sets, whatever their file format.
 
-        For x_train, y_train, x_test, y_test in this order: the ASCII line "NAME DTYPE SHAPE" (such as
-        "x_train |u1 60000x28x28"), a newline, then the values in C order, little-endian.
+        For x_train, y_train, x_test, y_test in this order, it covers the ASCII line "NAME DTYPE SHAPE" (such
+        as "x_train |u1 60000x28x28"), a newline, and the values in C order, little-endian.
         """
         digest = hashlib.sha256()
         for name in ARRAY_NAMES:
@@ -75,12 +81,12 @@ class Arrays:
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Where a data set came from and where its arrays lie.
+    """Where a data set came from and where its arrays are stored.
 
     Attributes:
         name: "mnist", "digits", or the name of the user's folder or file.
         title: The name to print.
-        source: Where the bytes came from: a mirror's address, a folder, "embedded in scikit-learn".
+        source: The mirror's address, the folder's name, or "embedded in scikit-learn".
         licence: The data's licence.
         sha256: `Arrays.sha256` of the arrays.
         image_shape: Height and width in pixels.
@@ -88,11 +94,10 @@ class DatasetInfo:
         train_count: Number of training images.
         test_count: Number of test images.
         arrays_folder: The folder for `open_arrays`.
-        fallback_reason: Why this data set stands in for MNIST; None if it was asked for.
-        reading: How the user asked for it to be read.
-        changes: What that changed, in words; the title has them too.
-        holdout: The kind of hold-out that suits it, as `holdout.choose_holdout` says; None if it is too small
-            for one.
+        fallback_reason: Why this data set replaces MNIST; None if it was requested.
+        reading: How it was read.
+        changes: `Arrays.changes`; the title lists them too.
+        holdout: The kind of hold-out that `holdout.choose_holdout` chose; None if it is too small for one.
     """
 
     name: str
@@ -106,12 +111,9 @@ class DatasetInfo:
     test_count: int
     arrays_folder: str
     fallback_reason: str | None = None
-    reading: Reading = Reading()
+    reading: Reading = AS_IS
     changes: tuple[str, ...] = ()
     holdout: str | None = "last"
-
-
-_AS_IT_IS = Reading()
 
 
 def assemble(
@@ -122,9 +124,9 @@ def assemble(
     x_test: NDArray[Any],
     y_test: NDArray[Any],
     listed_classes: NDArray[Any] | None = None,
-    reading: Reading = _AS_IT_IS,
+    reading: Reading = AS_IS,
 ) -> Arrays:
-    """Check that four arrays make a data set, and bring them to one form.
+    """Check that four arrays form a data set, and convert them to one form.
 
     Args:
         origin: The folder or file they came from; errors name it.
@@ -132,12 +134,12 @@ def assemble(
             any numbers from 0 to that.
         y_train: Training labels, (n,), any integers that int64 holds.
         x_test: Test images, of the training images' height and width.
-        y_test: Test labels, only such as training shows, unless `reading` drops the others.
-        listed_classes: The labels that there should be, if the data set lists them.
-        reading: What to make of other pixels, and of test images of unseen classes.
+        y_test: Test labels; each also occurs among the training labels, unless `reading` drops the others.
+        listed_classes: The labels that the data set says it has, if it lists them.
+        reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
-        DataError: The arrays are no usable data set; the text says why and what to do.
+        DataError: The arrays do not form a usable data set.
     """
     x_train = _images(origin, "training images", x_train)
     x_test = _images(origin, "test images", x_test)
@@ -154,8 +156,8 @@ def assemble(
     train_shape, test_shape = x_train.shape[1:], x_test.shape[1:]
     if train_shape != test_shape:
         raise DataError(
-            f"{origin}: training images are {train_shape[0]}x{train_shape[1]} pixels but test images "
-            f"{test_shape[0]}x{test_shape[1]}; all must have one size."
+            f"{origin}: training images are {train_shape[0]}x{train_shape[1]} pixels, test images "
+            f"are {test_shape[0]}x{test_shape[1]}; all must have the same size."
         )
     if 0 in train_shape:
         raise DataError(
@@ -168,11 +170,11 @@ def assemble(
     seen = np.isin(y_test, y_train)
     if reading.drop_unseen and not seen.all():
         if not seen.any():
-            raise DataError(f"{origin}: no test image is of a class that the training images show.")
+            raise DataError(f"{origin}: no test image belongs to a class with training images.")
         dropped = np.unique(y_test[~seen])
         changes.append(
             f"without {plural(int((~seen).sum()), 'test image')} of "
-            f"{len(dropped)} {'class' if len(dropped) == 1 else 'classes'} that no training image shows"
+            f"{len(dropped)} {'class' if len(dropped) == 1 else 'classes'} without training images"
         )
         x_test, y_test = x_test[seen], y_test[seen]
         if listed_classes is not None:
@@ -189,39 +191,38 @@ def assemble(
 
 def _check_classes(
     origin: str,
-    y_train: NDArray[np.int64],
-    y_test: NDArray[np.int64],
+    y_train: Labels,
+    y_test: Labels,
     listed_classes: NDArray[Any] | None,
 ) -> None:
     trained = set(np.unique(y_train).tolist())
     if len(trained) < 2:
         raise DataError(
-            f"{origin}: all training images have the label {min(trained)}; two classes are needed."
+            f"{origin}: all training images have the label {min(trained)}; at least two classes are needed."
         )
     untrained = set(np.unique(y_test).tolist()) - trained
     if untrained:
         raise DataError(
-            f"{origin}: {_enumerate(untrained)} in the test labels but no training image shows "
-            f"{'it' if len(untrained) == 1 else 'them'}; add training images, or say --unseen drop to leave "
-            "those test images out."
+            f"{origin}: {_enumerate(untrained)} in the test labels but not in the training labels; "
+            "add training images, or use --unseen drop to leave those test images out."
         )
     if listed_classes is None:
         return
     listed = set(_labels(origin, "classes", listed_classes).tolist())
     if listed - trained:
         raise DataError(
-            f"{origin}: {_enumerate(listed - trained)} in `classes` but no training image; "
-            "add training images of it or take it off the list."
+            f"{origin}: {_enumerate(listed - trained)} listed in `classes` but not in the training labels; "
+            "add training images or shorten the list."
         )
     if trained - listed:
         raise DataError(
             f"{origin}: {_enumerate(trained - listed)} in the training labels but not listed in `classes`; "
-            "add it to the list or leave `classes` out."
+            "complete the list or leave `classes` out."
         )
 
 
 def _enumerate(classes: set[int]) -> str:
-    """Such as "class 5 is"; of many, the first few."""
+    """Return such as "class 5 is"; of many classes, name the first few."""
     first = ", ".join(str(label) for label in sorted(classes)[:5])
     if len(classes) == 1:
         return f"class {first} is"
@@ -229,13 +230,13 @@ def _enumerate(classes: set[int]) -> str:
 
 
 def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[Any]:
-    """Return images of any numbers, (n, h, w)."""
+    """Return the images, still of any numeric type, (n, h, w)."""
     if array.ndim == 4 and array.shape[3] == 1:
         array = array[:, :, :, 0]
     if array.ndim != 3:
         raise DataError(
             f"{origin}: the {kind} have shape {array.shape}; expected (images, height, width), "
-            "or that with one last axis of length 1. Reshape flat rows; turn colour images into grey ones."
+            "or the same with a last axis of length 1. Reshape flat rows; convert colour images to greyscale."
         )
     if array.dtype.kind not in "biuf":
         raise DataError(
@@ -245,14 +246,13 @@ def _images(origin: str, kind: str, array: NDArray[Any]) -> NDArray[Any]:
 
 
 def _check_pixels(origin: str, x_train: NDArray[Any], x_test: NDArray[Any], pixel_max: float | None) -> None:
-    """Refuse pixels in another range than the one stated, with the way to mend it.
+    """Refuse pixels outside the stated range, and say how to convert them.
 
-    Without a stated maximum, images pass that are integers and whose brightest pixel, of training and test
-    images together, is above half of 255.
+    Without a stated maximum, pixels must be integers and the brightest of all must be above half of 255.
     """
     lows, highs = zip(*(_extremes(origin, x) for x in (x_train, x_test)), strict=True)
     low, high = min(lows), max(highs)
-    found = f"{origin}: pixels go from {_number(low)} to {_number(high)}"
+    found = f"{origin}: pixels range from {_number(low)} to {_number(high)}"
     if low < 0:
         raise DataError(
             f"{found}; expected integers from 0 to 255. "
@@ -262,8 +262,8 @@ def _check_pixels(origin: str, x_train: NDArray[Any], x_test: NDArray[Any], pixe
         raise DataError(f"{origin}: every pixel is 0, so the images are blank.")
     if max(highs) > _ONE_SCALE_FACTOR * min(highs):
         raise DataError(
-            f"{origin}: pixels of the training images go up to {_number(highs[0])} and those of the test "
-            f"images up to {_number(highs[1])}; bring both to one scale."
+            f"{origin}: the brightest pixel is {_number(highs[0])} in the training images and "
+            f"{_number(highs[1])} in the test images; bring both to the same scale."
         )
     if pixel_max is not None:
         if high > pixel_max:
@@ -274,26 +274,26 @@ def _check_pixels(origin: str, x_train: NDArray[Any], x_test: NDArray[Any], pixe
     if real:
         raise DataError(
             f"{found} and are {real[0]} values; expected integers from 0 to 255. "
-            f"Convert with `(x * (255 / {likely})).round().astype('uint8')`, or say --pixel-max {likely}."
+            f"Convert with `(x * (255 / {likely})).round().astype('uint8')`, or use --pixel-max {likely}."
         )
     if high > 255:
-        raise DataError(f"{found}; expected 0 to 255. Multiply by 255/{likely}, or say --pixel-max {likely}.")
+        raise DataError(f"{found}; expected 0 to 255. Multiply by 255/{likely}, or use --pixel-max {likely}.")
     if high <= _DIMMEST_MAXIMUM:
         raise DataError(
-            f"{found}; multiply by 255/{likely}, or say --pixel-max {likely} "
-            "(--pixel-max 255 if they are right as they are)."
+            f"{found}; multiply by 255/{likely}, or use --pixel-max {likely} "
+            "(--pixel-max 255 if they are already correct)."
         )
 
 
 def _extremes(origin: str, images: NDArray[Any]) -> tuple[float, float]:
     low, high = float(images.min()), float(images.max())
     if not math.isfinite(low + high):  # both are NaN if any value is
-        raise DataError(f"{origin}: some pixels are NaN or infinite; replace them by numbers.")
+        raise DataError(f"{origin}: some pixels are NaN or infinite; replace them with numbers.")
     return low, high
 
 
 def _likely_maximum(high: float) -> float:
-    """Return the value that white probably has where the brightest pixel has this one."""
+    """Return the most likely value of white, given the brightest pixel."""
     if high <= 1:
         return 1
     if high <= _DIMMEST_MAXIMUM:
@@ -304,7 +304,7 @@ def _likely_maximum(high: float) -> float:
     return high if high == 2**bits else 2**bits - 1
 
 
-def _scaled(images: NDArray[Any], pixel_max: float | None) -> NDArray[np.uint8]:
+def _scaled(images: NDArray[Any], pixel_max: float | None) -> Images:
     """Return the images times 255 / pixel_max, rounded half up, as uint8."""
     if pixel_max is None or (pixel_max == 255 and images.dtype.kind in "iu"):
         return np.ascontiguousarray(images, dtype=np.uint8)
@@ -316,14 +316,14 @@ def _scaled(images: NDArray[Any], pixel_max: float | None) -> NDArray[np.uint8]:
 
 
 def _number(value: float | None) -> str:
-    """Write a number as people do: 16, not 16.0."""
+    """Return a number as people write it: 16, not 16.0."""
     return f"{value:.0f}" if value is not None and value == int(value) else f"{value:.4g}"
 
 
-def _labels(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.int64]:
+def _labels(origin: str, kind: str, array: NDArray[Any]) -> Labels:
     if array.ndim != 1:
         raise DataError(
-            f"{origin}: the {kind} have shape {array.shape}; expected one integer an image, (images,)."
+            f"{origin}: the {kind} have shape {array.shape}; expected (images,), one integer for each."
         )
     if array.dtype.kind not in "iu":
         raise DataError(
@@ -332,6 +332,6 @@ def _labels(origin: str, kind: str, array: NDArray[Any]) -> NDArray[np.int64]:
         )
     if array.size and array.dtype.kind == "u" and int(array.max()) > np.iinfo(np.int64).max:
         raise DataError(
-            f"{origin}: the {kind} go up to {int(array.max())}; at most {np.iinfo(np.int64).max} fits."
+            f"{origin}: the {kind} go up to {int(array.max())}; the maximum is {np.iinfo(np.int64).max}."
         )
     return np.ascontiguousarray(array, dtype=np.int64)

@@ -1,9 +1,9 @@
-"""The cache of decoded arrays: written atomically, memory-mapped by the workers, believed only after a check.
+"""The cache of decoded arrays: written atomically, memory-mapped by the trials, trusted only after a check.
 
 A data set's folder holds x_train.npy, y_train.npy, x_test.npy, y_test.npy and source.txt. The arrays never
-change: every writer writes the same bytes, each file under a temporary name first and then moved into place.
-So processes that write at the same time need no lock, a killed one leaves nothing that is believed, and the
-maps of readers stay valid.
+change: every writer writes the same bytes, each file under a temporary name that is then moved into place.
+So processes that write at the same time need no lock, a killed one leaves no damage, and the maps of readers
+stay valid.
 """
 
 import logging
@@ -32,7 +32,7 @@ _STALE_SECONDS = 24 * 3600
 
 
 def cache_folder(override: Path | None = None) -> Path:
-    """The folder for cached data: `override`, else $MNISTBENCH_CACHE, else the user's cache folder."""
+    """Return the folder for cached data: `override`, else $MNISTBENCH_CACHE, else the user's cache folder."""
     if override is not None:
         return override.expanduser().absolute()
     from_environment = os.environ.get(_CACHE_VARIABLE)
@@ -50,41 +50,41 @@ def open_arrays(arrays_folder: str | Path) -> Arrays:
         arrays_folder: `DatasetInfo.arrays_folder`.
 
     Raises:
-        DataError: They are missing, unreadable or visibly damaged; only `verified_arrays` checks the digest.
+        DataError: They are missing, unreadable or malformed; only `verified_arrays` checks the digest.
     """
     folder = Path(arrays_folder)
     x_train, y_train, x_test, y_test = (_open(folder / f"{name}.npy") for name in ARRAY_NAMES)
     for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
-            raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_AGAIN}")
+            raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_REPAIR}")
     return Arrays(x_train, y_train, x_test, y_test)
 
 
-_AGAIN = "Fetch the data set again, or start a run on it: that replaces them."
+_REPAIR = "Fetch the data set again, or start a run on it, to replace them."
 
 
 def _open(path: Path) -> NDArray[Any]:
     try:
-        # Unlike numpy.load, this can neither unpickle nor take the file for one of another format.
+        # Unlike numpy.load, this never unpickles and accepts no other format.
         return np.lib.format.open_memmap(path, mode="r")
     except FileNotFoundError as error:
-        raise DataError(f"The cached array {path} is missing. {_AGAIN}") from error
+        raise DataError(f"The cached array {path} is missing. {_REPAIR}") from error
     except PermissionError as error:
         raise DataError(
             f"The cached array {path} cannot be read: {error.strerror}. Ask its owner to make it readable, "
             f"or use another cache with --cache-dir or ${_CACHE_VARIABLE}."
         ) from error
     except Exception as error:  # the .npy header parser raises many kinds for damaged bytes
-        raise DataError(f"The cached array {path} is damaged ({error}). {_AGAIN}") from error
+        raise DataError(f"The cached array {path} is damaged ({error}). {_REPAIR}") from error
 
 
 def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
-    """The cached arrays if they are all there and their digest is `sha256`, else None.
+    """Return the cached arrays if they are complete and their digest is `sha256`, else None.
 
-    Damage is logged as a warning, so that mending does not hide it.
+    Damage is logged as a warning, so that a repair does not hide it.
 
     Raises:
-        DataError: The arrays are there but may not be read.
+        DataError: The arrays exist but permissions forbid reading them.
     """
     try:
         arrays = open_arrays(folder)
@@ -101,7 +101,7 @@ def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
 
 
 def cached_arrays(cache: Path, dataset: DatasetInfo) -> Arrays | None:
-    """The arrays of a data set that was read before, if the cache still has them, checked; else None."""
+    """Return the arrays of an earlier run's data set if the cache still has them, verified; else None."""
     for name in (dataset.name, f"{dataset.name}-{dataset.sha256[:16]}"):  # where the catalogue keeps them
         try:
             arrays = verified_arrays(cache / name, dataset.sha256)
@@ -113,19 +113,19 @@ def cached_arrays(cache: Path, dataset: DatasetInfo) -> Arrays | None:
 
 
 def source_of(folder: Path) -> str:
-    """The note on where cached arrays came from."""
+    """Return the note on where cached arrays came from."""
     try:
         note = (folder / "source.txt").read_text(encoding="utf-8", errors="replace")
     except OSError:
-        return "the cache (where it was filled from is not known)"
+        return "the cache (original source unknown)"
     return "".join(character for character in note if character.isprintable())[:500]
 
 
 def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
-    """Write a data set's arrays into the cache and return them as read back from there, checked.
+    """Write a data set's arrays into the cache and return them as read back, verified.
 
     Raises:
-        DataError: The cache cannot be written, or gives back other bytes.
+        DataError: The cache cannot be written, or returns other bytes.
     """
     sha256 = arrays.sha256()
     with _explained(folder):
@@ -139,13 +139,13 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
         _sync_folder(folder)
     stored = verified_arrays(folder, sha256)
     if stored is None:
-        raise DataError(f"The cache {folder} does not give back what was written: check the disk.")
+        raise DataError(f"The cache {folder} does not return what was written to it; check the disk.")
     return stored
 
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """A private folder inside a data set's cache folder, removed at the end, for files on their way.
+    """Yield a temporary folder for downloads inside a data set's cache folder, and remove it at the end.
 
     Raises:
         DataError: The cache cannot be written.
@@ -162,7 +162,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
 
 @contextmanager
 def _replacing(path: Path) -> Iterator[BinaryIO]:
-    """A new file to write to, that takes the place of `path` once it is whole and on the disk."""
+    """Yield a new file, which replaces `path` once it is complete and on the disk."""
     # Not tempfile: its files are private to their owner, and a cache may be shared by several users.
     temporary = path.with_name(f".staging-{path.name}-{secrets.token_hex(8)}")
     try:
@@ -176,7 +176,7 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
 
 
 def _sync_folder(folder: Path) -> None:
-    """Make the renames themselves survive a loss of power; Windows has no such call."""
+    """Make renames survive a power failure; Windows has no such call."""
     if os.name != "posix":
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -187,7 +187,7 @@ def _sync_folder(folder: Path) -> None:
 
 
 def _sweep(folder: Path) -> None:
-    """Remove what killed processes left behind."""
+    """Remove the temporary files of killed processes."""
     for path in folder.glob(".staging-*"):
         try:
             if time.time() - path.lstat().st_mtime < _STALE_SECONDS:
@@ -196,7 +196,7 @@ def _sweep(folder: Path) -> None:
                 shutil.rmtree(path)
             else:
                 path.unlink()
-        except OSError as error:  # another process swept it, or another user owns it
+        except OSError as error:  # another process removed it, or another user owns it
             _LOG.debug("Left %s in the cache: %s", path, error)
 
 
@@ -207,5 +207,5 @@ def _explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         raise DataError(
             f"The cache {folder} cannot be written: {error.strerror or error}. "
-            f"Free space, mend the permissions, or use another folder with --cache-dir or ${_CACHE_VARIABLE}."
+            f"Free space, fix the permissions, or use another folder with --cache-dir or ${_CACHE_VARIABLE}."
         ) from error

@@ -1,11 +1,11 @@
-"""From what the user named to a data set in the cache."""
+"""Resolve the name of a data set, or a path, to a data set in the cache."""
 
 import difflib
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from mnistbench.datasets.arrays import DatasetInfo, Reading
+from mnistbench.datasets.arrays import AS_IS, DatasetInfo, Reading
 from mnistbench.datasets.digits import cached_digits
 from mnistbench.datasets.download import Mirror, Patience
 from mnistbench.datasets.folder import cached_user_data, describe_path, read_user_data
@@ -14,14 +14,13 @@ from mnistbench.errors import DataError, UsageError
 from mnistbench.text import command
 
 _NAMES = frozenset({"mnist", "digits"})
-_AS_IT_IS = Reading()
 
 
 def resolve(
     spec: str | None,
     *,
     cache: Path,
-    reading: Reading = _AS_IT_IS,
+    reading: Reading = AS_IS,
     offline: bool = False,
     show_progress: bool = False,
     mirrors: Sequence[Mirror] = MIRRORS,
@@ -36,19 +35,17 @@ def resolve(
         cache: The cache folder.
         reading: How to read the user's own data.
         offline: Use no network.
-        show_progress: Print what came of each mirror, and draw progress bars where standard error is a
+        show_progress: Print the outcome of each mirror, and draw progress bars if standard error is a
             terminal.
         mirrors: MNIST's mirrors, in the order to try them.
-        patience: How long to bear with a mirror.
+        patience: How long to wait for a mirror.
 
     Raises:
-        DataError: The data set is unavailable or is not what it should be.
-        UsageError: There is no data set of that name, or it needs no `reading`.
+        DataError: The data set is unavailable, damaged or unusable.
+        UsageError: There is no data set of that name, or it accepts no `reading`.
     """
-    if spec in (None, *_NAMES) and reading != _AS_IT_IS:
-        raise UsageError(
-            f"--pixel-max and --unseen are for data of your own; {spec or 'mnist'} is read as it must be."
-        )
+    if spec in (None, *_NAMES) and reading != AS_IS:
+        raise UsageError(f"--pixel-max and --unseen apply only to your own data, not to {spec or 'mnist'}.")
     if spec is None:
         try:
             return fetch_mnist(
@@ -64,7 +61,7 @@ def resolve(
         return cached_digits(cache)
     if "://" in spec:
         raise UsageError(
-            f"--dataset takes no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."
+            f"--dataset accepts no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."
         )
     path = Path(spec).expanduser()
     if path.exists():
@@ -77,5 +74,5 @@ def resolve(
     near = difflib.get_close_matches(spec.casefold(), sorted(_NAMES), n=1)
     suggestion = f" Did you mean {near[0]}?" if near else ""
     raise UsageError(
-        f"There is no data set or folder {spec!r}.{suggestion} Give mnist, digits, a FOLDER or a FILE.npz."
+        f"There is no data set or folder {spec!r}.{suggestion} Use mnist, digits, a FOLDER or a FILE.npz."
     )

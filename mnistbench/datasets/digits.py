@@ -1,4 +1,4 @@
-"""The digits inside scikit-learn: a data set for machines that cannot reach any mirror.
+"""scikit-learn's digits: a data set for machines that cannot reach any mirror.
 
 1,797 handwritten digits of 8x8 pixels with values from 0 to 16: the test part of "Optical Recognition of
 Handwritten Digits" (Alpaydin and Kaynak, 1998, UCI Machine Learning Repository,
@@ -19,10 +19,10 @@ _TEST_COUNT_PER_CLASS = 50
 
 
 def cached_digits(cache: Path) -> DatasetInfo:
-    """Put the digits into the cache, unless they are there and intact, and describe them.
+    """Put the digits into the cache, unless they are already there intact, and describe them.
 
     Raises:
-        DataError: The cache cannot be written, or scikit-learn holds other digits than those known.
+        DataError: The cache cannot be written, or scikit-learn's digits have changed.
     """
     folder = cache / "digits"
     arrays = array_cache.verified_arrays(folder, _ARRAYS_SHA256)
@@ -43,12 +43,12 @@ def cached_digits(cache: Path) -> DatasetInfo:
 
 
 def _load_digits() -> Arrays:
-    """Scale and split.
+    """Return the digits, scaled to 28x28 pixels and split.
 
-    Every pixel becomes a square of 3x3, 2 empty pixels go round the 24x24 image, and the values 0 to 16
-    become 0 to 255, rounded half up. Of each class, shuffled by NumPy's `RandomState(0)` (a frozen stream,
+    Every pixel becomes a square of 3x3, the 24x24 image gets a margin of 2 empty pixels, and the values 0 to
+    16 become 0 to 255, rounded half up. Of each class, shuffled by NumPy's `RandomState(0)` (a frozen stream,
     NEP 19), the first 50 images are for testing; both parts keep the original order. A writer may be in both
-    parts, so accuracies are not to be compared with those on MNIST, which is split by writers.
+    parts, so accuracies do not compare with those on MNIST, which is split by writers.
     """
     from sklearn.datasets import load_digits
 
@@ -71,7 +71,7 @@ def _load_digits() -> Arrays:
     )
     if arrays.sha256() != _ARRAYS_SHA256:
         raise DataError(
-            "This scikit-learn holds other digits than those known, so results could not be compared. "
+            "The digits of this scikit-learn differ from the known ones, so results would not be comparable. "
             "Install the locked versions, or use --dataset mnist."
         )
     return arrays

@@ -1,8 +1,8 @@
-"""Downloads through pooch: a file arrives whole and with the right SHA-256, or not at all.
+"""Downloads through pooch: a file arrives complete and with the right SHA-256, or not at all.
 
-pooch streams to a temporary file, checks the digest and only then moves the file into place. Added here:
-mirrors in order, retries with back-off, and a minimum speed, which requests' time-outs do not give, as each
-byte that arrives starts them anew.
+pooch streams to a temporary file, checks the digest and only then moves the file into place. This module adds
+mirrors in order, retries with back-off, and a minimum speed, which requests' timeouts do not provide: each
+byte that arrives restarts them.
 """
 
 import http.client
@@ -23,8 +23,8 @@ _LOG = logging.getLogger(__name__)
 _CHUNK_BYTES = 4096
 _POLL_SECONDS = 0.02
 
-# Answers after which the same request may well succeed a moment later (RFC 9110, RFC 6585).
-_PASSING_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
+# Responses after which the same request may soon succeed (RFC 9110, RFC 6585).
+_TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -32,8 +32,8 @@ class Mirror:
     """One place that serves a data set.
 
     Attributes:
-        url: The address in front of the file names, with a slash at its end.
-        files: The SHA-256 of each file to get from there.
+        url: The address before the file names, ending in a slash.
+        files: The SHA-256 of each file by its name.
     """
 
     url: str
@@ -42,16 +42,16 @@ class Mirror:
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to bear with a mirror.
+    """How long to wait for a mirror.
 
     Attributes:
-        connect_seconds: Until a connection stands.
-        read_seconds: Between two arriving bytes.
-        attempts: Tries a file, where trying again can help.
-        backoff_seconds: Wait before the second try; doubled each time.
-        slow_seconds: The span over which the minimum speed must hold, from name look-up and connecting on.
+        connect_seconds: Limit on connecting.
+        read_seconds: Limit on the wait between two bytes.
+        attempts: Attempts for each file, where another attempt can help.
+        backoff_seconds: Wait before the second attempt; doubled each time.
+        slow_seconds: The span over which the minimum speed must hold, name look-up and connecting included.
         slow_bytes_per_second: The minimum speed.
-        maximum_bytes: The largest file that is taken.
+        maximum_bytes: The largest file accepted.
     """
 
     connect_seconds: float = 5.0
@@ -64,25 +64,25 @@ class Patience:
 
 
 class _DownloadError(Exception):
-    """One failed try.
+    """One failed attempt.
 
     Attributes:
-        passing: Whether another may help.
-        unreachable: Whether the server was never reached, so that the file does not matter.
+        temporary: Whether another attempt may succeed.
+        unreachable: Whether the server was never reached, whichever the file.
     """
 
-    def __init__(self, reason: str, *, passing: bool, unreachable: bool = False) -> None:
+    def __init__(self, reason: str, *, temporary: bool, unreachable: bool = False) -> None:
         super().__init__(reason)
-        self.passing = passing
+        self.temporary = temporary
         self.unreachable = unreachable
 
 
 @dataclass(frozen=True)
 class Delivery:
-    """A mirror's files, all of them checked.
+    """A mirror's files, all verified.
 
     Attributes:
-        paths: Each file's name and where it lies now.
+        paths: The path of each file by its name.
         source: The mirror's address, without credentials.
     """
 
@@ -101,19 +101,19 @@ class MirrorsExhaustedError(Exception):
 def download(
     mirrors: Sequence[Mirror], folder: Path, *, patience: Patience, show_progress: bool = False
 ) -> Delivery:
-    """Get all files of the first mirror that delivers every one of them intact.
+    """Download all files from the first mirror that delivers every one intact.
 
     Files of the same name and digest that an earlier mirror delivered are kept.
 
     Args:
-        mirrors: Where to look, in order.
-        folder: Where the files go; it must exist.
-        patience: How long to bear with each mirror.
-        show_progress: Whether to print one line a mirror on standard error, with its outcome, and to draw a
-            bar for the file that is arriving, where that is a terminal.
+        mirrors: The mirrors, in the order to try them.
+        folder: An existing folder for the files.
+        patience: How long to wait for each mirror.
+        show_progress: Print the outcome of each mirror on standard error, and draw a bar for each file if
+            that is a terminal.
 
     Raises:
-        MirrorsExhaustedError: None of them delivered.
+        MirrorsExhaustedError: No mirror delivered every file.
         DataError: The files could not be written.
     """
     failures = []
@@ -138,7 +138,7 @@ def download(
 
 
 def without_credentials(url: str) -> str:
-    """The address without user name, password, query and fragment: fit to be shown and stored."""
+    """Return the address without user name, password, query and fragment, safe to print and store."""
     parts = urlsplit(url)
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
@@ -148,29 +148,29 @@ def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_p
         try:
             _try_download(url, sha256, path, patience, show_progress)
         except _DownloadError as error:
-            if error.passing and attempt < patience.attempts:
+            if error.temporary and attempt < patience.attempts:
                 time.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
                 continue
             if error.unreachable:
                 raise
-            raise _DownloadError(f"{path.name}: {error}", passing=False) from error
+            raise _DownloadError(f"{path.name}: {error}", temporary=False) from error
         else:
             return path
     raise AssertionError("Patience.attempts must be at least 1")
 
 
 def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> None:
-    """One try, in a thread of its own: only so can a limit hold for name look-up, headers and body alike."""
+    """Download in a thread, so that one limit covers name look-up, headers and body."""
     import pooch
 
     pooch.get_logger().setLevel(logging.WARNING)
-    transfer = _Transfer(path.name, patience, shown=show_progress and sys.stderr.isatty())
+    transfer = _Transfer(path.name, patience, with_bar=show_progress and sys.stderr.isatty())
     failures: list[Exception] = []
 
     def retrieve() -> None:
         try:
             pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=transfer)
-        except Exception as error:  # handed to the thread that waits
+        except Exception as error:  # raised in the thread that waits
             failures.append(error)
 
     thread = threading.Thread(target=retrieve, name=f"download {path.name}", daemon=True)
@@ -178,7 +178,7 @@ def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_pr
         thread.start()
         _await(thread, transfer, patience)
     finally:
-        transfer.end()
+        transfer.cancel()
     if failures:
         raise _explain(failures[0], patience) from failures[0]
 
@@ -192,30 +192,30 @@ def _await(thread: threading.Thread, transfer: "_Transfer", patience: Patience) 
             continue
         if transfer.received - received < patience.slow_bytes_per_second * elapsed and thread.is_alive():
             raise _DownloadError(
-                f"slower than {patience.slow_bytes_per_second:,.0f} bytes a second "
+                f"slower than {patience.slow_bytes_per_second:,.0f} bytes per second "
                 f"for {patience.slow_seconds:g} s",
-                passing=False,
+                temporary=False,
             )
         start, received = time.monotonic(), transfer.received
 
 
 class _TooLargeError(Exception):
-    """The file is longer than any that is expected."""
+    """The file exceeds `Patience.maximum_bytes`."""
 
 
 class _Transfer:
-    """A downloader as pooch wants it.
+    """A downloader for pooch.
 
-    Unlike pooch's own it counts the bytes that really came, can be ended from outside, and leaves a .gz file
-    compressed when the server declares gzip as the content's encoding.
+    Unlike pooch's own it counts the bytes received, can be cancelled, and leaves a .gz file compressed when
+    the server declares gzip as the content's encoding.
     """
 
-    def __init__(self, label: str, patience: Patience, *, shown: bool) -> None:
+    def __init__(self, label: str, patience: Patience, *, with_bar: bool) -> None:
         self.received = 0
         self._patience = patience
-        self._ended = False
+        self._cancelled = False
         self._label = label
-        self._shown = shown
+        self._with_bar = with_bar
         self._bar: Any = None
 
     def __call__(self, url: str, output_file: str, pooch: object) -> None:  # noqa: ARG002 (pooch's signature)
@@ -229,7 +229,7 @@ class _Transfer:
             Path(output_file).open("wb") as file,
         ):
             response.raise_for_status()
-            if self._shown:
+            if self._with_bar:
                 self._draw(response.headers.get("Content-Length", ""))
             for chunk in response.raw.stream(_CHUNK_BYTES, decode_content=False):
                 self._count(len(chunk))
@@ -244,65 +244,67 @@ class _Transfer:
             unit="B",
             unit_scale=True,
             dynamic_ncols=True,
-            leave=False,  # the line with the mirror's outcome comes in its place
+            leave=False,  # the line with the mirror's outcome replaces it
             file=sys.stderr,
         )
 
     def _count(self, byte_count: int) -> None:
-        if self._ended:
-            raise ConnectionAbortedError("the download was given up")
+        if self._cancelled:
+            raise ConnectionAbortedError("the download was cancelled")
         self.received += byte_count
         if self.received > self._patience.maximum_bytes:
             raise _TooLargeError
         if self._bar is not None:
             self._bar.update(byte_count)
 
-    def end(self) -> None:
-        """Stop at the next bytes that come, if any are still awaited."""
-        self._ended = True
+    def cancel(self) -> None:
+        """Cancel what is still to come, at its next bytes."""
+        self._cancelled = True
         if self._bar is not None:
             self._bar.close()
 
 
 def _explain(error: Exception, patience: Patience) -> Exception:
-    """What went wrong, in a few words, and whether another try may help."""
+    """Return a download error with a short reason in place of pooch's, or the error itself if unexpected."""
     from requests import exceptions as requests
     from urllib3 import exceptions as urllib3
 
     match error:
         case _TooLargeError():
-            return _DownloadError(f"more than {patience.maximum_bytes:,} bytes came", passing=False)
+            return _DownloadError(f"more than {patience.maximum_bytes:,} bytes received", temporary=False)
         case requests.ConnectTimeout():
             reason = f"no connection within {patience.connect_seconds:g} s"
-            return _DownloadError(reason, passing=False, unreachable=True)
+            return _DownloadError(reason, temporary=False, unreachable=True)
         case requests.ReadTimeout() | urllib3.ReadTimeoutError():
-            return _DownloadError(f"no answer for {patience.read_seconds:g} s", passing=False)
+            return _DownloadError(f"no data for {patience.read_seconds:g} s", temporary=False)
         case requests.TooManyRedirects():
-            return _DownloadError("redirected in circles", passing=False)
+            return _DownloadError("too many redirects", temporary=False)
         case requests.HTTPError() if error.response is not None:
             status = error.response.status_code
             reason = f"HTTP {status} {error.response.reason}".strip()
-            return _DownloadError(reason, passing=status in _PASSING_STATUSES)
+            return _DownloadError(reason, temporary=status in _TEMPORARY_STATUSES)
         case requests.ProxyError():
             reason = f"the proxy failed: {_in_words(_root(error))}"
-            return _DownloadError(reason, passing=True, unreachable=True)
+            return _DownloadError(reason, temporary=True, unreachable=True)
         case requests.SSLError():
             reason = f"no trusted TLS connection: {_in_words(_root(error))}"
-            return _DownloadError(reason, passing=False, unreachable=True)
+            return _DownloadError(reason, temporary=False, unreachable=True)
         case requests.ConnectionError():
             root = _root(error)
-            return _DownloadError(_in_words(root), passing=True, unreachable=isinstance(root, OSError))
+            return _DownloadError(_in_words(root), temporary=True, unreachable=isinstance(root, OSError))
         case urllib3.ProtocolError():
-            return _DownloadError(f"cut off: {_in_words(_root(error))}", passing=True)
+            return _DownloadError(f"connection broken: {_in_words(_root(error))}", temporary=True)
         case ValueError() if not isinstance(error, requests.RequestException):  # pooch: the digest differs
-            return _DownloadError("wrong bytes: the SHA-256 differs from the published one", passing=False)
+            return _DownloadError(
+                "wrong content: its SHA-256 differs from the published one", temporary=False
+            )
         case OSError() if not isinstance(error, requests.RequestException):
             return DataError(
                 f"The download could not be written: {error.strerror or error}. "
-                "Free space, mend the permissions, or use another cache with --cache-dir."
+                "Free space, fix the permissions, or use another cache with --cache-dir."
             )
         case requests.RequestException() | urllib3.HTTPError() | http.client.HTTPException():
-            return _DownloadError(f"{type(error).__name__}: {error}", passing=False)
+            return _DownloadError(f"{type(error).__name__}: {error}", temporary=False)
         case _:
             return error
 

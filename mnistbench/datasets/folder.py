@@ -11,22 +11,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets import cache as array_cache
-from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, DatasetInfo, Reading, assemble
+from mnistbench.datasets.arrays import ARRAY_NAMES, AS_IS, Arrays, DatasetInfo, Reading, assemble
 from mnistbench.datasets.holdout import choose_holdout
 from mnistbench.datasets.idx import is_idx, read_idx
 from mnistbench.datasets.npz import read_npz
 from mnistbench.errors import DataError
 
-_AS_IT_IS = Reading()
-# The official names; "train-images.idx3-ubyte" is what some archive programs make of them. Data sets made
-# after MNIST put their own name in front, and QMNIST's labels are a table of integers, idx2.
+# The official names; some archive programs make them "train-images.idx3-ubyte". Later data sets put their own
+# name in front, and QMNIST's labels are a table of integers, idx2.
 _FILE_NAME = re.compile(
     r"(?:(?P<set>.+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)"
     r"[-.]idx(?P<dimensions>[123])-[a-z0-9]+(?P<gzip>\.gz)?"
 )
 _PARTS = [(split, kind) for split in ("train", "test") for kind in ("images", "labels")]
-_TAKEN = (
-    "expected a folder of four IDX files, as MNIST comes, or a .npz file with the arrays "
+_EXPECTED = (
+    "expected a folder of four IDX files, like MNIST's, or a .npz file with the arrays "
     f"{', '.join(ARRAY_NAMES)}, as `numpy.savez` writes it"
 )
 _SIGNATURES = {
@@ -41,18 +40,18 @@ _SIGNATURES = {
 }
 
 
-def read_folder(folder: Path, reading: Reading = _AS_IT_IS) -> Arrays:
+def read_folder(folder: Path, reading: Reading = AS_IS) -> Arrays:
     """Read and check a data set of four IDX files, plain or gzip-compressed.
 
     Args:
-        folder: Holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two with t10k- or test- in
-            place of train-, each with or without .gz, and all four with or without a data set's name in
-            front. Labels may be of any of the format's integer types; of a table of labels (idx2, as QMNIST
-            has them) the first column is the class.
-        reading: What to make of other pixels, and of test images of unseen classes.
+        folder: Holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two with t10k- or test-
+            instead of train-, each with or without .gz, and all four with or without a data set's name in
+            front. Labels may be of any of the format's integer types; in a table of labels (idx2, as in
+            QMNIST) the first column is the class.
+        reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
-        DataError: A file is missing, damaged, or they do not fit together.
+        DataError: A file is missing or damaged, or the files do not fit together.
     """
     files = _find_files(folder)
     return assemble(
@@ -65,7 +64,7 @@ def read_folder(folder: Path, reading: Reading = _AS_IT_IS) -> Arrays:
     )
 
 
-def read_user_data(path: Path, reading: Reading = _AS_IT_IS) -> Arrays:
+def read_user_data(path: Path, reading: Reading = AS_IS) -> Arrays:
     """Read and check a folder of IDX files or a .npz file.
 
     Raises:
@@ -77,40 +76,40 @@ def read_user_data(path: Path, reading: Reading = _AS_IT_IS) -> Arrays:
         raise DataError(f"{path}: there is no such folder or file.")
     if is_idx(path):
         folder = path.absolute().parent
-        raise DataError(f"{path}: is a single IDX file; a data set is a folder of four: give {folder}")
+        raise DataError(f"{path}: is a single IDX file; a data set is a folder of four: use {folder}")
     kind = _other_format(path)
     if kind is not None:
-        raise DataError(f"{path}: is {kind}; {_TAKEN}.")
+        raise DataError(f"{path}: is {kind}; {_EXPECTED}.")
     return read_npz(path, reading)
 
 
 def _other_format(path: Path) -> str | None:
-    """Say what a file is, if it clearly is none that can be read."""
+    """Return the kind of a file that is clearly of no supported format, else None."""
     try:
         with path.open("rb") as file:
             start = file.read(4096)
     except OSError:
-        return None  # whoever reads it says why it cannot be
+        return None  # reading it fails with the reason
     for signature, kind in _SIGNATURES.items():
         if start.startswith(signature):
             return kind
     with contextlib.suppress(UnicodeDecodeError):
-        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # whose end may split a character
+        text = codecs.getincrementaldecoder("utf-8")().decode(start)  # the end may split a character
         if text and "\0" not in text:
             return "a table of text (CSV)" if re.search(r"[,;\t]", text) else "a text file"
     return None
 
 
 def cached_user_data(
-    arrays: Arrays, path: Path, cache: Path, reserved_names: frozenset[str], reading: Reading = _AS_IT_IS
+    arrays: Arrays, path: Path, cache: Path, reserved_names: frozenset[str], reading: Reading = AS_IS
 ) -> DatasetInfo:
-    """Put a user's arrays into the cache under their digest, unless they are intact there, and describe them.
+    """Store a user's arrays in the cache under their digest, unless already there, and describe them.
 
     Args:
-        arrays: What `read_user_data` found.
-        path: The folder or file it was found in.
+        arrays: From `read_user_data`.
+        path: The folder or file that was read.
         cache: The cache folder.
-        reserved_names: Names that only the built-in data sets may have.
+        reserved_names: The names of the built-in data sets.
         reading: How it was read.
 
     Raises:
@@ -142,18 +141,18 @@ def cached_user_data(
 
 
 def describe_path(path: Path) -> str:
-    """Where data came from, without the folders above it: those are private, and reports are passed on."""
+    """Return the source of data for a report, without its parent folders, which are private."""
     path = path.resolve()
     return f"{'file' if path.is_file() else 'folder'} {path.name}"
 
 
 def _plain_name(name: str) -> str:
-    """A name that is safe as a folder's name and in a report: letters, digits, dots, dashes, underscores."""
+    """Return a name safe for folders and reports: letters, digits, dots, dashes and underscores only."""
     return re.sub(r"[^A-Za-z0-9._-]+", "-", name).strip(".-_")[:64] or "dataset"
 
 
 def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Find the four files of the one data set that a folder holds."""
+    """Return the four files of the one data set in a folder."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -167,11 +166,11 @@ def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
     if not sets:
         archives = [path.name for path in paths if path.suffix == ".npz"]
         if archives:
-            raise DataError(f"{folder}: holds no IDX files, but {archives[0]}: give that file.")
+            raise DataError(f"{folder}: holds no IDX files, but it holds {archives[0]}: use that file.")
     complete = [name for name, parts in sets.items() if len(parts) == len(_PARTS)]
     if len(complete) > 1:
-        names = " and ".join(repr(name) if name else "one without a name" for name in complete)
-        raise DataError(f"{folder}: holds several data sets: {names}; give each a folder of its own.")
+        names = " and ".join(repr(name) if name else "an unnamed one" for name in complete)
+        raise DataError(f"{folder}: holds several data sets: {names}; put each in its own folder.")
     name = complete[0] if complete else max(sets, key=lambda name: len(sets[name]), default="")
     return {part: _choose_file(folder, name, part, sets.get(name, {})) for part in _PARTS}
 
@@ -187,11 +186,11 @@ def _choose_file(
             f"{folder}: the {split} {kind} are missing; expected a file {name}{'-' if name else ''}{prefix}-"
             f"{kind}-idx{3 if kind == 'images' else 1}-ubyte, with or without .gz."
         )
-    # Of a file and its compressed copy, the compressed one: it carries a check sum.
+    # A compressed copy is preferred, because it has a checksum.
     preferred = [path for path in candidates if path.suffix == ".gz"] or candidates
     if len(preferred) > 1:
         names = " and ".join(path.name for path in preferred)
-        raise DataError(f"{folder}: {names} could both be the {split} {kind}; keep one of them there.")
+        raise DataError(f"{folder}: {names} could both be the {split} {kind}; keep only one.")
     return preferred[0]
 
 

@@ -1,11 +1,11 @@
-"""The hold-out: training images that judge settings, so that the test images need not."""
+"""The hold-out: training images to choose settings on, so that the test images stay unseen."""
 
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistbench.datasets.arrays import Arrays
+from mnistbench.datasets.arrays import Arrays, Labels
 from mnistbench.errors import DataError
 
 LAST = "last"
@@ -14,11 +14,11 @@ HOLDOUTS = {
     LAST: "the last sixth of the training images",
     STRATIFIED: "a stratified sixth of the training images",
 }
-"""Each kind of hold-out, in words that can follow "without"."""
+"""Each kind of hold-out, described so that it can follow "without"."""
 
 # MNIST's last 10,000 training images, written by people who wrote none of the rest, are its last sixth.
 _SHARE = 6
-# A class of an accidental order has this part of its share among the last images, up to its inverse.
+# Where the order is random, the last images hold between this part of each class's share and its inverse.
 _LEAST_PROPORTION = 0.5
 
 
@@ -27,14 +27,11 @@ def holdout_count(train_count: int) -> int:
     return train_count // _SHARE
 
 
-def choose_holdout(labels: NDArray[np.int64]) -> str | None:
-    """Return the kind of hold-out that suits training images, None where they are too few for any.
+def choose_holdout(labels: Labels) -> str | None:
+    """Return the kind of hold-out that suits these training labels; None if they are too few.
 
-    It is the last sixth where each class has between half and twice its share of it, and some images among
-    the rest; else the order of the images is no accident, and a sixth is drawn from each class.
-
-    Args:
-        labels: The training labels, (n,).
+    It is the last sixth if each class has between half and twice its share of it, and some images in the
+    rest. Otherwise the images are sorted in some way, and a sixth is drawn from each class.
     """
     _, encoded, counts = np.unique(labels, return_inverse=True, return_counts=True)
     held = holdout_count(len(labels))
@@ -47,18 +44,18 @@ def choose_holdout(labels: NDArray[np.int64]) -> str | None:
 
 
 def holdout_indices(arrays: Arrays, kind: str) -> NDArray[np.int64]:
-    """Return which training images are held out, rising: a sixth of them.
+    """Return the indices of the held-out training images, a sixth of them, ascending.
 
     Args:
         arrays: The data set.
-        kind: One of `HOLDOUTS`. What is drawn is drawn by NumPy's `RandomState(0)`, a frozen stream (NEP 19),
-            so that a hold-out is the same in every version.
+        kind: One of `HOLDOUTS`. NumPy's `RandomState(0)`, a frozen stream (NEP 19), draws the stratified one,
+            so that it is the same in every version.
 
     Raises:
-        DataError: The kind is unknown, such as that of a run made by a later version.
+        DataError: The kind is unknown, for example that of a later version.
     """
     if kind not in HOLDOUTS:
-        raise DataError(f"the hold-out {kind!r} is unknown; this version knows {', '.join(HOLDOUTS)}.")
+        raise DataError(f"the hold-out {kind!r} is unknown; this version supports {', '.join(HOLDOUTS)}.")
     labels = arrays.y_train
     held = holdout_count(len(labels))
     if kind == LAST:
@@ -73,7 +70,7 @@ def holdout_indices(arrays: Arrays, kind: str) -> NDArray[np.int64]:
 
 
 def quotas(counts: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """Share `size` images out among classes by their counts, at least one to each.
+    """Divide `size` images among classes in proportion to their counts, at least one each, int64 (k,).
 
     Shares are rounded by largest remainder.
 
@@ -82,12 +79,12 @@ def quotas(counts: NDArray[Any], size: int) -> NDArray[np.int64]:
         size: Between k and their sum.
     """
     shares = counts * (size / counts.sum())
-    given: NDArray[np.int64] = np.maximum(np.floor(shares).astype(np.int64), 1)
-    order = np.argsort(given - shares, kind="stable")  # largest remainder first
+    quota: NDArray[np.int64] = np.maximum(np.floor(shares).astype(np.int64), 1)
+    order = np.argsort(quota - shares, kind="stable")  # largest remainder first
     position = 0
-    while given.sum() < size:
-        given[order[position % len(order)]] += 1
+    while quota.sum() < size:
+        quota[order[position % len(order)]] += 1
         position += 1
-    while given.sum() > size:  # the "at least once" of small classes is paid by the largest
-        given[np.argmax(given)] -= 1
-    return given
+    while quota.sum() > size:  # the largest classes make up for the minimum of the small ones
+        quota[np.argmax(quota)] -= 1
+    return quota

@@ -22,10 +22,10 @@ from mnistbench.errors import DataError
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 
-# Decoded values are held in memory once, so a file may not claim more than this.
+# Values are decoded into memory, so a file may not claim more than this.
 MAX_DECODED_BYTES = 2 << 30
 
-# Deflate reaches 1032:1 on constant bytes, and such a file is a decompression bomb. MNIST reaches 5:1.
+# A decompression bomb reaches deflate's 1032:1; MNIST compresses 5:1.
 _MAX_DEFLATE_RATIO = 200
 _ALWAYS_PLAUSIBLE_BYTES = 16 << 20
 
@@ -33,10 +33,10 @@ _STEP_BYTES = 1 << 20
 
 
 def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
-    """Read one IDX file, plain or gzip-compressed (told by its first bytes, not by its name).
+    """Read one IDX file, plain or gzip-compressed according to its first bytes, not its name.
 
-    Memory stays below the size that the file's own length makes plausible: a header that claims more is
-    refused before anything is allocated, and nothing beyond the claimed size is unpacked.
+    A header that claims more than the file's length makes plausible is refused before memory is allocated,
+    and nothing beyond the claimed size is unpacked.
 
     Args:
         path: The file.
@@ -46,7 +46,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
         An array of the file's type and shape, big-endian.
 
     Raises:
-        DataError: The file cannot be read or is not exactly one whole IDX array.
+        DataError: The file cannot be read or is not exactly one complete IDX array.
     """
     try:
         with path.open("rb") as file:
@@ -58,15 +58,15 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
                     return _read_stream(stream, dimensions, most_bytes=plausible_bytes(file_bytes))
             return _read_stream(file, dimensions, most_bytes=file_bytes - 4 - 4 * dimensions)
     except EOFError as error:
-        raise DataError(f"{path}: truncated ({error}). Get the file again.") from error
+        raise DataError(f"{path}: truncated ({error}). Download the file again.") from error
     except (_FormatError, gzip.BadGzipFile, zlib.error) as error:
-        raise DataError(f"{path}: not an intact IDX file: {error}. Get the file again.") from error
+        raise DataError(f"{path}: not an intact IDX file: {error}. Download the file again.") from error
     except OSError as error:
         raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
 
 
 def is_idx(path: Path) -> bool:
-    """Whether a file begins as an IDX file does, plain or gzip-compressed."""
+    """Return whether a file begins like an IDX file, plain or gzip-compressed."""
     with contextlib.suppress(OSError, EOFError, zlib.error), path.open("rb") as file:
         start = file.read(4)
         if start[:2] == b"\x1f\x8b":
@@ -77,7 +77,7 @@ def is_idx(path: Path) -> bool:
 
 
 class _FormatError(Exception):
-    """The bytes are not those of the one array that was expected."""
+    """The bytes are not the expected array."""
 
 
 def _read_stream(stream: io.BufferedIOBase, dimensions: int, *, most_bytes: int) -> NDArray[Any]:
@@ -86,13 +86,13 @@ def _read_stream(stream: io.BufferedIOBase, dimensions: int, *, most_bytes: int)
     if magic[:2] != b"\0\0" or dtype is None or magic[3] != dimensions:
         raise _FormatError(
             f"it starts with the bytes {magic.hex(' ')}; expected 00 00 08 {dimensions:02x}, "
-            "or another of the format's value types as the third"
+            "or with another of the format's value types as the third byte"
         )
     shape = struct.unpack(f">{dimensions}I", read_exactly(stream, 4 * dimensions))
     values_bytes = math.prod(shape) * np.dtype(dtype).itemsize
-    claim = f"its header claims {'x'.join(map(str, shape))} values, that is {values_bytes:,} bytes"
+    claim = f"its header claims {'x'.join(map(str, shape))} values, or {values_bytes:,} bytes"
     if values_bytes > most_bytes:
-        raise _FormatError(f"{claim}; a file of its size cannot plausibly hold more than {most_bytes:,}")
+        raise _FormatError(f"{claim}; a file of this size cannot plausibly hold more than {most_bytes:,}")
     if values_bytes > MAX_DECODED_BYTES:
         raise _FormatError(f"{claim}; at most {MAX_DECODED_BYTES:,} are supported, so use fewer images")
     values = read_exactly(stream, values_bytes)
@@ -102,7 +102,7 @@ def _read_stream(stream: io.BufferedIOBase, dimensions: int, *, most_bytes: int)
 
 
 def read_exactly(stream: io.BufferedIOBase, byte_count: int) -> bytearray:
-    """Read in small steps, so that unpacking needs no second copy.
+    """Read so many bytes, in small steps so that unpacking needs no second copy.
 
     Raises:
         EOFError: There are fewer bytes.
@@ -113,20 +113,20 @@ def read_exactly(stream: io.BufferedIOBase, byte_count: int) -> bytearray:
     while filled < byte_count:
         step = stream.readinto(view[filled : filled + _STEP_BYTES])
         if not step:
-            raise EOFError(f"{byte_count:,} bytes of header or values were due, {filled:,} are there")
+            raise EOFError(f"expected {byte_count:,} bytes of header or values, found {filled:,}")
         filled += step
     return buffer
 
 
 def plausible_bytes(deflated_bytes: int) -> int:
-    """The most that deflated bytes may claim to hold; with more they are taken for a decompression bomb."""
+    """Return the most bytes that deflated bytes may unpack to, unless they are a decompression bomb."""
     return max(_ALWAYS_PLAUSIBLE_BYTES, _MAX_DEFLATE_RATIO * deflated_bytes)
 
 
 def idx_sha256(array: NDArray[Any]) -> str:
-    """SHA-256 of the plain IDX file, of unsigned bytes, that holds these values.
+    """Return the SHA-256 of the plain IDX file, of unsigned bytes, that holds these values.
 
-    So arrays from any source can be compared with the published sums of the official files.
+    It compares arrays from any source with the published checksums of the official files.
 
     Args:
         array: Integers from 0 to 255 of any shape.

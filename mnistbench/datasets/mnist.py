@@ -1,4 +1,4 @@
-"""MNIST (LeCun, Cortes and Burges, 1998): where it is served, and how to know that it is MNIST."""
+"""MNIST (LeCun, Cortes and Burges, 1998): its mirrors and its checksums."""
 
 import logging
 from collections.abc import Sequence
@@ -34,7 +34,7 @@ MIRRORS = (
     Mirror("https://storage.googleapis.com/tensorflow/tf-keras-datasets/", _NPZ_FILES),
 )
 
-# Of the unpacked official files; arrays from any source must match them.
+# The unpacked official files; arrays from any source must match them.
 _DECODED_SHA256 = {
     "x_train": "ba891046e6505d7aadcbbe25680a0738ad16aec93bde7f9b65e87a2fc25776db",
     "y_train": "65a50cbbf4e906d70832878ad85ccda5333a97f0f4c3dd2ef09a8a9eef7101c5",
@@ -42,7 +42,7 @@ _DECODED_SHA256 = {
     "y_test": "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2",
 }
 
-# `Arrays.sha256` of the very same arrays: the cheap check of what is cached.
+# `Arrays.sha256` of the same arrays, to check the cache quickly.
 _ARRAYS_SHA256 = "7cd417484108fcd3fb4afd803abb813ab5227eb017ffede532fdbb151fff1d2d"
 
 
@@ -55,22 +55,22 @@ def fetch_mnist(
     mirrors: Sequence[Mirror] = MIRRORS,
     patience: Patience | None = None,
 ) -> DatasetInfo:
-    """Put MNIST into the cache, unless it is there and intact, and describe it.
+    """Put MNIST into the cache, unless it is already there intact, and describe it.
 
     Args:
         cache: The cache folder.
         source: A folder with the four IDX files (plain or gzip) or mnist.npz, such a .npz file, or the
             address of a site's own mirror (of the four .gz files or mnist.npz); None for the public mirrors.
         offline: Use no network.
-        show_progress: Print what came of each mirror, and draw progress bars where standard error is a
+        show_progress: Print the outcome of each mirror, and draw progress bars if standard error is a
             terminal.
         mirrors: The public mirrors, in the order to try them.
-        patience: How long to bear with a mirror.
+        patience: How long to wait for a mirror.
 
     Raises:
-        DataError: MNIST is unavailable, or what was found is not MNIST; the text lists what was tried, unless
-            `show_progress` has shown it.
-        UsageError: `source` is an address and `offline` is set, or of an unknown kind.
+        DataError: MNIST is unavailable, or the files are not MNIST. The text lists the mirrors that were
+            tried, unless `show_progress` has printed them.
+        UsageError: `source` is an address while `offline` is set, or not an HTTP address.
     """
     folder = cache / "mnist"
     cached = array_cache.verified_arrays(folder, _ARRAYS_SHA256)
@@ -80,11 +80,11 @@ def fetch_mnist(
         path = Path(source).expanduser()
         return _describe(array_cache.store(_read(path), folder, describe_path(path)), folder)
     if source is not None:
-        mirrors = _own_mirror(source)
+        mirrors = _private_mirror(source)
     if offline:
         if source is not None:
             raise UsageError(
-                f"--offline forbids fetching from {without_credentials(source)}: leave one of them out."
+                f"--offline forbids fetching from {without_credentials(source)}; leave out one or the other."
             )
         raise DataError(
             f"There is no intact MNIST in the cache {folder}, and --offline forbids fetching it.\n"
@@ -107,11 +107,11 @@ def fetch_mnist(
 
 
 def mnist_advice(cache: Path) -> str:
-    """Say how to get MNIST into a cache that no mirror can be reached from."""
+    """Return advice on how to get MNIST into a cache without reaching a mirror."""
     fetch = command("fetch", "--from", "FOLDER", cache=None if cache == array_cache.cache_folder() else cache)
     return (
-        "What to do: check the network, or set HTTPS_PROXY if there is a proxy; or get the four files (or "
-        f"mnist.npz) on another machine and run `{fetch}`"
+        "What to do: check the network, or set HTTPS_PROXY if there is a proxy; or download the four files "
+        f"(or mnist.npz) on another machine and run `{fetch}`"
     )
 
 
@@ -120,12 +120,12 @@ def _advice(cache: Path) -> str:
 
 
 def is_mnist(arrays: Arrays) -> bool:
-    """Whether these are the 70,000 official images, in the official order."""
+    """Return whether these are the 70,000 official images, in the official order."""
     return arrays.sha256() == _ARRAYS_SHA256
 
 
 def cached_mnist(arrays: Arrays, cache: Path, source: str) -> DatasetInfo:
-    """Put MNIST's arrays into the cache, unless they are there and intact, and describe them.
+    """Put MNIST's arrays into the cache, unless they are already there intact, and describe them.
 
     Raises:
         DataError: The cache cannot be written.
@@ -135,10 +135,10 @@ def cached_mnist(arrays: Arrays, cache: Path, source: str) -> DatasetInfo:
     return _describe(cached or array_cache.store(arrays, folder, source), folder)
 
 
-def _own_mirror(url: str) -> tuple[Mirror, ...]:
+def _private_mirror(url: str) -> tuple[Mirror, ...]:
     if not url.startswith(("http://", "https://")):
         raise UsageError(
-            f"{without_credentials(url)}: give a folder, or an address with http:// or https://."
+            f"{without_credentials(url)}: expected a folder, or an address with http:// or https://."
         )
     if url.endswith(".npz"):
         base, _, name = url.rpartition("/")
@@ -156,7 +156,7 @@ def _read(path: Path) -> Arrays:
         if found != expected:
             raise DataError(
                 f"{path}: {name} is not MNIST's: the SHA-256 of its plain IDX file is {found}, "
-                f"expected {expected}. Get the files again; to use data of your own, give --dataset {path}."
+                f"expected {expected}. Download the files again; to use your own data, use --dataset {path}."
             )
     return arrays
 

@@ -1,7 +1,7 @@
-"""A data set in one NumPy .npz file: x_train, y_train, x_test, y_test and, if wanted, `classes`.
+"""A data set in one NumPy .npz file: x_train, y_train, x_test, y_test and optionally `classes`.
 
-The members are read here, rather than by `numpy.load`, so that nothing is ever unpickled and a file that
-claims more than it holds is refused before memory is taken. The .npy format is defined in `numpy.lib.format`.
+This module reads the members without `numpy.load`, so that nothing is ever unpickled and a file that claims
+more than it holds is refused before memory is allocated. `numpy.lib.format` defines the .npy format.
 """
 
 import math
@@ -13,28 +13,25 @@ import numpy as np
 from numpy.lib import format as npy
 from numpy.typing import NDArray
 
-from mnistbench.datasets.arrays import ARRAY_NAMES, Arrays, Reading, assemble
+from mnistbench.datasets.arrays import ARRAY_NAMES, AS_IS, Arrays, Reading, assemble
 from mnistbench.datasets.idx import MAX_DECODED_BYTES, plausible_bytes, read_exactly
 from mnistbench.errors import DataError
 
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
-_AS_IT_IS = Reading()
-
-
 _LISTED = 8  # names in a message
 
 
-def read_npz(path: Path, reading: Reading = _AS_IT_IS) -> Arrays:
+def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
     """Read and check a data set from a .npz file.
 
     Args:
         path: The file, as written by `numpy.savez` or `numpy.savez_compressed`. It holds x_train and x_test,
             (n, h, w) or (n, h, w, 1), integers from 0 to 255; y_train and y_test, (n,), any integers; and
-            optionally `classes`, (k,), the labels that there should be.
-        reading: What to make of other pixels, and of test images of unseen classes.
+            optionally `classes`, (k,), the labels that the data set has.
+        reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
-        DataError: The file cannot be read, is damaged, or holds no usable data set.
+        DataError: The file is unreadable or damaged, or holds no usable data set.
     """
     try:
         with zipfile.ZipFile(path) as archive:
@@ -55,28 +52,30 @@ def read_npz(path: Path, reading: Reading = _AS_IT_IS) -> Arrays:
         raise DataError(f"{path}: cannot be read: {error.strerror}.") from error
     except Exception as error:  # zipfile and the .npy header parser raise many kinds for damaged bytes
         reason = f"{type(error).__name__}: {error}"
-        raise DataError(f"{path}: not an intact .npz file ({reason}). Get the file again.") from error
+        raise DataError(
+            f"{path}: not an intact .npz file ({reason}). Download or save the file again."
+        ) from error
     return assemble(str(path), **arrays, listed_classes=classes, reading=reading)
 
 
 def _holdings(members: list[str]) -> str:
-    """Say what a zip file holds instead of a data set: arrays, or files that are none."""
+    """Return a sentence on what a zip file holds instead of a data set."""
     arrays = [name.removesuffix(".npy") for name in members if name.endswith(".npy")]
     names = arrays or members
     listed = f"{', '.join(names[:_LISTED])}{', ...' if len(names) > _LISTED else ''}"
     if arrays:
         return f"It holds the arrays {listed}."
-    return f"It holds the files {listed}; unpack it and give the folder." if names else "It is empty."
+    return f"It holds the files {listed}; unpack it and use the folder." if names else "It is empty."
 
 
 def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any]:
     entry = archive.getinfo(f"{name}.npy")
     if entry.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        raise DataError(f"{path}: {name} is compressed in a way that NumPy does not use; save it with NumPy.")
+        raise DataError(f"{path}: {name} uses an unsupported compression; save it with NumPy.")
     if entry.file_size > min(plausible_bytes(entry.compress_size), MAX_DECODED_BYTES):
         raise DataError(
-            f"{path}: {name} claims {entry.file_size:,} bytes, unpacked from {entry.compress_size:,}: "
-            f"that is not plausible, or more than the {MAX_DECODED_BYTES:,} that are supported."
+            f"{path}: {name} claims to unpack {entry.compress_size:,} bytes to {entry.file_size:,}, which is "
+            f"implausible or above the supported {MAX_DECODED_BYTES:,}."
         )
     with cast(zipfile.ZipExtFile, archive.open(entry)) as stream:
         version = npy.read_magic(stream)
@@ -85,12 +84,12 @@ def _read_member(archive: zipfile.ZipFile, name: str, path: Path) -> NDArray[Any
         shape, fortran_order, dtype = _READ_HEADER[version](stream)
         if dtype.kind not in "iufb":
             raise DataError(
-                f"{path}: {name} holds {dtype} values; expected integers. Convert it, save it again."
+                f"{path}: {name} holds {dtype} values; expected integers. Convert it and save the file again."
             )
         values_bytes = math.prod(shape) * dtype.itemsize
         if stream.tell() + values_bytes != entry.file_size:
             raise DataError(
                 f"{path}: {name} does not hold the {values_bytes:,} bytes that its header claims."
             )
-        values = read_exactly(stream, values_bytes)  # up to its end, where zipfile checks the CRC
+        values = read_exactly(stream, values_bytes)  # to its end, where zipfile checks the CRC
     return np.frombuffer(values, dtype=dtype).reshape(shape, order="F" if fortran_order else "C")

@@ -1,15 +1,16 @@
-"""Which images a trial trains on and which it is judged by."""
+"""The images that a trial trains on, and those that it is evaluated on."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
-from mnistbench.datasets import Arrays
+from mnistbench.datasets.arrays import Arrays, Images, Labels
 from mnistbench.datasets.holdout import LAST, holdout_indices, quotas
 from mnistbench.errors import UsageError
 
-Array = np.ndarray[Any, np.dtype[Any]]
+Indices: TypeAlias = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -17,20 +18,20 @@ class Split:
     """Images and labels of one trial.
 
     Attributes:
-        x_train: uint8, shape (n, height, width).
-        y_train: int64, shape (n,), the data set's own labels.
-        x_eval: uint8, shape (m, height, width): the test images, or the validation images.
-        y_eval: int64, shape (m,).
+        x_train: Training images.
+        y_train: Their labels.
+        x_eval: The test images, or the held-out images.
+        y_eval: Their labels.
     """
 
-    x_train: Array
-    y_train: Array
-    x_eval: Array
-    y_eval: Array
+    x_train: Images
+    y_train: Labels
+    x_eval: Images
+    y_eval: Labels
 
 
-def evaluation_labels(arrays: Arrays, name: str, holdout: str = LAST) -> Array:
-    """Return the true labels of the images that a trial is judged by, int64, shape (m,).
+def evaluation_labels(arrays: Arrays, name: str, holdout: str = LAST) -> Labels:
+    """Return the true labels of the images that a trial is evaluated on.
 
     Args:
         arrays: The whole data set.
@@ -45,15 +46,15 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout:
 
     Args:
         arrays: The whole data set.
-        name: "test" judges by the test images. "validation" judges by held-out training images and trains on
-            the rest, so that settings can be chosen without the test images.
-        train_size: How many training images to draw, stratified by class; None for all.
+        name: "test" evaluates on the test images. "validation" evaluates on held-out training images and
+            trains on the rest, so that settings can be chosen without the test images.
+        train_size: Number of training images to draw, stratified by class; None for all.
         seed: The seed of the draw.
         holdout: The kind of hold-out, one of `datasets.holdout.HOLDOUTS`.
 
     Raises:
-        UsageError: The training size is below the number of classes or above what there is, or there are no
-            images to hold out, or they show a class that the rest lacks.
+        UsageError: The training size is below the number of classes or above the number of images, or no
+            images can be held out, or the hold-out has a class that the rest lacks.
     """
     x_train, y_train, x_eval, y_eval = arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test
     if name == "validation":
@@ -61,7 +62,7 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout:
         kept = np.setdiff1d(np.arange(len(y_train)), held)
         missing = np.setdiff1d(y_train[held], y_train[kept])
         if len(held) == 0 or len(missing):
-            raise UsageError("the training images are too few to hold some of each class out.")
+            raise UsageError("there are too few training images to hold out some of each class.")
         x_eval, y_eval = _rows(x_train, held), y_train[held]
         x_train, y_train = _rows(x_train, kept), y_train[kept]
     if train_size is not None and train_size != len(x_train):
@@ -70,14 +71,14 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout:
     return Split(x_train, y_train, x_eval, y_eval)
 
 
-def _rows(images: Array, indices: Array) -> Array:
-    """Return some images, of rising indices: a view where they follow one another, which takes no memory."""
+def _rows(images: Images, indices: Indices) -> Images:
+    """Return the images at ascending indices; a view, which takes no memory, if these are consecutive."""
     first, last = int(indices[0]), int(indices[-1])
     return images[first : last + 1] if last - first + 1 == len(indices) else images[indices]
 
 
-def stratified_subset(y: Array, size: int, seed: int) -> Array:
-    """Draw `size` indices without replacement, each class in its share (at least once), in rising order.
+def stratified_subset(y: Labels, size: int, seed: int) -> Indices:
+    """Draw `size` indices without replacement, each class in proportion (at least once), ascending.
 
     Shares are rounded by largest remainder.
 
@@ -87,8 +88,8 @@ def stratified_subset(y: Array, size: int, seed: int) -> Array:
     classes, counts = np.unique(y, return_counts=True)
     if not len(classes) <= size <= len(y):
         raise UsageError(
-            f"a training size of {size} is out of range: this data set takes {len(classes)} "
-            f"(one image a class) to {len(y)}."
+            f"a training size of {size} is out of range: this data set allows {len(classes)} "
+            f"(one image per class) to {len(y)}."
         )
     draw = np.random.default_rng(seed)
     chosen = [

@@ -217,8 +217,8 @@ def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tupl
         for size in options.train_sizes:
             if size is not None and not len(dataset.classes) <= size <= available:
                 raise UsageError(
-                    f"--train-size {size} is out of range: {dataset.title} takes {len(dataset.classes)} "
-                    f"(one image a class) to {available}, or 0 for all."
+                    f"--train-size {size} is out of range: {dataset.title} allows {len(dataset.classes)} "
+                    f"(one image per class) to {available}, or 0 for all."
                 )
         sizes = [None if size == available else size for size in options.train_sizes]
     return tuple(dict.fromkeys(sizes))

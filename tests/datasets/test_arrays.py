@@ -46,7 +46,7 @@ def test_any_integers_are_labels_and_any_size_is_an_image(labels, height, width)
 REFUSED = {
     "counts differ": ({"y_train": np.array([-7, 61])}, "4 training images but 2 training labels"),
     "test counts differ": ({"y_test": np.array([61])}, "2 test images but 1 test labels"),
-    "sizes differ": ({"x_test": images(2, 3, 2)}, "training images are 2x3 pixels but test images 3x2"),
+    "sizes differ": ({"x_test": images(2, 3, 2)}, "training images are 2x3 pixels, test images are 3x2"),
     "no training images": (
         {"x_train": images(0, 2, 3), "y_train": np.array([], dtype=np.int64)},
         "no training images",
@@ -56,32 +56,35 @@ REFUSED = {
     "one class": ({"y_train": np.array([61] * 4)}, "all training images have the label 61"),
     "class without training": (
         {"y_test": np.array([61, 8])},
-        "class 8 is in the test labels but no training image shows it; .* say --unseen drop to leave those",
+        "class 8 is in the test labels but not in the training labels; .* use --unseen drop to leave those",
     ),
     "many without training": (
         {"x_test": images(7, 2, 3), "y_test": np.arange(7)},
         r"7 classes \(0, 1, 2, 3, 4, ...\) are in the test",
     ),
     "flat images": ({"x_train": images(4, 6)}, r"shape \(4, 6\); expected \(images, height, width\)"),
-    "colour images": ({"x_train": images(4, 2, 3, 3)}, "turn colour images into grey"),
+    "colour images": ({"x_train": images(4, 2, 3, 3)}, "convert colour images to grey"),
     "real images": (
         {"x_test": images(2, 2, 3, dtype=np.float32)},
         r"float32 .* `\(x \* \(255 / 255\)\)\.round.* --pixel-max 255\.",
     ),
     "images of complex numbers": ({"x_test": images(2, 2, 3, dtype=complex)}, "complex128 values"),
-    "negative pixels": ({"x_train": np.full((4, 2, 3), -1)}, "pixels go from -1 to 200; .* x.min"),
+    "negative pixels": ({"x_train": np.full((4, 2, 3), -1)}, "pixels range from -1 to 200; .* x.min"),
     "pixels that are no number": ({"x_train": np.full((4, 2, 3), np.nan)}, "NaN or infinite"),
     "infinite pixels": ({"x_test": np.full((2, 2, 3), np.inf)}, "NaN or infinite"),
     "blank images": ({"x_train": np.zeros((4, 2, 3)), "x_test": np.zeros((2, 2, 3))}, "every pixel is 0"),
     "two scales": (
         {"x_test": np.ones((2, 2, 3), np.uint8)},
-        "training images go up to 230 and those of the test images up to 1; bring both to one scale",
+        "brightest pixel is 230 in the training images and 1 in the test images; bring both",
     ),
     "real labels": ({"y_train": np.array([0.5, 1, 2, 3])}, "float64 values; expected integers"),
-    "labels in columns": ({"y_train": np.zeros((4, 1), dtype=int)}, r"shape \(4, 1\); expected one integer"),
+    "labels in columns": (
+        {"y_train": np.zeros((4, 1), dtype=int)},
+        r"shape \(4, 1\); expected \(images,\), one integer",
+    ),
     "labels beyond int64": (
         {"y_train": np.array([0, 1, 2, 2**63], dtype=np.uint64)},
-        "at most 9223372036854775807",
+        "the maximum is 9223372036854775807",
     ),
 }
 
@@ -130,9 +133,9 @@ def test_the_digest_ignores_layout_and_sees_every_change():
 
 
 RANGES = {
-    "sixteen grey levels": (np.uint8, 16, "0 to 16; multiply by 255/16, or say --pixel-max 16 "),
-    "black and white": (np.int64, 1, "0 to 1; multiply by 255/1, or say --pixel-max 1 "),
-    "per cent": (np.uint8, 100, "0 to 100; multiply by 255/100, or say --pixel-max 100 "),
+    "sixteen grey levels": (np.uint8, 16, "0 to 16; multiply by 255/16, or use --pixel-max 16 "),
+    "black and white": (np.int64, 1, "0 to 1; multiply by 255/1, or use --pixel-max 1 "),
+    "per cent": (np.uint8, 100, "0 to 100; multiply by 255/100, or use --pixel-max 100 "),
     "twelve bits": (np.uint16, 4000, "0 to 4000; expected 0 to 255. .* --pixel-max 4095"),
     "sixteen bits": (np.uint16, 65535, "0 to 65535; expected 0 to 255. .* --pixel-max 65535"),
     "a power of two": (np.int32, 256, "0 to 256; expected 0 to 255. .* --pixel-max 256"),
@@ -154,7 +157,7 @@ def ranged(dtype, brightest):
 @pytest.mark.parametrize("case", RANGES)
 def test_pixels_in_another_range_are_refused_with_the_option_that_mends_it(case):
     dtype, brightest, mend = RANGES[case]
-    with pytest.raises(DataError, match=f"^here: pixels go from {mend}"):
+    with pytest.raises(DataError, match=f"^here: pixels range from {mend}"):
         assemble("here", **ranged(dtype, brightest))
 
 
@@ -201,7 +204,7 @@ def test_dim_images_from_0_to_255_pass_once_that_is_stated():
 
 
 def test_pixels_above_the_stated_maximum_are_refused():
-    with pytest.raises(DataError, match=r"pixels go from 0 to 17, above --pixel-max 16\."):
+    with pytest.raises(DataError, match=r"pixels range from 0 to 17, above --pixel-max 16\."):
         assemble("here", **ranged(np.uint8, 17), reading=Reading(pixel_max=16))
 
 
@@ -212,13 +215,13 @@ def test_test_images_of_unseen_classes_are_left_out_on_demand_and_counted():
     arrays = assemble("here", **given, reading=Reading(drop_unseen=True))
     assert arrays.y_test.tolist() == [61, -7]
     assert len(arrays.x_test) == 2
-    assert arrays.changes == ("without 3 test images of 2 classes that no training image shows",)
+    assert arrays.changes == ("without 3 test images of 2 classes without training images",)
     one = parts(y_test=np.array([8, 61]))
     (change,) = assemble("here", **one, reading=Reading(drop_unseen=True)).changes
-    assert change == "without 1 test image of 1 class that no training image shows"
+    assert change == "without 1 test image of 1 class without training images"
     assert assemble("here", **parts(), reading=Reading(drop_unseen=True)).changes == ()
 
 
 def test_a_data_set_without_a_test_image_of_a_seen_class_is_refused():
-    with pytest.raises(DataError, match="no test image is of a class that the training images show"):
+    with pytest.raises(DataError, match="no test image belongs to a class with training images"):
         assemble("here", **parts(y_test=np.array([8, 9])), reading=Reading(drop_unseen=True))

@@ -148,7 +148,7 @@ def test_the_note_on_the_source_may_be_lost_or_rubbish(folder):
     assert source_of(folder).startswith("\N{REPLACEMENT CHARACTER}[31mredxxx")
     assert len(source_of(folder)) == 500
     folder.joinpath("source.txt").unlink()
-    assert "not known" in source_of(folder)
+    assert "unknown" in source_of(folder)
 
 
 def test_a_folder_that_cannot_be_created_is_reported(tmp_path):

@@ -63,7 +63,7 @@ def test_a_misspelt_name_gets_a_suggestion(tmp_path, spec, near):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path):
-    with pytest.raises(UsageError, match=r"'photographs'\. Give mnist, digits, a FOLDER or a FILE"):
+    with pytest.raises(UsageError, match=r"'photographs'\. Use mnist, digits, a FOLDER or a FILE"):
         resolve("photographs", cache=tmp_path)
 
 
@@ -97,5 +97,5 @@ def test_importing_the_package_loads_no_slow_library():
 @pytest.mark.parametrize("spec", [None, "mnist", "digits"])
 @pytest.mark.parametrize("reading", [Reading(pixel_max=16), Reading(drop_unseen=True)])
 def test_the_built_in_data_sets_are_read_in_one_way_only(tmp_path, spec, reading):
-    with pytest.raises(UsageError, match="--pixel-max and --unseen are for data of your own"):
+    with pytest.raises(UsageError, match="--pixel-max and --unseen apply only to your own data"):
         resolve(spec, cache=tmp_path, reading=reading, offline=True)

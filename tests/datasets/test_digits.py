@@ -74,6 +74,6 @@ def test_other_digits_are_not_passed_off_as_these(tmp_path, monkeypatch):
     changed = load_digits()
     changed.images[7, 4, 4] = 16 - changed.images[7, 4, 4]
     monkeypatch.setattr("sklearn.datasets.load_digits", lambda: changed)
-    with pytest.raises(DataError, match="holds other digits"):
+    with pytest.raises(DataError, match="differ from the known ones"):
         digits.cached_digits(tmp_path)
     assert not (tmp_path / "digits").exists()

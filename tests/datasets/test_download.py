@@ -51,13 +51,13 @@ def test_delivers_every_file_and_names_the_mirror(server, tmp_path):
 
 
 MISBEHAVIOURS = {
-    "html": ("wrong bytes", 1),
-    "wrong": ("wrong bytes", 1),
-    "short": ("wrong bytes", 1),
+    "html": ("wrong content", 1),
+    "wrong": ("wrong content", 1),
+    "short": ("wrong content", 1),
     "missing": ("HTTP 404 Not Found", 1),
     "unavailable": ("HTTP 503 Service Unavailable", 3),
-    "cut": ("cut off", 3),
-    "circle": ("redirected in circles", None),
+    "cut": ("connection broken", 3),
+    "circle": ("too many redirects", None),
     "silent": ("slower than", 1),
     "drip": ("slower than", 1),
     "dripchunks": ("slower than", 1),
@@ -91,7 +91,7 @@ def test_the_next_mirror_delivers_instead(server, tmp_path, behaviour):
 
 def test_an_endless_file_is_refused(server, tmp_path):
     patience = Patience(maximum_bytes=1 << 20)
-    with pytest.raises(MirrorsExhaustedError, match="more than 1,048,576 bytes came"):
+    with pytest.raises(MirrorsExhaustedError, match="more than 1,048,576 bytes received"):
         download([mirror(server, "endless")], tmp_path, patience=patience)
     assert contents(tmp_path) == {}
 
@@ -124,7 +124,7 @@ def test_mirrors_are_tried_in_order_and_each_failure_is_reported(server, tmp_pat
     ]
     reasons = [reason for _, reason in caught.value.failures]
     assert "connection refused" in reasons[0]
-    assert "wrong bytes" in reasons[2]
+    assert "wrong content" in reasons[2]
     assert len(caplog.records) == 3
 
 

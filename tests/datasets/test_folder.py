@@ -47,7 +47,7 @@ def test_of_a_table_of_labels_the_first_column_is_the_class(tmp_path):
 def test_several_data_sets_in_one_folder_are_not_chosen_between(tmp_path):
     write(tmp_path / "mine", name="emnist-digits-")
     folder = write(tmp_path / "mine", name="emnist-letters-")
-    with pytest.raises(DataError, match="several data sets: 'emnist-digits' and 'emnist-letters'; give each"):
+    with pytest.raises(DataError, match="several data sets: 'emnist-digits' and 'emnist-letters'; put each"):
         read_folder(folder)
 
 
@@ -66,7 +66,7 @@ def test_an_error_names_a_missing_file_like_the_others(tmp_path):
 
 def test_a_folder_with_an_npz_alone_leads_to_that_file(tmp_path):
     np.savez(tmp_path / "mine.npz", x=np.zeros(3))
-    with pytest.raises(DataError, match=r"holds no IDX files, but mine\.npz: give that file"):
+    with pytest.raises(DataError, match=r"holds no IDX files, but it holds mine\.npz: use that file"):
         read_folder(tmp_path)
 
 
@@ -98,7 +98,7 @@ def test_a_single_idx_file_leads_to_its_folder(tmp_path, compressed):
         with pytest.raises(DataError) as caught:
             read_user_data(path)
         assert str(caught.value).endswith(
-            f"is a single IDX file; a data set is a folder of four: give {tmp_path / 'mine'}"
+            f"is a single IDX file; a data set is a folder of four: use {tmp_path / 'mine'}"
         )
 
 
@@ -148,7 +148,7 @@ def test_real_valued_images_are_refused_with_the_way_to_convert_them(tmp_path):
     folder = write(tmp_path / "mine")
     for part, name in (("train", "train-images-idx3-ubyte"), ("test", "t10k-images-idx3-ubyte")):
         (folder / name).write_bytes(idx_bytes(splits()[part][0] / 255, ">f4"))
-    with pytest.raises(DataError, match=r"float32 values.*Convert.* or say --pixel-max 1\."):
+    with pytest.raises(DataError, match=r"float32 values.*Convert.* or use --pixel-max 1\."):
         read_folder(folder)
     assert_is(read_folder(folder, Reading(pixel_max=1)), splits())
 
@@ -261,7 +261,7 @@ def test_how_it_was_read_is_part_of_what_it_is(tmp_path):
     assert info.reading == reading
     assert info.changes == (
         "pixels scaled from 0-16",
-        "without 2 test images of 1 class that no training image shows",
+        "without 2 test images of 1 class without training images",
     )
     assert info.title == f"mine ({info.changes[0]}; {info.changes[1]})"
     assert info.test_count == 62

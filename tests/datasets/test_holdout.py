@@ -84,5 +84,7 @@ def test_what_is_drawn_is_the_same_in_every_version():
 
 
 def test_a_kind_of_a_later_version_is_not_taken_for_another():
-    with pytest.raises(DataError, match="the hold-out 'by moon' is unknown; this version knows last, strat"):
+    with pytest.raises(
+        DataError, match="the hold-out 'by moon' is unknown; this version supports last, strat"
+    ):
         holdout_indices(labelled([0, 1] * 30), "by moon")

@@ -213,7 +213,7 @@ def test_the_cache_may_be_on_another_disk(tmp_path, idx_files):
 
 def test_other_data_are_not_passed_off_as_mnist(tmp_path):
     folder = write(tmp_path / "mine")
-    with pytest.raises(DataError, match=r"x_train is not MNIST's.*give --dataset"):
+    with pytest.raises(DataError, match=r"x_train is not MNIST's.*use --dataset"):
         fetch_mnist(cache=tmp_path / "cache", source=str(folder))
     assert not (tmp_path / "cache").exists()
 
@@ -238,7 +238,7 @@ def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
         "Tried, in this order:",
         f"  {refusing}: connection refused",
         f"  {server.url}good/: train-images-idx3-ubyte.gz: HTTP 404 Not Found",
-        f"  {server.url}html/: mnist.npz: wrong bytes: the SHA-256 differs from the published one",
+        f"  {server.url}html/: mnist.npz: wrong content: its SHA-256 differs from the published one",
     ]
     for advice in ("HTTPS_PROXY", "mnistbench fetch --from FOLDER", "--dataset digits"):
         assert advice in str(caught.value)
@@ -251,7 +251,7 @@ def test_a_sites_own_mirror_is_asked_for_the_official_files_alone(tmp_path, suff
     files = dict.fromkeys((*MIRRORS[0].files, "mnist.npz", "other.npz"), b"not MNIST")
     with (
         MirrorServer(files).running() as server,
-        pytest.raises(DataError, match="wrong bytes"),
+        pytest.raises(DataError, match="wrong content"),
     ):
         fetch_mnist(cache=tmp_path, source=f"{server.url}good{suffix}", patience=IMPATIENT)
     if suffix.endswith(".npz"):

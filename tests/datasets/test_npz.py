@@ -90,13 +90,13 @@ def test_what_another_npz_holds_is_listed(path):
 def test_an_archive_of_files_is_to_be_unpacked(path):
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("gzip/emnist-digits-train-images-idx3-ubyte.gz", b"")
-    with pytest.raises(DataError, match=r"It holds the files gzip/emnist-.*; unpack it and give the folder"):
+    with pytest.raises(DataError, match=r"It holds the files gzip/emnist-.*; unpack it and use the folder"):
         read_npz(path)
 
 
 def test_a_listed_class_without_training_images_is_refused(path):
     np.savez(path, **members(classes=np.array([4, 5, 7, 9])))
-    with pytest.raises(DataError, match="class 5 is in `classes` but no training image"):
+    with pytest.raises(DataError, match="class 5 is listed in `classes` but not in the training labels"):
         read_npz(path)
 
 
@@ -155,8 +155,8 @@ def refusal(path):
     ("shape", "zero_bytes", "cause"),
     [
         ((2**32, 28, 28), 784, "does not hold"),
-        ((10, 28, 28), 64 << 20, "not plausible"),
-        ((1 << 18, 32, 32), 64 << 20, "not plausible"),
+        ((10, 28, 28), 64 << 20, "implausible"),
+        ((1 << 18, 32, 32), 64 << 20, "implausible"),
         ((2, 28, 28), 784, "does not hold the 1,568 bytes"),
         ((1, 28, 27), 784, "does not hold the 756 bytes"),
     ],

@@ -64,7 +64,7 @@ def test_pixels_in_another_range_run_once_their_maximum_is_stated(bench, tmp_pat
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=white, dtype=dtype)
     refused = bench(*RUN, "--dataset", data, "--name", "one")
     assert refused.returncode == 3
-    assert f"say --pixel-max {white}" in refused.stderr
+    assert f"use --pixel-max {white}" in refused.stderr
     assert not (tmp_path / "results").exists()
     answer = bench(*RUN, "--dataset", data, "--pixel-max", white, "--name", "one")
     assert answer.returncode == 0, answer.stderr
@@ -79,7 +79,7 @@ def test_how_data_are_read_is_kept_by_repeat_trial_and_verify(bench, tmp_path):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=16, unseen=5)
     answer = bench(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
     assert answer.returncode == 0, answer.stderr
-    change = "pixels scaled from 0-16; without 5 test images of 1 class that no training image shows"
+    change = "pixels scaled from 0-16; without 5 test images of 1 class without training images"
     results = tmp_path / "results"
     (trial,) = RunFolder(results / "one").info().trials
     again = bench("run", "--trial", f"one/{trial.id}", "--name", "two", "--quiet")
@@ -109,7 +109,7 @@ def test_test_images_of_unseen_classes_are_refused_with_the_way_on(bench, tmp_pa
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, unseen=5)
     answer = bench(*RUN, "--dataset", data)
     assert answer.returncode == 3
-    assert "class 9 is in the test labels but no training image shows it" in answer.stderr
+    assert "class 9 is in the test labels but not in the training labels" in answer.stderr
     assert "--unseen drop" in answer.stderr
 
 
@@ -151,7 +151,7 @@ def test_runs_on_different_hold_outs_are_not_compared(bench, tmp_path):
     plan.write_text(plan.read_text().replace('"holdout": "stratified"', '"holdout": "last"'))
     answer = bench("compare", "one", "two")
     assert answer.returncode == 2
-    assert "one is judged by a stratified sixth" in answer.stderr
+    assert "one is evaluated on a stratified sixth" in answer.stderr
 
 
 def test_too_few_images_for_a_hold_out_are_wrong_usage_and_nothing_runs(bench, tmp_path):

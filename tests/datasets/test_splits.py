@@ -65,7 +65,7 @@ def test_the_draw_is_the_same_on_every_machine():
 
 @pytest.mark.parametrize("size", [-1, 0, 4, 121])
 def test_a_size_out_of_range_is_refused(size):
-    with pytest.raises(UsageError, match=f"a training size of {size} is out of range.* takes 5 .* to 120"):
+    with pytest.raises(UsageError, match=f"a training size of {size} is out of range.* allows 5 .* to 120"):
         split(numbered(), "test", size, 0)
 
 
@@ -108,11 +108,11 @@ def test_a_drawn_hold_out_and_the_rest_are_all_images_and_never_the_same():
 
 
 def test_a_hold_out_of_nothing_and_one_of_an_unseen_class_are_refused():
-    with pytest.raises(UsageError, match="too few to hold some of each class out"):
+    with pytest.raises(UsageError, match="too few training images to hold out some of each class"):
         split(numbered(train_count=5), "validation", None, 0)
     arrays = numbered()
     late = np.where(np.arange(120) < 100, arrays.y_train % 4, 4)
-    with pytest.raises(UsageError, match="too few to hold some of each class out"):
+    with pytest.raises(UsageError, match="too few training images to hold out some of each class"):
         split(Arrays(arrays.x_train, late, arrays.x_test, arrays.y_test), "validation", None, 0)
 
 

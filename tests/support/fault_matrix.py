@@ -249,7 +249,7 @@ MATRIX = {
     "The data": (
         mirror("a mirror answers 200 with HTML", "html"),
         mirror(
-            "a mirror serves the wrong bytes, too few of them, or none",
+            "a mirror serves the wrong content, too few of them, or none",
             "wrong",
             "short",
             "missing",
