@@ -4,7 +4,9 @@ import logging
 import os
 import subprocess
 import threading
-from collections.abc import Sequence
+import time
+import warnings
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -16,6 +18,7 @@ from mnistbench.machine import Calibration, calibrate
 from mnistbench.runs.records import Record, Trial
 
 _LOG = logging.getLogger(__name__)
+_STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped
 
 
 class Observer(Protocol):
@@ -36,28 +39,24 @@ class Finished:
     """A trial that ran to its outcome, and the circumstances.
 
     Attributes:
+        job: The trial.
         outcome: What became of it.
-        beside: The most other trials that ran at the same time on its machine.
+        beside: The peak number of other trials that ran beside it on its machine.
         attempts: How often it was started.
     """
 
+    job: Job
     outcome: Outcome
     beside: int
     attempts: int = 1
 
-    def record(self, job: Job) -> Record:
+    def record(self) -> Record:
         """Return the record of the trial; raises DataError where the data set's arrays are gone."""
-        return self.outcome.record(job, beside=self.beside, attempts=self.attempts)
+        return self.outcome.record(self.job, beside=self.beside, attempts=self.attempts)
 
 
 class Backend(Protocol):
-    """Where trials are run.
-
-    Attributes:
-        waiting: How many more trials may be handed over than can run at the same time; they wait for room.
-    """
-
-    waiting: int
+    """Where trials are run."""
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
         """Return how many of the trials can run at the same time.
@@ -66,12 +65,13 @@ class Backend(Protocol):
             MnistbenchError: There is no room for some of them.
         """
 
-    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
-        """Run one trial as soon as there is room for it; called from several threads.
+    def run_trials(self, jobs: Sequence[Job], observer: Observer) -> Generator[Finished]:
+        """Run the trials and yield each as soon as it is finished, in whichever order they end.
+
+        However that ends, the trials that still run are stopped.
 
         Raises:
-            Interrupted: `stop` was set; whatever the trial had started is gone.
-            MnistbenchError: It cannot be run here, nor can the others.
+            MnistbenchError: The rest of them cannot be run here.
         """
 
     def calibrate(self) -> tuple[Calibration, ...]:
@@ -102,8 +102,6 @@ class Concurrency:
 class LocalCores:
     """This machine: trials side by side, each tied to cores of its own."""
 
-    waiting = 0  # any trial fits any cores
-
     def __init__(self, jobs: int = 1) -> None:
         """Take at most so many trials at a time."""
         self._jobs = jobs
@@ -126,7 +124,37 @@ class LocalCores:
             )
         return max(1, min(self._jobs, cores // widest, len(trials)))
 
-    def run_trial(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
+    def run_trials(self, jobs: Sequence[Job], observer: Observer) -> Generator[Finished]:
+        """Run the trials through joblib, as many at a time as fit.
+
+        However that ends, no trial is under way any more when it has ended.
+        """
+        import joblib
+
+        stop = threading.Event()
+        count = self.side_by_side([job.trial for job in jobs])
+        under_way = threading.Semaphore(count)
+
+        def run_one(job: Job) -> Finished:
+            with under_way:
+                return self._run(job, observer, stop)
+
+        parallel = joblib.Parallel(
+            n_jobs=count, backend="threading", return_as="generator_unordered", pre_dispatch=count
+        )
+        finished = parallel(joblib.delayed(run_one)(job) for job in jobs)
+        try:
+            for each in finished:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
+                yield each
+        finally:
+            stop.set()
+            deadline = time.monotonic() + _STOP_SECONDS
+            for _ in range(count):
+                under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
+            with warnings.catch_warnings(action="ignore"):  # joblib's, of what nobody took
+                finished.close()
+
+    def _run(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
         """Run the trial on the first free cores."""
         threads, trial = job.trial.threads, job.trial
         with self._freed:
@@ -141,7 +169,7 @@ class LocalCores:
             with self._freed:
                 self._free = sorted((*self._free, *cores))
                 self._freed.notify_all()
-        return Finished(outcome, beside)
+        return Finished(job, outcome, beside)
 
     def calibrate(self) -> tuple[Calibration, ...]:
         """Measure the machine's speed on all usable cores; a run goes on without it if that fails."""

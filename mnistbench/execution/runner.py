@@ -2,10 +2,8 @@
 
 import contextlib
 import re
-import threading
 import time
-import warnings
-from collections.abc import Generator, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -15,14 +13,12 @@ from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.datasets.splits import evaluation_labels
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.execution.isolation import Interrupted, Job
-from mnistbench.execution.local import Backend, Finished, LocalCores, Observer
+from mnistbench.execution.local import Backend, LocalCores, Observer
 from mnistbench.machine import Calibration
 from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_predictions
 from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
-
-_STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped
 
 
 @dataclass(frozen=True)
@@ -211,12 +207,12 @@ def run(
             calibrated_before = backend.calibrate() if calibrating else ()
             with (
                 _explained(folder, "cannot be written; what was finished before is kept"),
-                contextlib.closing(_finished(jobs, side_by_side, backend, observer)) as finished_jobs,
+                contextlib.closing(backend.run_trials(jobs, observer)) as finished_trials,
             ):
-                for job, finished in finished_jobs:
-                    record = finished.record(job)
+                for finished in finished_trials:
+                    record = finished.record()
                     folder.append(record, finished.outcome.predictions, finished.outcome.log)
-                    ended.append(job.trial.id)
+                    ended.append(record.trial.id)
                     observer.finished(record)
             calibrated_after = backend.calibrate() if calibrating else ()
             complete = True
@@ -236,39 +232,6 @@ def run(
                     )
                 )
     return complete
-
-
-def _finished(
-    jobs: Sequence[Job], side_by_side: int, backend: Backend, observer: Observer
-) -> Generator[tuple[Job, Finished]]:
-    """Run the jobs through joblib and yield each as soon as it is finished.
-
-    However that ends, no trial is under way any more when it has ended.
-    """
-    import joblib
-
-    stop = threading.Event()
-    handed_over = max(1, min(side_by_side + backend.waiting, len(jobs)))
-    under_way = threading.Semaphore(handed_over)
-
-    def run_one(job: Job) -> tuple[Job, Finished]:
-        with under_way:
-            return job, backend.run_trial(job, observer, stop)
-
-    parallel = joblib.Parallel(
-        n_jobs=handed_over, backend="threading", return_as="generator_unordered", pre_dispatch=handed_over
-    )
-    finished = parallel(joblib.delayed(run_one)(job) for job in jobs)
-    try:
-        for each in finished:  # noqa: UP028 - with `yield from` a close ends joblib's generator first
-            yield each
-    finally:
-        stop.set()
-        deadline = time.monotonic() + _STOP_SECONDS
-        for _ in range(handed_over):
-            under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
-        with warnings.catch_warnings(action="ignore"):  # joblib's, of what nobody took
-            finished.close()
 
 
 @contextlib.contextmanager

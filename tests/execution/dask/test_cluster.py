@@ -19,7 +19,7 @@ from mnistbench.datasets import resolve
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.execution.dask import cluster as cluster_module
 from mnistbench.execution.dask.cluster import Cluster, connect
-from mnistbench.execution.isolation import Interrupted
+from mnistbench.execution.isolation import Job
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record, Status
 
@@ -119,7 +119,7 @@ def two_workers(tmp_path_factory) -> Iterator[Dask]:
 @pytest.fixture
 def cluster(two_workers) -> Iterator[Cluster]:
     with connect(two_workers.address, offline=True) as connected:
-        wait_for(lambda: len(connected._workers()) == 2)
+        wait_for(lambda: len(connected._workers.present()) == 2)
         yield connected
 
 
@@ -135,17 +135,13 @@ def watching() -> Watching:
     return Watching()
 
 
-@pytest.fixture
-def stop() -> threading.Event:
-    return threading.Event()
+def record_on(cluster: Cluster, job: Job, observer: Watching | None = None) -> Record:
+    (finished,) = cluster.run_trials([job], observer or Watching())
+    return finished.record()
 
 
-def record_on(cluster, job, watching, stop) -> Record:
-    return cluster.run_trial(job, watching, stop).record(job)
-
-
-def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching, stop):
-    record = record_on(cluster, make_job("nearest"), watching, stop)
+def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching):
+    record = record_on(cluster, make_job("nearest"), watching)
     assert record.status is Status.OK
     assert record.quality.accuracy == 1.0
     assert (record.attempts, record.beside) == (1, 0)
@@ -153,51 +149,52 @@ def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching
     assert {activity.phase for activity in watching.activities} & {"start", "import", "fit", "evaluate"}
 
 
-def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching, stop):
-    record = record_on(cluster, make_job("raising"), watching, stop)
+def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching):
+    record = record_on(cluster, make_job("raising"), watching)
     assert record.status is Status.FAILED
     assert "raising.py" in record.failure.traceback
 
 
-def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching, stop):
-    record = record_on(cluster, make_job("pooled"), watching, stop)
+def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching):
+    record = record_on(cluster, make_job("pooled"), watching)
     assert record.failure is None
     assert record.quality.accuracy == 1.0
 
 
-def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(
-    cluster, make_job, watching, stop, tmp_path
-):
+def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(cluster, make_job, watching, tmp_path):
     job = make_job(write_model(tmp_path, "gone", "def build(): ..."))
     job.model.path.unlink()
-    record = record_on(cluster, job, watching, stop)
+    record = record_on(cluster, job, watching)
     assert record.status is Status.INVALID
     assert "gone.py cannot be read" in record.failure.message
 
 
-def test_a_time_limit_is_kept_on_the_worker(cluster, make_job, watching, stop, two_workers):
-    record = record_on(cluster, make_job("hanging", timeout_seconds=2), watching, stop)
+def test_a_time_limit_is_kept_on_the_worker(cluster, make_job, watching, two_workers):
+    record = record_on(cluster, make_job("hanging", timeout_seconds=2), watching)
     assert record.status is Status.TIMEOUT
     assert not two_workers.processes()
 
 
-def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, stop, two_workers):
-    threading.Thread(target=lambda: (wait_for(lambda: watching.activities), stop.set())).start()
-    with pytest.raises(Interrupted):
-        cluster.run_trial(make_job("hanging"), watching, stop)
+def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, two_workers):
+    def interrupt(trial, activity) -> None:
+        raise KeyboardInterrupt
+
+    watching.activity = interrupt
+    with pytest.raises(KeyboardInterrupt):
+        record_on(cluster, make_job("hanging"), watching)
     wait_for(lambda: not two_workers.processes(), 10)
 
 
-def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, stop, tmp_path):
+def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, tmp_path):
     job = make_job(write_model(tmp_path, "located", LOCATED))
     for _ in range(3):
-        record = record_on(cluster, job, watching, stop)
+        record = record_on(cluster, job, watching)
         assert record.status is Status.OK
         assert record.environment.libraries["threadpoolctl"] == "0.0.1"
 
 
-def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_job, watching, stop):
-    record = record_on(cluster, make_job("missing_library"), watching, stop)
+def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_job, watching):
+    record = record_on(cluster, make_job("missing_library"), watching)
     assert record.status is Status.UNAVAILABLE
     assert watching.starts == 2
 
@@ -205,17 +202,17 @@ def test_a_library_that_no_worker_has_makes_the_trial_unavailable(cluster, make_
 def test_a_worker_reads_the_data_set_into_its_own_cache(cluster, make_job, two_workers, tmp_path):
     digits = resolve("digits", cache=tmp_path)
     job = make_job("constant", dataset=replace(digits, arrays_folder="/nonexistent"))
-    finished = cluster.run_trial(replace(job, dataset_spec="digits"), Watching(), threading.Event())
+    (finished,) = cluster.run_trials([replace(job, dataset_spec="digits")], Watching())
     assert finished.outcome.status is Status.OK
     assert list(two_workers.folder.glob("cache-*/digits*"))
 
 
 def test_a_shared_folder_is_believed_only_after_a_check(cluster, make_job, dataset, monkeypatch):
-    monkeypatch.setattr(cluster_module, "_EMPTY_SECONDS", 1)
+    monkeypatch.setattr(cluster_module, "_NO_WORKER_SECONDS", 1)
     changed = replace(dataset, sha256="0" * 64)
     job = replace(make_job("constant", dataset=changed), dataset_spec="digits")
     with pytest.raises(DataError, match="other images here"):
-        cluster.run_trial(job, Watching(), threading.Event())
+        record_on(cluster, job)
 
 
 def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_path):
@@ -224,17 +221,7 @@ def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_pat
     slow = write_model(tmp_path / "models", "slow", SLOW)
     jobs = [make_job(slow, parameters={"folder": str(notes)}, seed=seed) for seed in range(3)]
     assert cluster.side_by_side([job.trial for job in jobs]) == min(2, len(os.sched_getaffinity(0)))
-    records = []
-    threads = [
-        threading.Thread(
-            target=lambda job=job: records.append(record_on(cluster, job, Watching(), threading.Event()))
-        )
-        for job in jobs
-    ]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    records = [finished.record() for finished in cluster.run_trials(jobs, Watching())]
     found = [json.loads(path.read_text()) for path in notes.iterdir()]
     assert len(found) == 3
     for one in found:
@@ -252,22 +239,22 @@ def test_a_trial_wider_than_any_worker_is_refused(cluster, make_job):
         cluster.side_by_side([make_job("constant", threads=1000).trial])
 
 
-def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching, stop, tmp_path):
+def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching, tmp_path):
     lives = tmp_path / "lives"
     lives.mkdir()
     (lives / "1").touch()
     job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
     dask.start_worker()
     with connect(dask.address) as cluster:
-        cluster._some_workers()
+        cluster._workers.some()
         dask.start_worker()
         threading.Thread(target=lambda: (wait_for(lambda: not any(lives.iterdir())), kill_busy(dask))).start()
-        record = record_on(cluster, job, watching, stop)
+        record = record_on(cluster, job, watching)
     assert (record.status, record.attempts, watching.starts) == (Status.OK, 2, 2)
 
 
 @pytest.mark.slow
-def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watching, stop, tmp_path):
+def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watching, tmp_path):
     lives = tmp_path / "lives"
     lives.mkdir()
     job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
@@ -282,7 +269,7 @@ def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watchi
     dask.start_worker("--nanny")  # which starts a worker again
     with connect(dask.address) as cluster:
         threading.Thread(target=kill_twice).start()
-        record = record_on(cluster, job, watching, stop)
+        record = record_on(cluster, job, watching)
     assert (record.status, record.attempts, watching.starts) == (Status.CRASHED, 2, 2)
     assert "were lost" in record.failure.message
 
@@ -303,8 +290,8 @@ def test_a_worker_that_cannot_load_mnistbench_gets_no_trials(dask, make_job, tmp
         with pytest.raises(MnistbenchError, match=r"has no worker that can run trials.*half installed"):
             cluster.share()
         dask.start_worker()
-        wait_for(cluster._workers)
-        record = record_on(cluster, make_job("constant"), Watching(), threading.Event())
+        wait_for(cluster._workers.present)
+        record = record_on(cluster, make_job("constant"))
     assert record.status is Status.OK
     assert "gets no trials" in caplog.text
 
@@ -389,8 +376,7 @@ def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp
         _, err = process.communicate(timeout=20)
         assert process.returncode == status, err
         if number == signal.SIGINT:
-            assert "run --resume" in err
-            assert f"--backend dask --scheduler {two_workers.address}" in err
+            assert f"run --backend dask --scheduler {two_workers.address} --resume" in err
         wait_for(lambda: not two_workers.processes(), 15)
 
 
@@ -410,7 +396,7 @@ def test_the_report_lists_which_versions_ran(two_workers, start, tmp_path):
         (["--backend", "dask"], "needs --scheduler"),
         (["--scheduler", "tcp://127.0.0.1:1"], "add --backend dask"),
         (["--backend", "dask", "--scheduler", "tcp://127.0.0.1:1", "--jobs", "2"], "each worker runs one"),
-        (["--backend", "dask", "--scheduler", "nonsense://x"], "is no address"),
+        (["--backend", "dask", "--scheduler", "nonsense://x"], "is not an address"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else "",
 )

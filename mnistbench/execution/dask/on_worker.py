@@ -1,7 +1,4 @@
-"""What a worker of a Dask cluster is sent to do: run one trial, isolated in a process as on any machine.
-
-`cluster` sends errands; everything in here runs on the worker.
-"""
+"""What runs on a worker of a Dask cluster: one trial, isolated in a process as on any machine."""
 
 import contextlib
 import os
@@ -12,7 +9,6 @@ import time
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from mnistbench import machine
 from mnistbench.datasets import DatasetInfo, cache_folder, resolve
@@ -22,7 +18,8 @@ from mnistbench.execution.isolation import Activity, Interrupted, Job, Outcome, 
 from mnistbench.execution.processes import child_environment, private_folder
 from mnistbench.machine import Calibration, Environment, calibrate
 
-_ACTIVITY_SECONDS = 0.3  # between two accounts of what a trial is doing
+ACTIVITY_TOPIC = "mnistbench"  # of the events in which workers report what their trials are doing
+_ACTIVITY_SECONDS = 0.3  # between two such reports
 
 
 @dataclass(frozen=True)
@@ -42,29 +39,8 @@ class Worker:
     environment: Environment
 
 
-@dataclass(frozen=True)
-class Errand:
-    """What is sent to a worker.
-
-    Attributes:
-        job: The trial; its model's path and its arrays' folder are those of the sending machine.
-        sources: The model's file and those that it imports, as `ModelFile.sources` returns them.
-        cores: The cores of the worker that the trial may use.
-        offline: Fetch nothing from the network.
-        topic: Where the worker tells what the trial is doing.
-        ticket: Under which name it tells it there.
-    """
-
-    job: Job
-    sources: Mapping[str, bytes]
-    cores: tuple[int, ...]
-    offline: bool
-    topic: str
-    ticket: str
-
-
 def describe() -> Worker:
-    """Describe the worker on which this is called."""
+    """Return the description of the worker on which this is called."""
     return Worker(
         machine=_machine(),
         installation=(_machine(), *sys.path),
@@ -74,49 +50,52 @@ def describe() -> Worker:
 
 
 def calibrate_here() -> Calibration:
-    """Measure the speed of the worker on which this is called, on all cores it may use."""
+    """Return the speed of the worker on which this is called, on all cores it may use."""
     cores = machine.usable_cores()
     return calibrate(cores, child_environment(os.environ, len(cores)))
 
 
-def run_errand(errand: Errand) -> Outcome | None:
-    """Run a trial on the worker on which this is called.
+def run_here(
+    job: Job, sources: Mapping[str, bytes], cores: tuple[int, ...], *, offline: bool
+) -> Outcome | None:
+    """Run a trial on the worker on which this is called; report what it does as events of `ACTIVITY_TOPIC`.
+
+    Args:
+        job: The trial; its model's path and its arrays' folder are those of the sending machine.
+        sources: The model's file and those that it imports, as `ModelFile.sources` returns them.
+        cores: The cores of the worker that the trial may use.
+        offline: Fetch nothing from the network.
 
     Returns:
-        What became of it; None if it was stopped since nobody waits for it any more.
+        Its outcome; None if it was stopped because Dask has cancelled the task, or has lost its client.
 
     Raises:
-        DataError: The data set cannot be had here.
+        DataError: The data set is unavailable here.
         MnistbenchError: No process can be started, or there is no room for temporary files.
     """
     from distributed import get_worker
 
-    # What Dask sets for its workers would slow down, or speed up, a model's own allocations.
+    # Dask sets it for its workers; it would slow down, or speed up, a model's own allocations.
     os.environ.pop("MALLOC_TRIM_THRESHOLD_", None)
     worker = get_worker()
     key = worker.get_current_task()
     stop = threading.Event()
-    told_at = -_ACTIVITY_SECONDS
+    reported_at = -_ACTIVITY_SECONDS
 
     def follow(activity: Activity) -> None:
-        nonlocal told_at
-        if not _is_wanted(worker, key):
+        nonlocal reported_at
+        task = worker.state.tasks.get(key)
+        if task is None or task.state != "executing" or worker.status.name not in ("running", "paused"):
             stop.set()
-        elif time.monotonic() - told_at >= _ACTIVITY_SECONDS:
-            told_at = time.monotonic()
-            worker.log_event(errand.topic, {"ticket": errand.ticket, "activity": asdict(activity)})
+        elif time.monotonic() - reported_at >= _ACTIVITY_SECONDS:
+            reported_at = time.monotonic()
+            worker.log_event(ACTIVITY_TOPIC, {"task": key, "activity": asdict(activity)})
 
-    job = replace(errand.job, dataset=_dataset_here(errand.job, errand.offline))
-    with private_folder(errand.sources) as folder, contextlib.suppress(Interrupted):
+    job = replace(job, dataset=_dataset_here(job, offline))
+    with private_folder(sources) as folder, contextlib.suppress(Interrupted):
         job = replace(job, model=replace(job.model, path=folder / job.model.path.name))
-        return run_trial(job, errand.cores, follow, stop)
+        return run_trial(job, cores, follow, stop)
     return None
-
-
-def _is_wanted(worker: Any, key: Any) -> bool:
-    """Return whether the task still is to run: not cancelled, its sender and the scheduler still there."""
-    task = worker.state.tasks.get(key)
-    return task is not None and task.state == "executing" and worker.status.name in ("running", "paused")
 
 
 def _dataset_here(job: Job, offline: bool) -> DatasetInfo:
@@ -131,7 +110,7 @@ def _dataset_here(job: Job, offline: bool) -> DatasetInfo:
 
 
 def _machine() -> str:
-    """Return what is the same in all containers of a machine, which share its cores, and else differs."""
+    """Return a name that all containers of a machine, which share its cores, have in common."""
     try:
         return Path("/proc/sys/kernel/random/boot_id").read_text(encoding="ascii").strip()
     except OSError:

@@ -1,0 +1,111 @@
+"""The workers of a Dask cluster that can run trials, as they come and go."""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from mnistbench import __version__
+from mnistbench.errors import MnistbenchError
+from mnistbench.execution.dask.on_worker import Worker, describe
+
+T = TypeVar("T")
+_LOG = logging.getLogger(__name__)
+_FIRST_SECONDS = 10  # to wait for the first worker
+_POLL_SECONDS = 0.1
+
+
+class Workers:
+    """The workers by address; Dask's events say when to look again."""
+
+    def __init__(self, client: Any, scheduler: str) -> None:
+        """Follow the workers of a connected `distributed.Client`, whose scheduler has this address."""
+        self._client = client
+        self._scheduler = scheduler
+        self._known: dict[str, Worker] = {}
+        self._refused: dict[str, MnistbenchError] = {}
+        self._present: list[str] = []
+        self._changed = threading.Event()
+        self._changed.set()
+        client.subscribe_topic("all", self._on_event)
+
+    def present(self) -> dict[str, Worker]:
+        """Return the workers that are there and can run trials.
+
+        Raises:
+            MnistbenchError: The scheduler is lost.
+        """
+        self.require_scheduler()
+        if self._changed.is_set():
+            self._changed.clear()
+            self._present = list(self._ask(self._client.ncores))
+            self._describe([a for a in self._present if a not in self._known and a not in self._refused])
+        return {a: self._known[a] for a in self._present if a in self._known and a not in self._refused}
+
+    def some(self) -> dict[str, Worker]:
+        """Return them; wait a little for the first.
+
+        Raises:
+            MnistbenchError: There is none, or the scheduler is lost.
+        """
+        deadline = time.monotonic() + _FIRST_SECONDS
+        while not (workers := self.present()):
+            if self._refused or time.monotonic() > deadline:
+                raise self.none(f"the Dask cluster {self._scheduler} has no worker that can run trials")
+            time.sleep(_POLL_SECONDS)
+        return workers
+
+    def refuse(self, address: str, host: str, reason: MnistbenchError) -> None:
+        """Send no more trials to a worker, and log why."""
+        self._refused[address] = reason
+        _LOG.warning("The Dask worker %s on %s gets no trials: %s", address, host, reason)
+
+    def none(self, message: str) -> MnistbenchError:
+        """Return the error of a cluster without workers, of the kind of the last reason for that."""
+        for address, reason in reversed(self._refused.items()):
+            return type(reason)(f"{message}; {address}: {reason}")
+        return MnistbenchError(f"{message}; `dask worker {self._scheduler} --nthreads 1` starts one.")
+
+    def require_scheduler(self) -> None:
+        """Make sure that the scheduler has been there all the time.
+
+        Raises:
+            MnistbenchError: It has not: a client that connects again has lost its trials.
+        """
+        if self._client.status != "running":
+            raise self._scheduler_lost()
+
+    def _describe(self, addresses: list[str]) -> None:
+        """Ask new workers what they are; refuse those on which another mnistbench would measure."""
+        if not addresses:
+            return
+        answers = self._ask(lambda: self._client.run(describe, workers=addresses, on_error="return"))
+        for address, answer in answers.items():
+            if isinstance(answer, OSError):  # it has just left, or is not quite there
+                self._changed.set()
+            elif not isinstance(answer, Worker):
+                reason = MnistbenchError(f"it cannot load mnistbench {__version__}: {answer}")
+                self.refuse(address, address, reason)
+            elif (theirs := answer.environment.libraries.get("mnistbench")) != __version__:
+                reason = MnistbenchError(f"it has mnistbench {theirs}; this is {__version__}")
+                self.refuse(address, answer.environment.host, reason)
+            else:
+                self._known[address] = answer
+
+    def _on_event(self, event: tuple[float, Any]) -> None:
+        _, message = event
+        if isinstance(message, dict) and message.get("action") in ("add-worker", "remove-worker"):
+            self._changed.set()
+
+    def _ask(self, question: Callable[[], T]) -> T:
+        try:
+            return question()
+        except OSError as error:
+            raise self._scheduler_lost() from error
+
+    def _scheduler_lost(self) -> MnistbenchError:
+        return MnistbenchError(
+            f"the connection to the Dask scheduler {self._scheduler} is lost; what was finished is kept. "
+            f"Once it is back, go on with --resume --backend dask --scheduler {self._scheduler}."
+        )
