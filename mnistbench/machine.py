@@ -1,11 +1,11 @@
-"""What this machine is, and how fast it is now.
+"""Describes this machine and measures its current speed.
 
 `environment` describes the machine, its limits, the libraries and the commit. `calibrate` times a few fixed
-kernels, so that times of two machines can be compared. The kernels stand for what training spends its time
+kernels, so that times on two machines can be compared. The kernels represent what training spends its time
 on: a matrix product (dense layers, kernels), a memory copy (bandwidth), a loop in pure Python (the
-interpreter), and a dependent gather (walking trees). A fit time divided by the calibration's unit is free of
-the machine's speed to the extent that the model's mix of work is like the kernels'. Measured before and
-after a run, the ratio of the two shows its drift.
+interpreter), and a dependent gather (walking trees). A fit time divided by the calibration unit is
+independent of the machine's speed as far as the model's mix of work resembles the kernels'. The ratio of
+calibrations before and after a run is the drift.
 """
 
 import json
@@ -22,7 +22,7 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-# The distributions that can change a number or a timing; those not installed are left out.
+# The distributions that can change a result or a timing; those not installed are left out.
 _LIBRARIES = (
     "mnistbench",
     "numpy",
@@ -47,15 +47,15 @@ class Environment:
 
     Attributes:
         host: The machine's network name.
-        cpu: The processor's name as the system gives it.
-        logical_cores: Cores the machine has, hyper-threads included.
-        usable_cores: Cores this process may use: affinity and container quota respected.
+        cpu: The processor's name according to the system.
+        logical_cores: Cores of the machine, hyper-threads included.
+        usable_cores: Cores this process may use under its affinity and container quota.
         memory_bytes: Memory this process may use: the container's limit, else the machine's.
         system: Operating system and its release.
         python: Implementation and version of Python.
         libraries: Version of each installed library that can change a result.
         commit: The source tree's commit, with "+changes" if it differs from that commit; None outside git.
-        gpus: Names of the NVIDIA GPUs, empty if there are none.
+        gpus: Names of the NVIDIA GPUs.
     """
 
     host: str
@@ -71,7 +71,7 @@ class Environment:
 
     @property
     def machine(self) -> tuple[object, ...]:
-        """What must be the same for bare seconds of two trials to compare."""
+        """The attributes that must agree before the seconds of two trials are compared."""
         return self.host, self.cpu, self.logical_cores, self.usable_cores, self.gpus
 
 
@@ -97,8 +97,8 @@ def environment() -> Environment:
 def usable_cores() -> tuple[int, ...]:
     """Return the numbers of the cores this process may use.
 
-    The affinity mask is respected, and so is a container's CPU quota, rounded up (joblib's
-    `cpu_count` reads both). Where the system has no affinity the cores are numbered from 0.
+    They respect the affinity mask and a container's CPU quota, rounded up (joblib's `cpu_count` reads both).
+    Without affinity masks the cores are numbered from 0.
     """
     import joblib
 
@@ -109,7 +109,7 @@ def usable_cores() -> tuple[int, ...]:
 
 
 def usable_memory_bytes() -> int:
-    """Return the memory this process may use: the container's limit if there is one, else the machine's."""
+    """Return the memory this process may use, in bytes: the container's limit, or else the machine's."""
     import psutil
 
     total = int(psutil.virtual_memory().total)
@@ -122,14 +122,14 @@ def usable_memory_bytes() -> int:
 
 
 def git(*arguments: str) -> str | None:
-    """Ask git about the source tree this package runs from; None where there is no git or no tree."""
-    # A git hook sets GIT_DIR and its like, which would make git answer for the hook's repository.
-    own = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    """Return git's output for this package's source tree; None without git or a source tree."""
+    # A git hook sets GIT_DIR and others, which would make git use the hook's repository.
+    variables = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
     try:
         answer = subprocess.run(  # noqa: S603 - fixed program, arguments from this package alone
             ["git", "--no-optional-locks", *arguments],  # noqa: S607 - found on the user's own PATH
             cwd=Path(__file__).parent,
-            env=own,
+            env=variables,
             capture_output=True,
             text=True,
             timeout=10,
@@ -196,32 +196,22 @@ def _read(path: str | Path) -> str:
 
 
 _ROUNDS = 5
-
-
-_MATRIX = 1_024
-
-
+_MATRIX_SIZE = 1_024
 _COPY_BYTES = 128 * 2**20
-
-
-_LOOP = 1_000_000
-
-
-_GATHER = 2**20
-
-
+_LOOP_STEPS = 1_000_000
+_GATHER_SIZE = 2**20
 _GATHER_STEPS = 12
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Raw seconds of each kernel, a value a round; fresh process, warmed up once.
+    """Raw seconds of each kernel, one value per round, in a fresh process after one warm-up.
 
     Attributes:
         matrix_product_seconds: Product of two 1,024 x 1,024 float32 matrices, on all cores of the process.
         memory_copy_seconds: Copy of 128 MiB.
         python_loop_seconds: A million additions in a Python loop.
-        gather_seconds: Twelve dependent look-ups for each of 2**20 entries, like walks down a tree.
+        gather_seconds: Twelve dependent look-ups for each of 2**20 entries, like descents of a tree.
     """
 
     matrix_product_seconds: tuple[float, ...]
@@ -241,7 +231,7 @@ class Calibration:
 
 
 def drift(before: Calibration, after: Calibration) -> float:
-    """Return how far the machine's speed moved: the largest change of a kernel's median, as a share.
+    """Return the drift of the machine's speed: the largest relative change of a kernel's median.
 
     0.1 means that some kernel became 10 % slower, or faster by the same factor.
     """
@@ -250,11 +240,11 @@ def drift(before: Calibration, after: Calibration) -> float:
 
 
 def calibrate(cores: Sequence[int], variables: dict[str, str]) -> Calibration:
-    """Run the kernels in a fresh process tied to the cores.
+    """Run the kernels in a fresh process pinned to the cores.
 
     Args:
         cores: The cores to use.
-        variables: The environment of that process; it sets the thread pools' sizes.
+        variables: The environment variables of that process, which set the sizes of its thread pools.
 
     Raises:
         subprocess.SubprocessError: The process failed or took over a minute.
@@ -272,21 +262,21 @@ def calibrate(cores: Sequence[int], variables: dict[str, str]) -> Calibration:
 
 
 def main() -> None:
-    """Tie this process to the cores that the command line names, run the kernels and print them as JSON."""
+    """Pin this process to the cores named on the command line, run the kernels and print JSON."""
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, [int(core) for core in sys.argv[1].split(",")])
-    json.dump(asdict(_measured()), sys.stdout)
+    json.dump(asdict(_time_kernels()), sys.stdout)
 
 
-def _measured() -> Calibration:
+def _time_kernels() -> Calibration:
     import numpy as np
 
     draw = np.random.default_rng(0)
-    left = draw.random((_MATRIX, _MATRIX), dtype=np.float32)
-    right = draw.random((_MATRIX, _MATRIX), dtype=np.float32)
+    left = draw.random((_MATRIX_SIZE, _MATRIX_SIZE), dtype=np.float32)
+    right = draw.random((_MATRIX_SIZE, _MATRIX_SIZE), dtype=np.float32)
     source = np.ones(_COPY_BYTES, dtype=np.uint8)
     target = np.empty_like(source)
-    table = draw.permutation(_GATHER).astype(np.int32)
+    table = draw.permutation(_GATHER_SIZE).astype(np.int32)
 
     def gather() -> None:
         index = table
@@ -295,7 +285,7 @@ def _measured() -> Calibration:
 
     def loop() -> None:
         total = 0
-        for number in range(_LOOP):
+        for number in range(_LOOP_STEPS):
             total += number
 
     kernels: dict[str, Callable[[], object]] = {

@@ -1,4 +1,4 @@
-"""Numbers as the report shows them: three digits that matter, the unit in the heading, nothing invented."""
+"""Formats numbers and commands for reports and messages: three significant digits, no invented precision."""
 
 import math
 import shlex
@@ -8,21 +8,21 @@ from pathlib import Path
 PAGES = ("md", "html", "csv")
 EXTRA_FORMATS = ("json", "latex", "parquet")
 FORMATS = (*PAGES, *EXTRA_FORMATS)
-"""What a report can be written as; the pages belong together and are always written."""
+"""The formats of a report; the pages are always written."""
 
 MISSING = "—"
-"""What stands where there is no value."""
+"""Stands for a missing value."""
 RESULTS = Path("results")
-"""The folder of the runs unless `--results` names another, from where the program was started."""
+"""The folder of the runs unless `--results` names another, relative to the working directory."""
 
 
 def command(*words: str, results: Path = RESULTS, cache: Path | None = None) -> str:
-    """Return a command of this program as it can be typed in a shell, for a message or a page.
+    """Return a command of this program, quoted for a shell.
 
     Args:
-        words: What follows the program's name.
-        results: The folder of the runs; named only where it is not the usual one.
-        cache: The folder of the data sets, where it is not the usual one.
+        words: The arguments after the program's name.
+        results: The folder of the runs; named only if it is not the default.
+        cache: The cache folder if it is not the default.
     """
     typed = ["mnistbench", *words]
     if results != RESULTS:
@@ -33,7 +33,7 @@ def command(*words: str, results: Path = RESULTS, cache: Path | None = None) -> 
 
 
 def visible(text: str) -> str:
-    r"""Show control and formatting characters as escapes, so that they cannot act: ESC becomes \x1b.
+    r"""Return the text with control and formatting characters as inert escapes: ESC becomes \x1b.
 
     Covers Unicode's "other" and line-separator categories: terminal codes, bidirectional overrides,
     zero-width characters, lone surrogates.
@@ -54,7 +54,7 @@ def _visible_character(character: str) -> str:
 
 
 def three_digits(value: float | None) -> str:
-    """Write a number with three significant digits, thousands separated, never with an exponent."""
+    """Return a number with three significant digits and thousands separators, never an exponent."""
     if value is None or not math.isfinite(value):
         return MISSING
     if value == 0:
@@ -67,14 +67,14 @@ def three_digits(value: float | None) -> str:
 
 
 def count(value: float | None) -> str:
-    """Write a count; a mean of counts that is no whole number keeps one decimal."""
+    """Return a count; a mean of counts that is not whole has one decimal."""
     if value is None or not math.isfinite(value):
         return MISSING
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
 def percent(share: float | None, images: int) -> str:
-    """Write a share as a percentage, without its sign, with as many decimals as one image in `images` moves.
+    """Return a share in per cent without its sign, with as many decimals as one image in `images` changes.
 
     With 10,000 images that is two decimals, with 360 one.
     """
@@ -84,24 +84,24 @@ def percent(share: float | None, images: int) -> str:
 
 
 def percent_decimals(images: int) -> int:
-    """Return the decimals that a percentage of so many images deserves, from 1 to 4."""
+    """Return the number of decimals for a percentage of so many images, from 1 to 4."""
     return min(max(math.ceil(math.log10(max(images, 1))) - 2, 1), 4)
 
 
 def interval(low: float | None, high: float | None, images: int) -> str:
-    """Write an interval of shares in per cent: "98.10-98.60", at whose hyphen no line breaks."""
+    """Return an interval of shares in per cent, "98.10-98.60", with a non-breaking hyphen."""
     if low is None or high is None or not (math.isfinite(low) and math.isfinite(high)):
         return MISSING
     return f"{percent(low, images)}\N{NON-BREAKING HYPHEN}{percent(high, images)}"
 
 
 def megabytes(size_bytes: float | None) -> str:
-    """Write a size in MB of 10**6 bytes."""
+    """Return a size in MB of 10**6 bytes."""
     return three_digits(None if size_bytes is None else size_bytes / 1e6)
 
 
 def duration(seconds: float) -> str:
-    """Write a time with its unit, as a sentence needs it: "14.2 s", "3 min 20 s", "2 h 5 min"."""
+    """Return a time with its unit: "14.2 s", "3 min 20 s", "2 h 5 min"."""
     if seconds < 100:
         return f"{three_digits(seconds)} s"
     minutes, rest = divmod(round(seconds), 60)
@@ -112,5 +112,5 @@ def duration(seconds: float) -> str:
 
 
 def plural(number: int, noun: str) -> str:
-    """Write a count with its noun: "1 trial", "6 trials"."""
+    """Return a count with its noun: "1 trial", "6 trials"."""
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"

@@ -1,1 +1,1 @@
-"""What a run will do: suites and options become trials, and model files are read without being run."""
+"""What a run will do: turns suites and options into trials, and reads model files without running them."""

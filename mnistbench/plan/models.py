@@ -1,11 +1,10 @@
-"""Finds model files and reads what they say of themselves, without importing any library of theirs.
+"""Finds model files and reads their descriptions without importing any of their libraries.
 
 A model is one file: its stem is the name, the first line of its docstring the summary, and the keyword
 defaults of its `build` the parameters, also where it is `build = partial(function, name=default)`. The file
-is parsed, never run, so that listing is instant and a model whose library is missing costs one row of a run
-and not the run.
+is parsed, never run, so that listing is instant and a missing library costs one row of a run, not the run.
 
-Files beside it whose names start with "_" are no models: a model may import them, and then they belong to it.
+Files whose names start with "_" are not models, but a model may import them, and then they are part of it.
 """
 
 import ast
@@ -20,9 +19,9 @@ from typing import Any
 from mnistbench.errors import UsageError
 from mnistbench.runs.json import PLAIN_VALUES, plain_value
 
-# What `build` may ask for without a default: the suite supplies it.
+# The arguments that `build` may have without a default, because the suite supplies them.
 SUPPLIED = frozenset({"seed", "threads", "image_shape", "keras"})
-# The parameters of every model whose `build` asks for `keras`, which holds their values.
+# Further parameters of each model whose `build` takes `keras`, which passes their values on.
 KERAS_PARAMETERS: Mapping[str, Any] = {"precision": "auto", "backend": None}
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _COMPANION = re.compile(r"_(?!_)\w*")
@@ -35,10 +34,10 @@ class ModelFile:
     Attributes:
         name: The file's stem.
         path: The file.
-        sha256: Of its sources, as `sources_digest` computes it.
+        sha256: `sources_digest` of its sources.
         summary: First line of the module's docstring; may be empty.
-        parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` where it asks for `keras`.
-        supplied: The arguments that `build` wants from the suite, out of `SUPPLIED`.
+        parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` if it takes `keras`.
+        supplied: The arguments of `build` that the suite supplies, out of `SUPPLIED`.
         problem: Why the file cannot be run, or None; such a model is listed, and its trials are invalid.
     """
 
@@ -52,23 +51,23 @@ class ModelFile:
 
     @property
     def module(self) -> str:
-        """The name under which a trial imports the file: one that stands in the way of no library."""
+        """The name under which a trial imports the file, which clashes with no library."""
         return f"mnistbench_model_{self.name}"
 
     def sources(self) -> dict[str, bytes]:
-        """Return the file and those beside it that it imports, as they are now: all that makes the model.
+        """Return the current source of the model: its file first, then the companion files it imports.
 
         Returns:
-            Their bytes by path relative to the model's folder, with "/" on every system; the model first.
+            Bytes by path relative to the model's folder, with "/" on every system.
 
         Raises:
-            OSError: One of them cannot be read.
+            OSError: A file cannot be read.
         """
         return _read_sources(self.path)
 
 
 def sources_digest(sources: Mapping[str, bytes]) -> str:
-    """Return the SHA-256 of a model's sources: of a single file's bytes, else of a list of their hashes."""
+    """Return the SHA-256 of a model's sources: of a single file's bytes, or of a list of several hashes."""
     digests = {name: hashlib.sha256(source).hexdigest() for name, source in sources.items()}
     if len(digests) == 1:
         return next(iter(digests.values()))
@@ -77,28 +76,28 @@ def sources_digest(sources: Mapping[str, bytes]) -> str:
 
 
 def builtin_folder() -> Path:
-    """Return the folder of the suite's own models: inside an installed wheel, else of the source tree."""
+    """Return the folder of the suite's own models, in the installed wheel or else in the source tree."""
     package = Path(__file__).resolve().parents[1]
     installed = package / "benchmarks"
     return installed if installed.is_dir() else package.parent / "benchmarks"
 
 
 def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
-    """Read every model file of the folders; those whose name starts with "_" or "." are not models.
+    """Read every model file in the folders; names that start with "_" or "." are not models.
 
     Returns:
         The models by name, in alphabetical order.
 
     Raises:
-        UsageError: A folder does not exist or holds no model, or two files have the same name.
+        UsageError: A folder does not exist or holds no model, or two models have the same name.
     """
     found: dict[str, ModelFile] = {}
     for folder in folders:
         if not folder.is_dir():
-            raise UsageError(f"{folder} is no folder; --models expects a folder of model files.")
+            raise UsageError(f"{folder} is not a folder; --models expects a folder of model files.")
         paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith(("_", ".")))
         if not paths:
-            raise UsageError(f"{folder} holds no model: a model is a file NAME.py with a function build.")
+            raise UsageError(f"{folder} holds no models; a model is a file NAME.py with a function `build`.")
         for path in paths:
             if path.stem in found:
                 raise UsageError(
@@ -110,7 +109,7 @@ def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
 
 
 def read_model_file(path: Path) -> ModelFile:
-    """Parse one model file; whatever is wrong with it is told in `problem`."""
+    """Parse one model file; `problem` describes any fault."""
     name = path.stem
     try:
         sources = _read_sources(path)
@@ -137,7 +136,7 @@ def read_model_file(path: Path) -> ModelFile:
 
 
 def cannot_be_read(path: Path, error: OSError) -> str:
-    """Return the problem of a model of whose sources one cannot be read."""
+    """Return the problem of a model with an unreadable source file."""
     reason = f"cannot be read: {error.strerror or error}"
     if error.filename is None or Path(error.filename) == path:
         return reason
@@ -145,7 +144,7 @@ def cannot_be_read(path: Path, error: OSError) -> str:
 
 
 def _read_sources(path: Path) -> dict[str, bytes]:
-    """Return what makes the model of this file; see `ModelFile.sources`."""
+    """Return the sources of the model in this file; see `ModelFile.sources`."""
     sources: dict[str, bytes] = {}
     waiting = [path]
     while waiting:
@@ -158,7 +157,7 @@ def _read_sources(path: Path) -> dict[str, bytes]:
 
 
 def _companions(folder: Path, source: bytes) -> Iterator[Path]:
-    """Return the files of the folder that the source imports: NAME.py, or all of a package's."""
+    """Yield the companion files that the source imports: NAME.py, or all files of a package."""
     for name in sorted(filter(_COMPANION.fullmatch, _imported(source))):
         package, module = folder / name, folder / f"{name}.py"
         if (package / "__init__.py").is_file() or (package.is_dir() and not module.is_file()):
@@ -168,10 +167,10 @@ def _companions(folder: Path, source: bytes) -> Iterator[Path]:
 
 
 def _imported(source: bytes) -> set[str]:
-    """Return the first parts of the names of all modules that the source imports, at its top or within."""
+    """Return the top-level names of all modules that the source imports, anywhere in it."""
     try:
         nodes = list(ast.walk(_parsed(source)))
-    except (SyntaxError, ValueError, RecursionError, MemoryError):  # which importing it will tell
+    except (SyntaxError, ValueError, RecursionError, MemoryError):  # importing it reports the error
         return set()
     names = [alias.name for node in nodes if isinstance(node, ast.Import) for alias in node.names]
     names += [node.module or "" for node in nodes if isinstance(node, ast.ImportFrom) and node.level == 0]
@@ -179,19 +178,19 @@ def _imported(source: bytes) -> set[str]:
 
 
 def _parsed(source: bytes) -> ast.Module:
-    with warnings.catch_warnings(action="ignore"):  # of its syntax: they are its author's affair
+    with warnings.catch_warnings(action="ignore"):  # syntax warnings concern the author of the file
         return ast.parse(source)
 
 
 def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return what a file's `build` wants from the suite, and its parameters.
+    """Return the arguments of `build` that the suite supplies, and its parameters.
 
     Raises:
-        ValueError: There is no such function, or its signature does not suit.
+        ValueError: There is no such function, or its signature is unsuitable.
     """
-    function, given = _build(module)
+    function, bound = _build(module)
     arguments = function.args
-    if arguments.vararg or arguments.posonlyargs or (arguments.kwarg and not given):
+    if arguments.vararg or arguments.posonlyargs or (arguments.kwarg and not bound):
         raise ValueError("`build` may not take *args, **kwargs or positional-only arguments")
     required = len(arguments.args) - len(arguments.defaults)
     defaults: dict[str, ast.expr | None] = {
@@ -199,15 +198,17 @@ def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
         **dict(zip((a.arg for a in arguments.args[required:]), arguments.defaults, strict=True)),
         **dict(zip((a.arg for a in arguments.kwonlyargs), arguments.kw_defaults, strict=True)),
     }
-    if not arguments.kwarg and (unknown_names := given.keys() - defaults):
-        raise ValueError(f"`build` gives {min(unknown_names)!r} to {function.name}, which does not take it")
-    defaults = {name: default for name, default in defaults.items() if name not in given} | given
+    if not arguments.kwarg and (unknown_names := bound.keys() - defaults):
+        raise ValueError(
+            f"`build` passes {min(unknown_names)!r} to {function.name}, which has no such argument"
+        )
+    defaults = {name: default for name, default in defaults.items() if name not in bound} | bound
     supplied = tuple(name for name, default in defaults.items() if default is None)
     for name in supplied:
         if name not in SUPPLIED:
             raise ValueError(
-                f"`build` wants {name!r}, which is not supplied: give it a default, "
-                f"or use one of {', '.join(sorted(SUPPLIED))}"
+                f"`build` has an argument {name!r} without a default, which the suite does not supply: "
+                f"give it a default, or use one of {', '.join(sorted(SUPPLIED))}"
             )
     parameters = {}
     for name, default in defaults.items():
@@ -217,19 +218,19 @@ def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
             parameters[name] = plain_value(ast.literal_eval(default))
         except (ValueError, TypeError, RecursionError, MemoryError) as error:
             raise ValueError(
-                f"the default of {name!r} in `build` must be written out, as {PLAIN_VALUES}"
+                f"the default of {name!r} in `build` must be a literal: {PLAIN_VALUES}"
             ) from error
     if "keras" in supplied:
         if own := parameters.keys() & KERAS_PARAMETERS:
-            raise ValueError(f"`build` wants keras, which has {min(own)!r} already; leave that out")
+            raise ValueError(f"`build` takes keras, which already has {min(own)!r}; leave that out")
         parameters.update(KERAS_PARAMETERS)
     return supplied, parameters
 
 
 def _build(module: ast.Module) -> tuple[ast.FunctionDef, dict[str, ast.expr | None]]:
-    """Return the function behind `build`, and the keywords that `functools.partial` gives to it, if any."""
+    """Return the function behind `build`, and the keywords that `functools.partial` binds, if any."""
     functions = {node.name: node for node in module.body if isinstance(node, ast.FunctionDef)}
-    for node in reversed(module.body):  # the last one counts once the file is run
+    for node in reversed(module.body):  # when the file runs, the last definition counts
         match node:
             case ast.FunctionDef(name="build"):
                 return functions["build"], {}

@@ -1,4 +1,4 @@
-"""Reads what users type after an option: lists, sizes, assignments."""
+"""Parses the values of options: lists, sizes, assignments."""
 
 import ast
 import re
@@ -16,16 +16,16 @@ MEASUREMENTS = {
 }
 
 
-_LONGEST_LIST = 10_000  # "0-999999999" is a slip of the hand, and would not fit into memory
+_LONGEST_LIST = 10_000  # "0-999999999" is a typing error, and would not fit into memory
 
 
 def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[Any, ...]]]:
-    """Read `MODEL.PARAM=VALUE[,VALUE...]`: values are Python literals, and text where they are none.
+    """Parse `MODEL.PARAM=VALUE[,VALUE...]`: values are Python literals, or else text.
 
-    Values of a parameter that is set more than once add up.
+    A parameter set more than once has all its values.
 
     Raises:
-        UsageError: An assignment is not of that form.
+        UsageError: An assignment has another form.
     """
     read: dict[str, dict[str, tuple[Any, ...]]] = {}
     for assignment in assignments:
@@ -43,10 +43,10 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[A
 
 
 def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
-    """Read a list of integers such as "0,1,2" or "0-4"; repeated ones count once.
+    """Parse a list of integers such as "0,1,2" or "0-4"; repeated ones count once.
 
     Raises:
-        UsageError: The text is no such list, or holds a number below the minimum or too many of them.
+        UsageError: The text is not such a list, has too many numbers, or has one below the minimum.
     """
     numbers: dict[int, None] = {}
     for part in text.split(","):
@@ -59,35 +59,35 @@ def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
             )
         if last - first >= _LONGEST_LIST:
             raise UsageError(
-                f"{option} {text!r} asks for {last - first + 1:,} values; at most {_LONGEST_LIST:,}."
+                f"{option} {text!r} has {last - first + 1:,} values; the maximum is {_LONGEST_LIST:,}."
             )
         numbers.update(dict.fromkeys(range(first, last + 1)))
     return tuple(numbers)
 
 
 def parse_sizes(text: str) -> tuple[int | None, ...]:
-    """Read training sizes such as "1000,5000,0", where 0 stands for all and becomes None.
+    """Parse training sizes such as "1000,5000,0", where 0 means all and becomes None.
 
     Raises:
-        UsageError: The text is no such list.
+        UsageError: The text is not such a list.
     """
     return tuple(size or None for size in parse_integers(text, "--train-size"))
 
 
 def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this process") -> tuple[int, ...]:
-    """Read the thread counts; without any, each trial gets its share of the cores.
+    """Parse the thread counts; without any, each trial gets its share of the cores.
 
     Args:
-        text: What the user typed, or None.
-        jobs: Trials side by side.
-        cores: The cores that they share.
-        place: What has these cores, for the message if they are too few.
+        text: The value of the option, or None.
+        jobs: Number of trials side by side.
+        cores: Number of cores that they share.
+        place: The owner of the cores, for the message if there are too few.
 
     Raises:
-        UsageError: The text is no list of counts, or there are too few cores for them.
+        UsageError: The text is not a list of counts, or there are too few cores for them.
     """
     if jobs > cores:
-        raise UsageError(f"--jobs {jobs} needs a core for each trial; this process may use {cores}.")
+        raise UsageError(f"--jobs {jobs} needs a core for each trial, but this process may use only {cores}.")
     share = cores // jobs
     threads = parse_integers(text, "--threads", minimum=1) if text is not None else (share,)
     if max(threads) > share:
@@ -99,21 +99,19 @@ def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this p
 
 
 def parse_names(text: str, option: str) -> tuple[str, ...]:
-    """Read a list of names such as "cnn,svm"; repeated ones count once.
+    """Parse a list of names such as "cnn,svm"; repeated ones count once.
 
     Raises:
         UsageError: The list is empty.
     """
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
-        raise UsageError(
-            f"{option} {text!r} names nothing; expected names separated by commas, e.g. cnn,svm."
-        )
+        raise UsageError(f"{option} {text!r} is empty; expected names separated by commas, e.g. cnn,svm.")
     return names
 
 
 def parse_measurements(text: str) -> tuple[str, ...]:
-    """Read what to measure, such as "inference,calibration"; "none" is nothing.
+    """Parse the measurements, such as "inference,calibration"; "none" means no measurements.
 
     Raises:
         UsageError: A name is unknown.
@@ -126,10 +124,10 @@ def parse_measurements(text: str) -> tuple[str, ...]:
 
 
 def parse_bytes(text: str) -> int:
-    """Read a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
+    """Parse a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
 
     Raises:
-        UsageError: The text is no such size.
+        UsageError: The text is not such a size.
     """
     pattern = r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)(?:i?B)?"
     match = re.fullmatch(pattern, text.strip(), re.IGNORECASE | re.ASCII)
@@ -140,7 +138,7 @@ def parse_bytes(text: str) -> int:
 
 
 def _values(text: str) -> tuple[Any, ...]:
-    """Read values between commas; a comma within brackets or quotes belongs to its value."""
+    """Parse values between commas; a comma within brackets or quotes belongs to its value."""
     try:
         return _literals(text)
     except ValueError:
@@ -159,16 +157,16 @@ def _value(text: str) -> Any:
 
 
 def _literals(text: str) -> tuple[Any, ...]:
-    """Read the items of a Python list display without its brackets.
+    """Parse the items of a Python list without its brackets.
 
     Raises:
-        ValueError: They are no literals.
+        ValueError: They are not literals.
     """
     try:
-        with warnings.catch_warnings(action="ignore"):  # of odd escapes: the value as read is shown
+        with warnings.catch_warnings(action="ignore"):  # about odd escapes: reports show the parsed value
             values = ast.literal_eval(f"[{text}]")
     except (SyntaxError, TypeError, MemoryError, RecursionError) as error:
-        raise ValueError("no literals") from error
+        raise ValueError("not literals") from error
     if not isinstance(values, list):  # such as "1], [2"
-        raise ValueError("no literals")
+        raise ValueError("not literals")
     return tuple(values)

@@ -1,4 +1,4 @@
-"""Turns a suite and the user's options into the list of trials that a run will do."""
+"""Turns a suite and the user's options into the trials of a run."""
 
 import itertools
 import tomllib
@@ -27,10 +27,10 @@ class Suite:
         name: Its name on the command line.
         summary: One sentence for `mnistbench list`.
         models: The models' names.
-        train_sizes: Training sizes; None is all training images.
-        seeds: The seeds, each of which gives a trial.
-        timeout_seconds: Wall time that each trial may take.
-        measurements: What is measured beside quality, `fit` and `predict`: out of `MEASUREMENTS`.
+        train_sizes: Numbers of training images; None for all.
+        seeds: The seeds, one trial each.
+        timeout_seconds: Limit on the wall time of each trial.
+        measurements: Measurements beside quality, `fit` and `predict`, out of `MEASUREMENTS`.
     """
 
     name: str
@@ -44,17 +44,17 @@ class Suite:
 
 @dataclass(frozen=True)
 class Options:
-    """What the user asked for beside the suite; None leaves the suite's own value.
+    """The options that override the suite; None leaves the suite's own value.
 
     Attributes:
-        only: Models to run, in this order, in place of the suite's.
+        only: Models to run instead of the suite's, in this order.
         skip: Models to leave out.
-        train_sizes: Training sizes; None within is all training images.
+        train_sizes: Numbers of training images; None among them for all.
         seeds: The seeds.
-        threads: Thread counts; each gives a trial.
+        threads: Thread counts, one trial each.
         parameters: For each model the values of each parameter; several values make variants.
         split: "test" or "validation".
-        repeats: How many times each trial is run, each time in a fresh process.
+        repeats: Number of times to run each trial, each time in a fresh process.
     """
 
     only: tuple[str, ...] | None = None
@@ -71,7 +71,7 @@ def read_suites(path: Path) -> dict[str, Suite]:
     """Read the suites of a `suites.toml`.
 
     Raises:
-        UsageError: The file is missing, is no TOML, or describes a suite wrongly.
+        UsageError: The file is missing, is not TOML, or describes a suite wrongly.
     """
     try:
         tables = tomllib.loads(path.read_text(encoding="utf-8"))
@@ -86,7 +86,7 @@ def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
     """Return the suite of that name.
 
     Raises:
-        UsageError: There is none; the text suggests the nearest.
+        UsageError: There is none.
     """
     if name not in suites:
         raise UsageError(unknown("suite", name, suites))
@@ -96,12 +96,12 @@ def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
 def choose_models(
     suite: Suite, options: Options, models: Mapping[str, ModelFile], added: Iterable[str] = ()
 ) -> list[ModelFile]:
-    """Return the models to run: those asked for, else the suite's and the user's own, less those to skip.
+    """Return the models to run: those requested, else the suite's and the user's own, less those to skip.
 
     Args:
         suite: Names the models unless the options do.
-        options: What the user asked for.
-        models: Every model there is, by name.
+        options: The user's options.
+        models: Every known model by name.
         added: Names of the user's own models, which run beside the suite's.
 
     Raises:
@@ -113,32 +113,31 @@ def choose_models(
             raise UsageError(unknown("model", name, models))
     chosen = [models[name] for name in dict.fromkeys(names) if name not in options.skip]
     if not chosen:
-        raise UsageError("no model is left to run: --skip leaves out every model that was asked for.")
+        raise UsageError("no model is left to run: --skip leaves out every requested model.")
     for name in options.parameters or {}:
         if name not in {model.name for model in chosen}:
-            raise UsageError(f"--set names {name}, which this run does not include.")
+            raise UsageError(f"--set names {name}, which is not part of this run.")
     return chosen
 
 
 def plan(
     suite: Suite, options: Options, models: Sequence[ModelFile], dataset: "DatasetInfo"
 ) -> tuple["Trial", ...]:
-    """List the trials: round by round over repeats, seeds, threads and sizes, every model in each round.
+    """Return the trials, round by round over repeats, seeds, threads and sizes.
 
-    A round holds all models, so that a drift of the machine spreads over all of them alike. Whatever is
-    asked for twice is done once.
+    Each round has every model, so that a drift of the machine affects all alike. Duplicates are dropped.
 
     Raises:
-        UsageError: A parameter is unknown or of the wrong type, or a training size is out of range, or there
-            are too few training images to hold some out.
+        UsageError: A parameter is unknown or of the wrong type, a training size is out of range, or there are
+            too few training images to hold some out.
     """
     from mnistbench.datasets.holdout import LAST
     from mnistbench.runs.records import Trial
 
     if options.split == "validation" and dataset.holdout is None:
         raise UsageError(
-            "--validation holds out a sixth of the training images, and needs each class in it and in the "
-            f"rest: {dataset.title} has too few for that, {dataset.train_count:,} training images of "
+            "--validation holds out a sixth of the training images and needs each class in both parts: "
+            f"{dataset.title} is too small, with {dataset.train_count:,} training images of "
             f"{len(dataset.classes)} classes."
         )
 
@@ -173,7 +172,7 @@ def plan(
 
 def _suite(name: str, table: Any, path: Path) -> Suite:
     if not isinstance(table, dict):
-        raise UsageError(f"{path}: {name} stands outside a suite; a suite is a table such as [quick].")
+        raise UsageError(f"{path}: {name} is outside a suite; a suite is a table such as [quick].")
 
     def value(key: str, default: Any, valid: Callable[[Any], bool], expected: str) -> Any:
         found = table.get(key, default)
@@ -194,11 +193,16 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
     return Suite(
         name=name,
         summary=value("summary", None, lambda found: isinstance(found, str), "a sentence"),
-        models=tuple(value("models", None, names, "a list of the models' names")),
+        models=tuple(value("models", None, names, "a list of model names")),
         train_sizes=tuple(size or None for size in sizes),
         seeds=tuple(value("seeds", [0], counts, "a list of whole numbers")),
         timeout_seconds=float(
-            value("timeout_seconds", 3600, lambda s: type(s) in (int, float) and s > 0, "seconds above 0")
+            value(
+                "timeout_seconds",
+                3600,
+                lambda s: type(s) in (int, float) and s > 0,
+                "a positive number of seconds",
+            )
         ),
         measurements=tuple(value("measurements", [], measurements, f"some of {', '.join(MEASUREMENTS)}")),
     )
@@ -211,7 +215,7 @@ def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tupl
 
         available -= holdout_count(available)
     if options.train_sizes is None:
-        # A suite's sizes are meant for MNIST: a smaller data set gives what it has.
+        # A suite's sizes are meant for MNIST; a smaller data set is used whole.
         sizes = [size if size is not None and size < available else None for size in suite.train_sizes]
     else:
         for size in options.train_sizes:
@@ -238,7 +242,7 @@ def _variants(model: ModelFile, overrides: Mapping[str, tuple[Any, ...]]) -> Ite
 def _conform(target: str, value: Any, default: Any) -> Any:
     """Return the value in its default's type, so that C=10 and C=10.0 are one trial.
 
-    A default of None says nothing of the type, and one of text may stand beside numbers (gamma="scale").
+    A default of None allows any type, and one of text also allows numbers (gamma="scale").
     """
     accepted: dict[type, tuple[type, ...]] = {float: (int, float), str: (str, int, float)}
     try:

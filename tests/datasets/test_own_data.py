@@ -159,6 +159,6 @@ def test_too_few_images_for_a_hold_out_are_wrong_usage_and_nothing_runs(bench, t
     answer = bench(*RUN, "--dataset", data, "--validation")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
-    assert "bars has too few for that, 5 training images of 2 classes" in answer.stderr
+    assert "bars has is too small, with 5 training images of 2 classes" in answer.stderr
     assert not (tmp_path / "results").exists()
     assert bench(*RUN, "--dataset", data).returncode == 0

@@ -147,16 +147,25 @@ def test_every_model_of_the_suite_is_in_order():
         ("build = partial(recipe, depth=2)", "has no function `build`"),
         ("def recipe(depth): ...\nbuild = partial(recipe, **{'depth': 2})", "has no function `build`"),
         ("def recipe(depth): ...\nbuild = partial(recipe, 2)", "has no function `build`"),
-        ("def recipe(depth): ...\nbuild = partial(recipe)", "`build` wants 'depth', which is not supplied"),
+        (
+            "def recipe(depth): ...\nbuild = partial(recipe)",
+            "`build` has an argument 'depth' without a default, which the suite does not supply",
+        ),
         (
             "def recipe(depth): ...\nbuild = partial(recipe, depth=2, width=3)",
-            "`build` gives 'width' to recipe, which does not take it",
+            "`build` passes 'width' to recipe, which has no such argument",
         ),
         ("def recipe(depth): ...\nbuild = partial(recipe, depth=LIMIT)", "the default of 'depth'"),
-        ("def build(keras, precision='auto'): ...", "`build` wants keras, which has 'precision' already"),
-        ("def build(depth): ...", "`build` wants 'depth', which is not supplied"),
-        ("def build(*, depth): ...", "`build` wants 'depth', which is not supplied"),
-        ("def build(depth=LIMIT): ...", "the default of 'depth' in `build` must be written out"),
+        ("def build(keras, precision='auto'): ...", "`build` takes keras, which already has 'precision'"),
+        (
+            "def build(depth): ...",
+            "`build` has an argument 'depth' without a default, which the suite does not supply",
+        ),
+        (
+            "def build(*, depth): ...",
+            "`build` has an argument 'depth' without a default, which the suite does not supply",
+        ),
+        ("def build(depth=LIMIT): ...", "the default of 'depth' in `build` must be a literal"),
         ("def build(depth=2 * 3): ...", "the default of 'depth'"),
         ("def build(depth={1, 2}): ...", "the default of 'depth'"),
         ("def build(depth={'a': 1}): ...", "the default of 'depth'"),
@@ -226,7 +235,7 @@ def test_two_models_of_one_name_are_refused(tmp_path):
 
 
 def test_a_folder_must_exist_and_hold_models(tmp_path):
-    with pytest.raises(UsageError, match="is no folder"):
+    with pytest.raises(UsageError, match="is not a folder"):
         discover([tmp_path / "nowhere"])
     with pytest.raises(UsageError, match="holds no model"):
         discover([tmp_path])

@@ -224,7 +224,7 @@ def test_malformed_integer_lists_are_rejected(text):
 
 
 def test_a_list_of_integers_has_an_end():
-    with pytest.raises(UsageError, match="asks for 1,000,000,000 values; at most 10,000"):
+    with pytest.raises(UsageError, match="has 1,000,000,000 values; the maximum is 10,000"):
         parse_integers("0-999999999", "--seeds")
     assert len(parse_integers("0-9999", "--seeds")) == 10_000
 
@@ -260,7 +260,7 @@ def test_sizes_threads_names_and_measurements_are_read():
         (lambda: choose_threads(None, jobs=3, cores=2), "--jobs 3 needs a core for each trial"),
         (lambda: choose_threads("3", jobs=1, cores=2), "--threads 3 is more than the 2 cores"),
         (lambda: choose_threads("0", jobs=1, cores=2), "expected whole numbers from 1"),
-        (lambda: parse_names(" , ", "--only"), "--only ' , ' names nothing"),
+        (lambda: parse_names(" , ", "--only"), "--only ' , ' is empty"),
         (lambda: parse_measurements("inferense"), "Did you mean inference?"),
     ],
 )
@@ -306,7 +306,10 @@ def test_models_are_the_suites_and_the_users_own_unless_named():
         (Options(only=("svn",)), "no model named 'svn'. Did you mean svm?"),
         (Options(skip=("fr",)), "no model named 'fr'"),
         (Options(parameters={"smv": {"C": (1,)}}), "no model named 'smv'. Did you mean svm?"),
-        (Options(only=("rf",), parameters={"svm": {"C": (1,)}}), "--set names svm, which this run does not"),
+        (
+            Options(only=("rf",), parameters={"svm": {"C": (1,)}}),
+            "--set names svm, which is not part of this run",
+        ),
         (Options(only=("rf",), skip=("rf",)), "no model is left to run"),
     ],
 )
@@ -323,7 +326,7 @@ def test_a_suites_sizes_shrink_to_the_data_set_and_the_users_do_not(dataset):
     assert [t.train_size for t in trials] == [None, 10]
     for size in (9, 241):
         with pytest.raises(
-            UsageError, match=rf"--train-size {size} is out of range: Noise takes 10 .* to 240"
+            UsageError, match=rf"--train-size {size} is out of range: Noise allows 10 .* to 240"
         ):
             plan(SUITE, Options(train_sizes=(size,)), [RF], dataset)
     with pytest.raises(UsageError, match="to 200"):
@@ -359,14 +362,14 @@ SUMMARY = '[s]\nsummary = "x"\n'
     [
         (b"[s", "is not valid TOML"),
         (b"x = '\xff'", "is not valid TOML"),
-        (b"quick = 3", "quick stands outside a suite"),
+        (b"quick = 3", "quick is outside a suite"),
         (b'[s]\nmodels = ["svm"]', "summary = None; expected a sentence"),
-        (SUMMARY.encode(), "models = None; expected a list of the models' names"),
+        (SUMMARY.encode(), "models = None; expected a list of model names"),
         (f'{SUMMARY}models = "svm"'.encode(), "models = 'svm'; expected a list"),
         (f"{SUMMARY}models = []".encode(), "models = []; expected a list"),
         (f'{SUMMARY}models = ["svm"]\ntrain_sizes = [-5]'.encode(), "train_sizes = [-5]; expected a list of"),
         (f'{SUMMARY}models = ["svm"]\nseeds = ["a"]'.encode(), "seeds = ['a']; expected a list of"),
-        (f'{SUMMARY}models = ["svm"]\ntimeout_seconds = 0'.encode(), "expected seconds above 0"),
+        (f'{SUMMARY}models = ["svm"]\ntimeout_seconds = 0'.encode(), "expected a positive number of seconds"),
         (f'{SUMMARY}models = ["svm"]\nmeasurements = ["x"]'.encode(), "expected some of "),
     ],
 )
@@ -391,6 +394,8 @@ def test_trials_hold_out_what_suits_the_data_set(dataset):
 
 def test_too_few_images_for_a_hold_out_are_refused_before_anything_runs(dataset):
     small = replace(dataset, holdout=None, train_count=5, classes=(0, 1))
-    with pytest.raises(UsageError, match=r"--validation .* too few for that, 5 training images of 2 classes"):
+    with pytest.raises(
+        UsageError, match=r"--validation .* is too small, with 5 training images of 2 classes"
+    ):
         plan(SUITE, Options(split="validation"), [RF], small)
     assert plan(SUITE, Options(), [RF], small)
