@@ -1,17 +1,24 @@
 """The commands; each wires the modules of the package together and holds no logic of its own."""
 
+import importlib
 import os
 import sys
 from typing import Annotated
 
 import typer
 
-from mnistbench.cli import ensemble, run, show, verify
-from mnistbench.cli.output import make_robust
-from mnistbench.cli.terminal import app, complain, say
+from mnistbench.cli.options import app
+from mnistbench.cli.output import complain, make_robust, say
 from mnistbench.errors import MnistbenchError
 
-__all__ = ["app", "ensemble", "main", "run", "show", "verify"]
+__all__ = ["app", "main"]
+
+# One module each; `--help` lists the commands in this order.
+for _command in (
+    *("run", "list_", "runs", "show", "report", "compare"),
+    *("repeat", "audit", "verify", "ensemble", "fetch"),
+):
+    importlib.import_module(f"{__name__}.{_command}")
 
 
 def main() -> None:
@@ -51,7 +58,7 @@ def _run(arguments: list[str]) -> int:
             raise
         complain(str(error))
         return error.exit_status
-    except KeyboardInterrupt:  # before a run began, or after it ended: the run itself knows how to stop
+    except KeyboardInterrupt:  # before a run began, or after it ended: a run handles its own interruption
         complain("interrupted; finished work is kept.")
         return 130  # 128 + SIGINT, as shells report it
     except Exception as error:

@@ -1,11 +1,13 @@
-"""The command that lets a run's models vote."""
+"""`mnistbench ensemble`: a run's models, weighted and combined."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from mnistbench.cli.terminal import ResultsOption, register, say
+from mnistbench.cli import options
+from mnistbench.cli.options import register
+from mnistbench.cli.output import say
+from mnistbench.text import RESULTS
 
 
 @register(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
@@ -13,13 +15,15 @@ def ensemble(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     weights_from: Annotated[
         str,
-        typer.Option(metavar="RUN", help="A validation run of the same models, on which weights are chosen."),
+        typer.Option(
+            metavar="RUN", help="A validation run of the same models, on which the weights are chosen."
+        ),
     ],
-    results: ResultsOption = Path("results"),
+    results: options.Results = RESULTS,
 ) -> None:
-    """Let a run's models vote with their stored probabilities, and write its report anew; nothing is trained.
+    """Combine a run's models by their stored probabilities, and write its report again; nothing is trained.
 
-    The weights have the least log loss on the validation run's images, and never see a test image.
+    The weights minimise the log loss on the validation run's images; no test image takes part.
     """
     from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
     from mnistbench.report import write_report
@@ -35,7 +39,7 @@ def ensemble(
     if chosen.left_out:
         say(visible(f"Excluded: {', '.join(chosen.left_out)}"))
     say(
-        f"On the hold-out: {100 * chosen.holdout_accuracy:.2f} % right, "
+        f"On the hold-out: accuracy {100 * chosen.holdout_accuracy:.2f} %, "
         f"log loss {chosen.holdout_log_loss:.4f}"
     )
     say(str(write_report(folder, folder.path.parent)))

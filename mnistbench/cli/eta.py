@@ -1,4 +1,4 @@
-"""How long the trials of a run still take, as far as that can be told."""
+"""How long the trials of a run will still take."""
 
 import statistics
 from collections.abc import Iterable, Sequence
@@ -13,12 +13,12 @@ _EARLIER_RUNS = 20  # the newest; older ones were likely made by other versions
 _TRAINING, _LAST = ("fit", "learn"), "learn"
 
 
-class Pace:
-    """Estimates times from the model's own progress, else from trials like this one that have ended.
+class Estimates:
+    """Estimates times from the model's own progress, else from similar trials that have ended.
 
-    Those are of earlier runs on this machine, and of this run. The first trial of a model that was never run
-    here serves as the pilot of those that follow: a pilot on a few images would take as long as many a
-    trial, most of which is starting a process and importing libraries.
+    These belong to earlier runs on this machine, or to this run. A model that has never run here gets an
+    estimate once its first trial has ended: a pilot on a few images would take as long as many a trial, most
+    of which is starting a process and importing libraries.
     """
 
     def __init__(self, finished: Iterable[Record] = ()) -> None:
@@ -29,20 +29,20 @@ class Pace:
             self.learn(record)
 
     def learn(self, record: Record) -> None:
-        """Note how long a trial took; one that was stopped says nothing."""
+        """Note how long a trial took, unless it was stopped or failed."""
         if record.status is Status.OK:
-            for alike in _alike(record.trial):
-                self._seconds.setdefault(alike, []).append(record.trial_seconds)
+            for trait in _traits(record.trial):
+                self._seconds.setdefault(trait, []).append(record.trial_seconds)
 
     def expected_seconds(self, trial: Trial) -> float | None:
-        """Return what the whole trial is expected to take; None where nothing like it has ended."""
-        for alike in _alike(trial):
-            if alike in self._seconds:
-                return statistics.median(self._seconds[alike])
+        """Return the expected time of the whole trial; None if no similar trial has ended."""
+        for trait in _traits(trial):
+            if trait in self._seconds:
+                return statistics.median(self._seconds[trait])
         return None
 
     def seconds_left(self, trial: Trial, activity: Activity) -> float | None:
-        """Return what a running trial is expected to take from now on; None where it cannot be told."""
+        """Return the expected rest of a running trial; None if it is unknown."""
         expected = self.expected_seconds(trial)
         if activity.phase in _TRAINING:
             key = trial.id, activity.phase
@@ -52,14 +52,14 @@ class Pace:
                 training = spent * (activity.total - activity.done) / activity.done
                 if activity.phase == _LAST:
                     return training
-                # What follows the training is known from earlier trials alone.
+                # How long the steps after the training take is known from earlier trials alone.
                 return training if expected is None else max(training, expected - activity.elapsed_seconds)
         return None if expected is None else max(0.0, expected - activity.elapsed_seconds)
 
     def run_seconds_left(
         self, waiting: Sequence[Trial], running: Sequence[tuple[Trial, Activity]], side_by_side: int
     ) -> float | None:
-        """Return what the whole run is expected to take from now on; None where a trial cannot be told."""
+        """Return the expected rest of the whole run; None if that of a trial is unknown."""
         parts = [self.expected_seconds(trial) for trial in waiting]
         parts += [self.seconds_left(trial, activity) for trial, activity in running]
         if None in parts:
@@ -68,7 +68,7 @@ class Pace:
 
 
 def earlier_records(results: Path, host: str) -> list[Record]:
-    """Read the trials of the newest runs that ran on this machine; what cannot be read is passed over."""
+    """Read the trials of the newest runs that ran on this machine; unreadable runs are skipped."""
     found: list[Record] = []
     for folder in find_runs(results)[-_EARLIER_RUNS:]:
         try:
@@ -78,8 +78,8 @@ def earlier_records(results: Path, host: str) -> list[Record]:
     return found
 
 
-def _alike(trial: Trial) -> tuple[tuple[object, ...], ...]:
-    """Return what trials share that take about as long, the closest kin first."""
+def _traits(trial: Trial) -> tuple[tuple[object, ...], ...]:
+    """Return what trials of about the same duration have in common, the most similar first."""
     images = trial.dataset_sha256, trial.split, trial.train_size, trial.threads
     parameters = tuple(sorted((name, repr(value)) for name, value in trial.parameters.items()))
     return (trial.model, *images, parameters), (trial.model, *images)

@@ -1,11 +1,10 @@
 """What a run shows while it works: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
 import json
-import sys
 import threading
 import time
 from collections.abc import Sequence
-from typing import IO, Any
+from typing import IO, Any, Self
 
 from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -14,7 +13,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.analysis.configurations import STATUS_NAMES, value_text
-from mnistbench.cli.eta import Pace
+from mnistbench.cli.eta import Estimates
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Record, Status, Trial
 from mnistbench.text import duration, visible
@@ -52,79 +51,47 @@ def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
 
 def flat_record(record: Record) -> dict[str, Any]:
     """Return the values of a record that programs ask for most, in one level, as `--json` prints them."""
-    trial, measured, scored, failure = record.trial, record.measurement, record.quality, record.failure
+
+    def values(source: object, *names: str) -> dict[str, Any]:
+        return {name: getattr(source, name) if source is not None else None for name in names}
+
+    measured = ("fit_seconds", "predict_seconds", "peak_rss_bytes", "model_bytes")
     return {
-        "id": trial.id,
-        "model": trial.model,
-        "seed": trial.seed,
+        **values(record.trial, "id", "model", "seed"),
         "status": record.status.value,
-        "accuracy": scored.accuracy if scored else None,
-        "error_count": scored.error_count if scored else None,
-        "macro_f1": scored.macro_f1 if scored else None,
-        "log_loss": scored.log_loss if scored else None,
-        "fit_seconds": measured.fit_seconds if measured else None,
-        "predict_seconds": measured.predict_seconds if measured else None,
-        "peak_rss_bytes": measured.peak_rss_bytes if measured else None,
-        "model_bytes": measured.model_bytes if measured else None,
+        **values(record.quality, "accuracy", "error_count", "macro_f1", "log_loss"),
+        **values(record.measurement, *measured),
         "trial_seconds": record.trial_seconds,
-        "dataset": trial.dataset,
-        "split": trial.split,
-        "train_size": trial.train_size,
-        "threads": trial.threads,
-        "repeat": trial.repeat,
-        "parameters": dict(trial.parameters),
-        "failure": str(failure) if failure else None,
+        **values(record.trial, "dataset", "split", "train_size", "threads", "repeat"),
+        "parameters": dict(record.trial.parameters),
+        "failure": str(record.failure) if record.failure else None,
     }
 
 
-class Silent:
-    """Shows nothing."""
+class View:
+    """Follows a run, shows nothing itself, and writes each record to `json_lines` if that is a stream."""
+
+    json_lines: IO[str] | None = None
 
     def started(self, trial: Trial) -> None:
-        """Show nothing."""
+        """Show that a trial begins, or begins again on another worker of a cluster."""
 
     def activity(self, trial: Trial, activity: Activity) -> None:
-        """Show nothing."""
+        """Show what a trial is doing."""
 
     def finished(self, record: Record) -> None:
-        """Show nothing."""
+        """Show how a trial ended."""
+        if self.json_lines is not None:
+            print(json.dumps(flat_record(record)), file=self.json_lines, flush=True)
 
-    def __enter__(self) -> "Silent":
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:
         pass
 
 
-class JsonLines(Silent):
-    """Prints one JSON object for each finished trial, one a line, and passes everything on."""
-
-    def __init__(self, inner: Silent, stream: IO[str] | None = None) -> None:
-        self._inner = inner
-        self._stream = stream or sys.stdout
-
-    def started(self, trial: Trial) -> None:
-        """Pass it on."""
-        self._inner.started(trial)
-
-    def activity(self, trial: Trial, activity: Activity) -> None:
-        """Pass it on."""
-        self._inner.activity(trial, activity)
-
-    def finished(self, record: Record) -> None:
-        """Print the record's values."""
-        print(json.dumps(flat_record(record)), file=self._stream, flush=True)
-        self._inner.finished(record)
-
-    def __enter__(self) -> "JsonLines":
-        self._inner.__enter__()
-        return self
-
-    def __exit__(self, *raised: object) -> None:
-        self._inner.__exit__(*raised)
-
-
-class PlainLines(Silent):
+class PlainLines(View):
     """Prints a line when a trial starts and one when it ends, for logs and pipes."""
 
     def __init__(self, console: Console, trials: Sequence[Trial], finished: Sequence[Record]) -> None:
@@ -136,13 +103,14 @@ class PlainLines(Silent):
         self._lock = threading.Lock()
 
     def started(self, trial: Trial) -> None:
-        """Say that a trial begins, or begins again on another worker of a cluster."""
+        """Print that a trial begins, or begins again."""
         again = " again" if trial.id in self._begun else ""
         self._begun.add(trial.id)
         self._print(f"{self._labels[trial.id]}: started{again}")
 
     def finished(self, record: Record) -> None:
-        """Say how a trial ended."""
+        """Print how a trial ended."""
+        super().finished(record)
         with self._lock:
             self._ended += 1
         self._print(f"{self._labels[record.trial.id]}: {_ending(record)}")
@@ -154,7 +122,7 @@ class PlainLines(Silent):
         )
 
 
-class LiveTable(Silent):
+class LiveTable(View):
     """A table that follows every trial while it runs; it never grows beyond the terminal.
 
     Where there is room, the best models so far stand beside it, else below in one line. Under the table is
@@ -184,7 +152,7 @@ class LiveTable(Silent):
         self._records = {record.trial.id: record for record in finished}
         self._running: dict[str, Activity] = {}
         self._again: set[str] = set()
-        self._pace = Pace([*earlier, *finished])
+        self._estimates = Estimates([*earlier, *finished])
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
         self._began = time.monotonic()
@@ -204,12 +172,13 @@ class LiveTable(Silent):
 
     def finished(self, record: Record) -> None:
         """Show how the trial ended."""
+        super().finished(record)
         with self._lock:
             self._running.pop(record.trial.id, None)
             self._records[record.trial.id] = record
-            self._pace.learn(record)
+            self._estimates.learn(record)
 
-    def __enter__(self) -> "LiveTable":
+    def __enter__(self) -> Self:
         self._live.start()
         return self
 
@@ -279,9 +248,9 @@ class LiveTable(Silent):
                 "model": label,
                 "state": Text(state, style="cyan"),
                 "time": Text(duration(activity.elapsed_seconds)),
-                "progress": _progress(activity, self._pace.seconds_left(trial, activity)),
+                "progress": _progress(activity, self._estimates.seconds_left(trial, activity)),
             }
-        expected = self._pace.expected_seconds(trial)
+        expected = self._estimates.expected_seconds(trial)
         about = "" if expected is None else f"about {duration(round(expected))}"
         return {
             "model": label,
@@ -320,7 +289,7 @@ class LiveTable(Silent):
         by_id = {trial.id: trial for trial in self._trials}
         running = [(by_id[trial_id], activity) for trial_id, activity in self._running.items()]
         waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
-        left = self._pace.run_seconds_left(waiting, running, self._side_by_side)
+        left = self._estimates.run_seconds_left(waiting, running, self._side_by_side)
         if left is not None and (waiting or running):
             text += f", about {_estimated(left)} left"
         memory = sum(activity.rss_bytes for _, activity in running)

@@ -1,4 +1,4 @@
-"""Standard output and standard error that never fail.
+"""Standard output and standard error that never fail, and how the commands print.
 
 Characters that the encoding lacks are replaced, and a reader that leaves (`| head -1`) or a full disk takes
 away the output but not the run.
@@ -9,7 +9,10 @@ import errno
 import io
 import sys
 import unicodedata
-from typing import Any
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, TextIO
+
+from mnistbench.text import visible
 
 _HANDLER = "mnistbench"  # the name under which the codecs know `_replace`
 _LEFT = (errno.EPIPE, errno.EINVAL, errno.EIO)  # Windows says EINVAL of a pipe; a closed terminal gives EIO
@@ -64,6 +67,50 @@ def make_robust() -> Output | None:
     codecs.register_error(_HANDLER, _replace)
     outputs = {name: _robust(name) for name in ("stdout", "stderr")}
     return outputs["stdout"]
+
+
+def say(text: str) -> None:
+    """Print a line on standard output."""
+    _print(text, sys.stdout)
+
+
+def complain(text: str) -> None:
+    """Print a message for the user on standard error."""
+    write_error(f"mnistbench: {text}")
+
+
+def write_error(text: str) -> None:
+    """Print lines on standard error as they are."""
+    _print(text, sys.stderr)
+
+
+def _print(text: str, stream: TextIO | None) -> None:
+    if stream is not None:  # closed by whoever started this process
+        stream.write(f"{text}\n")  # click.echo would write UTF-8 where the encoding is ASCII
+        stream.flush()
+
+
+def print_table(
+    headings: Sequence[str], rows: Iterable[Sequence[str | tuple[str, str]]], right: Collection[str] = ()
+) -> None:
+    """Print a table without lines, as wide as the terminal.
+
+    Args:
+        headings: Of the columns; the first one never wraps.
+        rows: The cells: a text, or a text and its style.
+        right: The headings of columns that are aligned to the right.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for number, heading in enumerate(headings):
+        table.add_column(heading, justify="right" if heading in right else "left", no_wrap=number == 0)
+    for row in rows:
+        pairs = [(cell, "") if isinstance(cell, str) else cell for cell in row]
+        table.add_row(*(Text(visible(text), style) for text, style in pairs))
+    Console(highlight=False).print(table)
 
 
 def set_farewell(text: str) -> None:

@@ -1,9 +1,9 @@
-"""How long a run still takes is told from the model's own progress, else from trials like it."""
+"""How long a run will still take is estimated from the model's own progress, else from similar trials."""
 
 import pytest
 from support.synthetic_runs import ENVIRONMENT, Model, make_run
 
-from mnistbench.cli.eta import Pace, earlier_records
+from mnistbench.cli.eta import Estimates, earlier_records
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Status
 
@@ -14,41 +14,41 @@ def run(tmp_path):
     return make_run(tmp_path, models, seeds=(0, 1, 2))
 
 
-def test_without_earlier_trials_nothing_is_predicted(run):
+def test_without_progress_or_earlier_trials_there_is_no_estimate(run):
     trial = run.info().trials[0]
-    pace = Pace()
-    assert pace.expected_seconds(trial) is None
-    assert pace.seconds_left(trial, Activity("fit", 5.0)) is None
-    assert pace.run_seconds_left([trial], [], 1) is None
+    estimates = Estimates()
+    assert estimates.expected_seconds(trial) is None
+    assert estimates.seconds_left(trial, Activity("fit", 5.0)) is None
+    assert estimates.run_seconds_left([trial], [], 1) is None
 
 
-def test_the_models_own_progress_predicts_the_rest_of_its_training(run):
-    trial, pace = run.info().trials[0], Pace()
-    assert pace.seconds_left(trial, Activity("fit", 3.0)) is None
-    assert pace.seconds_left(trial, Activity("fit", 5.0, done=1, total=4)) == pytest.approx(6.0)
-    assert pace.seconds_left(trial, Activity("fit", 9.0, done=3, total=4)) == pytest.approx(2.0)
+def test_the_rest_of_a_training_follows_from_the_models_own_progress(run):
+    trial, estimates = run.info().trials[0], Estimates()
+    assert estimates.seconds_left(trial, Activity("fit", 3.0)) is None
+    assert estimates.seconds_left(trial, Activity("fit", 5.0, done=1, total=4)) == pytest.approx(6.0)
+    assert estimates.seconds_left(trial, Activity("fit", 9.0, done=3, total=4)) == pytest.approx(2.0)
 
 
-def test_a_learning_curve_is_the_last_that_a_trial_does(run):
-    trial, pace = run.info().trials[0], Pace(run.records())
-    pace.seconds_left(trial, Activity("learn", 1.0))
-    assert pace.seconds_left(trial, Activity("learn", 3.0, done=2, total=3)) == pytest.approx(1.0)
+def test_a_learning_curve_is_the_last_step_of_a_trial(run):
+    trial, estimates = run.info().trials[0], Estimates(run.records())
+    estimates.seconds_left(trial, Activity("learn", 1.0))
+    assert estimates.seconds_left(trial, Activity("learn", 3.0, done=2, total=3)) == pytest.approx(1.0)
 
 
-def test_earlier_trials_of_the_same_kind_predict_the_others(run):
-    pace = Pace(run.records())
+def test_similar_trials_give_the_expected_time(run):
+    estimates = Estimates(run.records())
     trial = next(t for t in run.info().trials if t.model == "cnn" and t.seed == 2)
     took = sorted(r.trial_seconds for r in run.records() if r.trial.model == "cnn")
-    assert pace.expected_seconds(trial) == took[1]
-    assert pace.seconds_left(trial, Activity("load", 1.0)) == pytest.approx(took[1] - 1)
-    assert pace.seconds_left(trial, Activity("predict", 1e6)) == 0
-    assert pace.run_seconds_left([trial, trial], [], 2) == pytest.approx(took[1])
+    assert estimates.expected_seconds(trial) == took[1]
+    assert estimates.seconds_left(trial, Activity("load", 1.0)) == pytest.approx(took[1] - 1)
+    assert estimates.seconds_left(trial, Activity("predict", 1e6)) == 0
+    assert estimates.run_seconds_left([trial, trial], [], 2) == pytest.approx(took[1])
 
 
-def test_a_stopped_trial_predicts_nothing(run):
+def test_a_trial_that_was_stopped_gives_no_estimate(run):
     stopped = [record for record in run.records() if record.status is Status.TIMEOUT]
     assert stopped
-    assert Pace(stopped).expected_seconds(stopped[0].trial) is None
+    assert Estimates(stopped).expected_seconds(stopped[0].trial) is None
 
 
 def test_only_runs_of_this_machine_count(run):

@@ -8,7 +8,7 @@ import pytest
 from rich.console import Console
 from support.synthetic_runs import Model, make_run
 
-from mnistbench.cli.live import JsonLines, LiveTable, PlainLines, Silent, flat_record, trial_labels
+from mnistbench.cli.live import LiveTable, PlainLines, View, flat_record, trial_labels
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Status
 
@@ -171,9 +171,16 @@ def test_a_trial_that_begins_again_reports_it(run):
     assert "fit again" in "\n".join(drawn(live, 80))
 
 
-def test_json_lines_hold_one_object_a_trial_and_pass_everything_on(run):
-    stream = io.StringIO()
-    with JsonLines(Silent(), stream) as view:
+@pytest.mark.parametrize("kind", ["none", "lines", "table"])
+def test_json_lines_hold_one_object_a_trial_whatever_else_is_shown(run, kind):
+    trials, stream, beside = run.info().trials, io.StringIO(), io.StringIO()
+    views = {
+        "none": View(),
+        "lines": PlainLines(Console(file=beside), trials, []),
+        "table": LiveTable(Console(file=beside, force_terminal=True), trials, []),
+    }
+    views[kind].json_lines = stream
+    with views[kind] as view:
         for record in run.records():
             view.started(record.trial)
             view.finished(record)
@@ -182,3 +189,5 @@ def test_json_lines_hold_one_object_a_trial_and_pass_everything_on(run):
     ok = [row for row in rows if row["status"] == "ok"]
     assert all(row["accuracy"] > 0.8 and row["failure"] is None for row in ok)
     assert {row["status"] for row in rows} == {"ok", "failed", "timeout"}
+    assert all(row["accuracy"] is row["fit_seconds"] is None for row in rows if row["status"] != "ok")
+    assert bool(beside.getvalue()) == (kind != "none")

@@ -1,0 +1,47 @@
+"""`mnistbench compare`: what changed from one run to another."""
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from mnistbench.cli import options
+from mnistbench.cli.options import register
+from mnistbench.cli.output import say
+from mnistbench.text import RESULTS
+
+if TYPE_CHECKING:
+    from mnistbench.runs.folder import RunFolder
+
+
+@register(epilog="Example:  mnistbench compare results/reference my-run --fail-on-regression")
+def compare(
+    run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The earlier run: its name or folder.")],
+    run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The later run.")],
+    markdown: options.Markdown = False,
+    fail_on_regression: options.Regression = False,
+    results: options.Results = RESULTS,
+) -> None:
+    """Print what really changed from one run to another: environment, accuracy, times."""
+    from mnistbench.runs.folder import find_run
+
+    regressed = print_comparison(find_run(results, run_a), find_run(results, run_b), markdown=markdown)
+    raise typer.Exit(int(fail_on_regression and regressed))
+
+
+def print_comparison(earlier: "RunFolder", later: "RunFolder", *, markdown: bool) -> bool:
+    """Print what changed from one run to another.
+
+    Returns:
+        Whether something became worse.
+    """
+    from rich.console import Console
+
+    from mnistbench.analysis.changes import compare as compared
+    from mnistbench.report import changes
+
+    comparison = compared(earlier, later)
+    if markdown:
+        say(changes.markdown(comparison).removesuffix("\n"))
+    else:
+        changes.show(comparison, Console(highlight=False))
+    return bool(comparison.regressions)

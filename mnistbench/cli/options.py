@@ -1,0 +1,142 @@
+"""The program, how a function becomes one of its commands, and the options that several commands have."""
+
+import ast
+import functools
+import inspect
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal, NewType, TypeVar
+
+import typer
+
+from mnistbench.errors import UsageError
+from mnistbench.plan.models import builtin_folder, discover
+from mnistbench.plan.options import parse_integers, parse_names, parse_sizes
+from mnistbench.plan.trials import Suite, read_suites
+
+_Function = TypeVar("_Function", bound=Callable[..., None])
+
+app = typer.Typer(
+    name="mnistbench",
+    help="Benchmark classical machine learning on MNIST, with numbers that can be checked.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    epilog="Start with: mnistbench run --suite quick",
+)
+
+
+def register(*, epilog: str, name: str | None = None) -> Callable[[_Function], _Function]:
+    """Make a function a command, named after it unless there is a name; its docstring is the help text."""
+
+    def add(function: _Function) -> _Function:
+        return app.command(name, help=_docstring(function), epilog=epilog)(function)
+
+    return add
+
+
+def _docstring(function: Callable[..., Any]) -> str | None:
+    if function.__doc__ is not None:
+        return function.__doc__
+    source = inspect.getsourcefile(function)  # python -OO removes docstrings, but help needs the text
+    module = ast.parse(Path(source).read_bytes()) if source is not None else ast.Module([], [])
+    for node in module.body:
+        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
+            return ast.get_docstring(node)
+    return None
+
+
+def suites() -> dict[str, Suite]:
+    """Read the suites that come with the models."""
+    return read_suites(builtin_folder() / "suites.toml")
+
+
+def _completed_models(incomplete: str) -> list[str]:
+    """Complete the last of several model names that are typed with commas between them."""
+    *done, last = incomplete.split(",")
+    return [",".join([*done, name]) for name in discover([builtin_folder()]) if name.startswith(last)]
+
+
+def _checked_pixel_max(pixel_max: float | None) -> float | None:
+    if pixel_max is not None and not 0 < pixel_max < math.inf:
+        raise UsageError(
+            f"--pixel-max {pixel_max:g} is not understood; expected a number above 0, e.g. 1, 16 or 65535."
+        )
+    return pixel_max
+
+
+def _parsed_seeds(text: str) -> tuple[int, ...]:
+    return parse_integers(text, "--seeds")
+
+
+# Lists as they are parsed: typer would read `tuple[...]` as an option that takes several words.
+Names = NewType("Names", tuple[str, ...])
+Integers = NewType("Integers", tuple[int, ...])
+Sizes = NewType("Sizes", tuple[int | None, ...])
+
+PLAN = "Plan"
+"""The heading, in a command's help, of the options that make up the plan of a new run."""
+
+
+def of_plan(help_text: str, metavar: str | None = None, *names: str, **more: Any) -> Any:
+    """Return a typer option that belongs to the plan of a new run; `more` is as in `typer.Option`."""
+    return typer.Option(*names, help=help_text, metavar=metavar, rich_help_panel=PLAN, **more)
+
+
+def models_of_plan(name: str, help_text: str) -> Any:
+    """Return an option of the plan that takes names of models, which a shell completes."""
+    parser = functools.partial(parse_names, option=name)
+    parser.__name__ = name  # type: ignore[attr-defined] # typer asks for it
+    return of_plan(help_text, "MODEL,...", name, parser=parser, autocompletion=_completed_models)
+
+
+Only = Annotated[Names | None, models_of_plan("--only", "Run only these models.")]
+Dataset = Annotated[
+    str | None, of_plan("mnist, digits, a folder of IDX files or an .npz file; MNIST by default.", "DATASET")
+]
+PixelMax = Annotated[
+    float | None,
+    of_plan(
+        "The value of white in your own data, such as 1 or 65535: pixels are scaled from 0-N to 0-255.",
+        "N",
+        callback=_checked_pixel_max,
+    ),
+]
+Unseen = Annotated[
+    Literal["refuse", "drop"], of_plan("What to do with test images of classes without training images.")
+]
+TrainSize = Annotated[
+    Sizes | None,
+    of_plan("Training images, stratified; 0 is all; several as 1000,5000.", "N,...", parser=parse_sizes),
+]
+Seeds = Annotated[
+    Integers | None, of_plan("Seeds: 0,1,2 or 0-2; 3 is seed 3 alone.", "SEED,...", parser=_parsed_seeds)
+]
+Threads = Annotated[str | None, of_plan("Threads of each trial; all usable cores by default.", "N,...")]
+Timeout = Annotated[float | None, of_plan("Time limit of each trial in seconds.", "SECONDS", min=0.001)]
+Models = Annotated[list[Path] | None, of_plan("A folder of your own model files; may be repeated.", "FOLDER")]
+Results = Annotated[
+    Path,
+    typer.Option(
+        help="Folder of the runs: a RUN is a name in it, or a path such as ./RUN.",
+        metavar="FOLDER",
+        file_okay=False,
+    ),
+]
+Cache = Annotated[
+    Path | None,
+    typer.Option(
+        help="Folder of the data sets; MNISTBENCH_CACHE sets it too.", metavar="FOLDER", file_okay=False
+    ),
+]
+Offline = Annotated[bool, typer.Option("--offline", help="Never use the network.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="Print only errors and findings.")]
+Markdown = Annotated[bool, typer.Option("--markdown", help="Print Markdown, for example for a pull request.")]
+Regression = Annotated[
+    bool,
+    typer.Option(
+        "--fail-on-regression",
+        help="Exit with status 1 if a model now fails, is significantly less accurate or really slower.",
+    ),
+]

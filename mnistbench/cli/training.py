@@ -1,0 +1,268 @@
+"""What the commands that train share: a run is planned or found, its trials run, its report written."""
+
+import contextlib
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple
+
+from mnistbench.cli.interruptions import Interruptions
+from mnistbench.cli.output import complain, say, set_farewell, write_error
+from mnistbench.errors import MnistbenchError
+from mnistbench.plan.models import ModelFile, builtin_folder
+from mnistbench.plan.options import choose_threads
+from mnistbench.plan.trials import Options, Suite, choose_models, plan
+
+if TYPE_CHECKING:
+    from mnistbench.cli.live import View
+    from mnistbench.datasets import DatasetInfo, Reading
+    from mnistbench.execution.dask.cluster import Cluster
+    from mnistbench.runs.folder import RunFolder
+    from mnistbench.runs.records import Trial
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+_RULE = "!" * 78
+
+
+@dataclass(frozen=True)
+class NewRun:
+    """A new run as the command line describes it.
+
+    Attributes:
+        suite: The suite.
+        options: What the command line changes of the suite's plan, except for the threads.
+        models: All model files, by name.
+        dataset: The data set as typed.
+        pixel_max: The value of white in the user's own data; that of their type if None.
+        drop_unseen: Whether test images of classes without training images are left out.
+        threads: The thread counts as typed; each trial's share of the cores if None.
+        measurements: What is measured; as in the suite if None.
+        jobs: How many trials run side by side.
+        timeout_seconds: Time limit of each trial; that of the suite if None.
+        memory_limit_bytes: Memory limit of each trial; its share of nine tenths of the memory if None.
+        name: The run's name; made of the time, the suite and the data set if None.
+    """
+
+    suite: Suite
+    options: Options
+    models: Mapping[str, ModelFile]
+    dataset: str | None
+    pixel_max: float | None
+    drop_unseen: bool
+    threads: str | None
+    measurements: tuple[str, ...] | None = None
+    jobs: int = 1
+    timeout_seconds: float | None = None
+    memory_limit_bytes: int | None = None
+    name: str | None = None
+
+
+class Planned(NamedTuple):
+    """A run folder with its plan, and what its trials need."""
+
+    folder: "RunFolder"
+    models: Mapping[str, ModelFile]
+    data: "DatasetInfo"
+
+
+@dataclass(frozen=True)
+class Training:
+    """Plans runs, runs their trials and writes their reports.
+
+    Attributes:
+        results: The folder of the runs.
+        cache_dir: The folder of the data sets as typed.
+        offline: Whether the network must not be used.
+        quiet: Whether to print errors alone.
+        json: Whether standard output gets one JSON object a trial.
+        cluster: Where the trials run; on this machine if None.
+        scheduler: The address of that cluster.
+    """
+
+    results: Path
+    cache_dir: Path | None
+    offline: bool
+    quiet: bool
+    json: bool = False
+    cluster: "Cluster | None" = None
+    scheduler: str | None = None
+
+    def plan(self, new: NewRun) -> Planned:
+        """Create the folder of a new run.
+
+        Raises:
+            UsageError: The command line asks for something impossible.
+            DataError: The data set is unavailable.
+        """
+        from mnistbench.datasets import Reading
+        from mnistbench.execution import runner
+        from mnistbench.machine import usable_cores, usable_memory_bytes
+
+        if not self.quiet:
+            self._give_hints(new)
+        cluster, suite = self.cluster, new.suite
+        cores, memory = cluster.share() if cluster else (len(usable_cores()), usable_memory_bytes())
+        if cluster and new.threads is not None:  # a wide trial may have a worker's machine to itself
+            cores = cluster.most_cores()
+        place = "a worker" if cluster else "this process"
+        options = replace(new.options, threads=choose_threads(new.threads, new.jobs, cores, place))
+        own = [name for name, model in new.models.items() if model.path.parent != builtin_folder()]
+        models = choose_models(suite, options, new.models, own)
+        data = self._dataset(new.dataset, Reading(new.pixel_max, drop_unseen=new.drop_unseen))
+        has_path = new.dataset not in (None, "mnist", "digits")
+        folder = runner.create_run(
+            self.results,
+            suite=suite.name,
+            dataset=data,
+            dataset_spec=str(Path(str(new.dataset)).resolve()) if has_path else data.name,
+            trials=plan(suite, options, models, data),
+            models=models,
+            limits=runner.Limits(
+                new.timeout_seconds or suite.timeout_seconds,
+                new.memory_limit_bytes or int(0.9 * memory / new.jobs),
+                new.jobs,
+            ),
+            measurements=suite.measurements if new.measurements is None else new.measurements,
+            command=_typed_command(),
+            name=new.name,
+            backend=self._backend,
+        )
+        return Planned(folder, {model.name: model for model in models}, data)
+
+    def plan_again(
+        self,
+        earlier: "RunFolder",
+        trials: "Sequence[Trial]",
+        name: str | None = None,
+        *,
+        may_differ: bool = False,
+    ) -> Planned:
+        """Create the folder of a new run with trials of an earlier one; `may_differ` is as in `resume`."""
+        from mnistbench.execution import runner
+
+        _, models, data = self.resume(earlier, may_differ=may_differ)
+        info, typed = earlier.info(), _typed_command()
+        folder = runner.create_run_again(
+            self.results, info, trials, data, models, typed, name=name, backend=self._backend
+        )
+        return Planned(folder, models, data)
+
+    def resume(self, folder: "RunFolder", *, may_differ: bool = False) -> Planned:
+        """Return an earlier run with its models, which may have changed only if `may_differ`, and its data.
+
+        Raises:
+            UsageError: The data set or a model file has changed.
+            DataError: The data set is unavailable.
+        """
+        from mnistbench.execution import runner
+
+        info = folder.info()
+        data = self._dataset(info.dataset_spec, info.dataset.reading)
+        return Planned(folder, runner.models_of(info, data, may_differ=may_differ), data)
+
+    def carry_out(self, planned: Planned) -> bool:
+        """Run the trials that have no record yet, and show their progress.
+
+        Returns:
+            Whether all of them have ended; False after an interruption.
+        """
+        from mnistbench.execution import runner
+
+        folder, models, data = planned
+        set_farewell(
+            "standard output was closed; the run continues without it and writes "
+            f"{folder.path / 'report.md'}."
+        )
+        try:
+            with (
+                Interruptions() as interruptions,
+                self._view(folder) as view,
+                interruptions.allowed(),
+            ):
+                return runner.run(folder, models, data, view, self.cluster)
+        except KeyboardInterrupt:  # before the first trial began, or after the last one had ended
+            return len(folder.records()) == len(folder.info().trials)
+
+    def finish(self, folder: "RunFolder", *, complete: bool) -> int:
+        """Write the report and print the outcome.
+
+        Args:
+            folder: The run.
+            complete: Whether all trials have ended.
+
+        Returns:
+            The exit status: 0 if all trials are ok, 1 if some are not, 130 if the run was interrupted.
+        """
+        from mnistbench.analysis.configurations import configurations, status_counts
+        from mnistbench.report import write_report
+
+        page = write_report(folder, self.results)
+        info, records = folder.info(), folder.records()
+        if not (self.quiet or self.json):
+            say(f"{status_counts(configurations(info, records))}: see {page}")
+        if not complete:
+            backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
+            resume = folder.command("run", *backend, "--resume")
+            complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
+            return INTERRUPTED
+        return int(any(record.failure is not None for record in records))
+
+    @property
+    def _backend(self) -> str:
+        return "dask" if self.cluster else "local"
+
+    def _give_hints(self, new: NewRun) -> None:
+        """Say what the user may have meant otherwise."""
+        from mnistbench.runs.folder import find_runs
+
+        for folder in find_runs(self.results)[-1:]:
+            with contextlib.suppress(MnistbenchError):
+                ended, planned = len(folder.records()), len(folder.info().trials)
+                if ended < planned:
+                    complain(
+                        f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
+                        f"`{folder.command('run', '--resume')}` finishes it."
+                    )
+        if new.options.seeds is not None and len(new.options.seeds) == 1 and new.options.seeds[0] > 1:
+            (seed,) = new.options.seeds
+            complain(
+                f"--seeds {seed} is one seed, number {seed}; for {seed} seeds type --seeds 0-{seed - 1}."
+            )
+
+    def _dataset(self, spec: str | None, reading: "Reading") -> "DatasetInfo":
+        """Return the data set, fetched and verified; a notice that cannot be missed says if MNIST is not."""
+        from mnistbench.datasets import cache_folder, mnist_advice, resolve
+
+        cache = cache_folder(self.cache_dir)
+        data = resolve(spec, cache=cache, reading=reading, offline=self.offline, show_progress=not self.quiet)
+        if data.fallback_reason is not None:
+            write_error(
+                f"{_RULE}\nMNIST is unavailable; using digits instead, whose numbers say nothing about MNIST."
+                f"\n{data.fallback_reason}.\n{mnist_advice(cache)}.\n{_RULE}"
+            )
+        return data
+
+    def _view(self, folder: "RunFolder") -> "View":
+        from rich.console import Console
+
+        from mnistbench.cli.live import LiveTable, PlainLines, View
+
+        view = View()
+        if not self.quiet:
+            console = Console(stderr=self.json)
+            info, finished = folder.info(), folder.records()
+            if console.is_terminal:
+                from mnistbench.cli.eta import earlier_records
+
+                earlier = earlier_records(folder.path.parent, info.environment.host)
+                view = LiveTable(console, info.trials, finished, earlier, info.jobs)
+            else:
+                view = PlainLines(console, info.trials, finished)
+        view.json_lines = sys.stdout if self.json else None
+        return view
+
+
+def _typed_command() -> list[str]:
+    """Return the command line after the program's name, as a run keeps it."""
+    return [argument for argument in sys.argv[1:] if argument != "--debug"]
