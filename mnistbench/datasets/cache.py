@@ -13,7 +13,7 @@ import shutil
 import tempfile
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -136,7 +136,7 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
                 np.lib.format.write_array(file, getattr(arrays, name), allow_pickle=False)
         with _replacing(folder / "source.txt") as file:
             file.write(source.encode())
-        _sync_folder(folder)
+        sync_folder(folder)
     stored = verified_arrays(folder, sha256)
     if stored is None:
         raise DataError(f"The cache {folder} does not return what was written to it; check the disk.")
@@ -175,15 +175,14 @@ def _replacing(path: Path) -> Iterator[BinaryIO]:
         temporary.unlink(missing_ok=True)
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make renames survive a power failure; Windows has no such call."""
-    if os.name != "posix":
-        return
-    descriptor = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+def sync_folder(folder: Path) -> None:
+    """Make renames in a folder survive a power failure, where the system can."""
+    with suppress(OSError):  # Windows and some network disks cannot sync a folder
+        descriptor = os.open(folder, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _sweep(folder: Path) -> None:

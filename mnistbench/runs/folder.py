@@ -1,7 +1,7 @@
-"""The run folder: what keeps a run's plan, records, predictions and logs on disk, whatever happens.
+"""The run folder: keeps a run's plan, records, predictions and logs on disk, whatever happens.
 
-Everything in it is a plain file (JSON, JSON lines, npz, text): it survives a crash of the run, diffs well,
-needs no server, and nothing in it is ever unpickled.
+It holds plain files only (JSON, JSON lines, npz, text): they survive a crash of the run, diff well, need no
+server, and are never unpickled.
 """
 
 import contextlib
@@ -16,36 +16,36 @@ from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import IO, Any
 
-import numpy as np
-
+from mnistbench.datasets.arrays import Labels
+from mnistbench.datasets.cache import sync_folder
 from mnistbench.errors import MnistbenchError, UsageError, unknown
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import Predictions, decode_predictions
 from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial
 from mnistbench.text import command
 
-_STALE_SECONDS = 3600.0  # to make a run's folder takes a fraction of a second
+_STALE_SECONDS = 3600.0  # creating a run's folder takes a fraction of a second
 
 
 class RunFolder:
-    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and what the report adds."""
+    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and the files of the report."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
 
     @classmethod
     def create(cls, results: Path, info: RunInfo, labels: bytes | None = None) -> "RunFolder":
-        """Make the folder `results/<name>`, or `<name>-2` and so on where there is one, with its plan.
+        """Create the folder `results/<name>`, or `<name>-2` and so on if that exists, with its plan.
 
-        It is made under another name and then renamed: whoever finds a run finds its plan and its labels.
+        It is created under another name and then renamed, so that every run has its plan and its labels.
 
         Args:
             results: The folder of the runs.
             info: The plan.
-            labels: The true labels, as `encode_predictions` packs them.
+            labels: The true labels, packed by `encode_predictions`.
 
         Raises:
-            MnistbenchError: The folder cannot be made or written.
+            MnistbenchError: The folder cannot be created or written.
         """
         staged = cls(results / f".{info.name}.{secrets.token_hex(4)}.partial")
         try:
@@ -60,14 +60,14 @@ class RunFolder:
                 staged.write("run.json", json.dumps(to_json(info), indent=1).encode() + b"\n")
                 if _renamed(staged.path, results / info.name):
                     break
-            _sync_folder(results)
+            sync_folder(results)
         except OSError as error:
             raise MnistbenchError(
                 f"cannot write the run folder {results / info.name}: {error.strerror or error}. "
-                "Choose another place with --results FOLDER."
+                "Choose another folder with --results FOLDER."
             ) from error
         finally:
-            shutil.rmtree(staged.path, ignore_errors=True)  # gone already unless something failed
+            shutil.rmtree(staged.path, ignore_errors=True)  # already renamed unless something failed
         return cls(results / info.name)
 
     @property
@@ -76,7 +76,7 @@ class RunFolder:
         return self.path.resolve().name
 
     def command(self, *words: str) -> str:
-        """Return a command for this run, such as "run", "--resume", as it can be typed from here."""
+        """Return a command for this run, such as "run", "--resume", for the current working directory."""
         within = self.path if self.path.name not in ("", "..") else self.path.resolve()
         return command(*words, self.name, results=within.parent)
 
@@ -90,22 +90,22 @@ class RunFolder:
         try:
             values = json.loads(path.read_bytes())
         except (OSError, ValueError, RecursionError) as error:
-            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+            raise MnistbenchError(f"{path} cannot be read: {_reason(error)}") from error
         schema = values.get("schema_version") if isinstance(values, dict) else None
         if type(schema) is not int:
-            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: it has no schema_version.")
+            raise MnistbenchError(f"{path} is not a plan by mnistbench: it has no schema_version.")
         if schema != SCHEMA_VERSION:
             raise MnistbenchError(
                 f"{path} has schema version {schema}; this mnistbench reads version {SCHEMA_VERSION}. "
-                "Read it with the mnistbench that wrote it, or run its command again."
+                "Read it with the version that wrote it, or run its command again."
             )
         try:
             return from_json(RunInfo, values)
         except (TypeError, ValueError) as error:
-            raise MnistbenchError(f"{path} is not a plan that mnistbench wrote: {error}") from error
+            raise MnistbenchError(f"{path} is not a plan by mnistbench: {error}") from error
 
     def records(self) -> list[Record]:
-        """Read the finished trials, in the order in which they ended; a torn last line is ignored.
+        """Read the finished trials in the order in which they ended; a torn last line is ignored.
 
         Raises:
             MnistbenchError: A line other than the last is damaged.
@@ -116,14 +116,14 @@ class RunFolder:
         except FileNotFoundError:
             return []
         except OSError as error:
-            raise MnistbenchError(f"{path} cannot be read: {_said(error)}") from error
+            raise MnistbenchError(f"{path} cannot be read: {_reason(error)}") from error
         found: dict[str, Record] = {}
         for number, line in enumerate(content[: _whole_length(content)].split(b"\n")[:-1], start=1):
             try:
                 record = from_json(Record, json.loads(line))
             except (ValueError, TypeError, RecursionError) as error:
                 raise MnistbenchError(
-                    f"{path}, line {number}, is damaged: {error}. Take that line out, and "
+                    f"{path}, line {number}, is damaged: {error}. Delete that line, and "
                     f"`{self.command('run', '--resume')}` runs its trial again."
                 ) from error
             found[record.trial.id] = record
@@ -141,11 +141,11 @@ class RunFolder:
         self._append_line("records.jsonl", to_json(record))
 
     def append_session(self, session: Session) -> None:
-        """Note one call of the runner on this folder: when it began, how long it took, what it cost."""
+        """Append one session, when it ends."""
         self._append_line("sessions.jsonl", to_json(session))
 
     def sessions(self) -> list[Session]:
-        """Read the calls of the runner on this folder, oldest first; damaged lines are left out."""
+        """Read the sessions, oldest first; damaged lines are left out."""
         try:
             lines = (self.path / "sessions.jsonl").read_bytes().splitlines()
         except FileNotFoundError:
@@ -157,16 +157,16 @@ class RunFolder:
         return found
 
     def predictions(self, trial_id: str, *, labels_only: bool = False) -> Predictions:
-        """Read the stored predictions of one trial, as `decode_predictions` unpacks them.
+        """Read the stored predictions of one trial; see `decode_predictions`.
 
         Raises:
-            FileNotFoundError: The trial stored none.
+            FileNotFoundError: The trial has none.
             ValueError: The file is damaged.
         """
         packed = (self.path / "predictions" / f"{trial_id}.npz").read_bytes()
         return decode_predictions(packed, labels_only=labels_only)
 
-    def true_labels(self) -> "np.ndarray[Any, Any] | None":
+    def true_labels(self) -> Labels | None:
         """Read the true labels of the images that judge the run, int64, shape (n,); None if it stored none.
 
         Raises:
@@ -179,22 +179,22 @@ class RunFolder:
             return None
         except (OSError, ValueError) as error:
             raise MnistbenchError(
-                f"{path} cannot be read: {_said(error)}. Delete it to report without per-class results, "
+                f"{path} cannot be read: {_reason(error)}. Delete it to report without per-class results, "
                 "or run the trials again."
             ) from error
 
     def is_newest_of(self, results: Path) -> bool:
-        """Return whether no run in a results folder was planned later."""
+        """Return whether this is the newest run in a results folder."""
         runs = find_runs(results)
         return bool(runs) and runs[-1].path.resolve() == self.path.resolve()
 
     def log(self, trial_id: str) -> str:
-        """Return what the trial's process printed, or nothing if there is no log."""
+        """Return the output of the trial's process, or "" if there is no log."""
         path = self.path / "logs" / f"{trial_id}.log"
         return path.read_text(encoding="utf-8", errors="replace") if path.exists() else ""
 
     def write(self, name: str, content: bytes) -> None:
-        """Write a file of the run whole or not at all: a reader never sees half of it."""
+        """Write a file of the run atomically: a reader never sees half of it."""
         path = self.path / name
         partial = path.with_name(f".{path.name}.{os.getpid()}.partial")
         try:
@@ -206,14 +206,14 @@ class RunFolder:
         except BaseException:
             partial.unlink(missing_ok=True)
             raise
-        _sync_folder(path.parent)
+        sync_folder(path.parent)
 
     @contextlib.contextmanager
     def locked(self) -> Iterator[None]:
-        """Hold the folder while trials are added to it, and clear away what a killed run left half-written.
+        """Lock the folder while trials are added to it, and remove the half-written files of a killed run.
 
         Raises:
-            MnistbenchError: Another process is adding trials to it, or it cannot be written.
+            MnistbenchError: Another process has locked it, or it cannot be written.
         """
         with contextlib.ExitStack() as stack:
             try:
@@ -228,13 +228,13 @@ class RunFolder:
                 ) from error
             except OSError as error:
                 raise MnistbenchError(
-                    f"the run folder {self.path} cannot be written: {_said(error)}."
+                    f"the run folder {self.path} cannot be written: {_reason(error)}."
                 ) from error
             yield
 
     def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
         line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
-        with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again when closed
+        with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again on close
             file.seek(0)
             end = _whole_length(file.readall())
             file.truncate(end)
@@ -243,34 +243,24 @@ class RunFolder:
                 while rest:
                     rest = rest[file.write(rest) :]
                 os.fsync(file.fileno())
-            except OSError:  # not an interruption: it leaves a whole line, or a torn end that is ignored
+            except OSError:  # not an interruption: that leaves a complete line, or a torn one that is ignored
                 file.truncate(end)
                 raise
-        _sync_folder(self.path)
+        sync_folder(self.path)
 
 
 def _whole_length(lines: bytes) -> int:
-    """Return where the torn end begins of a write that a kill, a full disk or a loss of power cut short.
+    """Return the length without a last line torn by a kill, a full disk or a power failure.
 
-    After a loss of power the last line may be there in length but read as zeros, which JSON never holds.
+    After a power failure the last line may have its length but read as zeros, which JSON never contains.
     """
     end = lines.rfind(b"\n") + 1
     start = lines.rfind(b"\n", 0, max(end - 1, 0)) + 1
     return start if b"\0" in lines[start:end] else end
 
 
-def _sync_folder(folder: Path) -> None:
-    """Make sure that a file's new name outlives a loss of power too."""
-    with contextlib.suppress(OSError):  # some systems and network disks cannot sync a folder
-        descriptor = os.open(folder, os.O_RDONLY)
-        try:
-            os.fsync(descriptor)
-        finally:
-            os.close(descriptor)
-
-
 def _renamed(staged: Path, path: Path) -> bool:
-    """Give a new folder its final name; return False if another run has that name."""
+    """Give a new folder its final name; return False if another run already has it."""
     if path.exists():
         return False
     try:
@@ -278,12 +268,12 @@ def _renamed(staged: Path, path: Path) -> bool:
     except OSError:
         if not path.exists():
             raise
-        return False  # the other began within the same second
+        return False  # another run took the name within the same second
     return True
 
 
 def _remove_stale(results: Path) -> None:
-    """Remove what was never finished because the run that made it was killed."""
+    """Remove the unfinished folders of killed runs."""
     for path in results.glob(".*.partial"):
         with contextlib.suppress(OSError):
             if time.time() - path.stat().st_mtime > _STALE_SECONDS:
@@ -291,7 +281,7 @@ def _remove_stale(results: Path) -> None:
 
 
 def _is_being_written(partial: Path) -> bool:
-    """Return whether the process lives that a file of `RunFolder.write` is named after."""
+    """Return whether the process that is writing a file of `RunFolder.write` is still alive."""
     import psutil
 
     owner = partial.name.split(".")[-2]
@@ -299,7 +289,11 @@ def _is_being_written(partial: Path) -> bool:
 
 
 def _lock(file: IO[str]) -> None:
-    """Lock a file until it is closed, where the system and the disk can; BlockingIOError if it is taken."""
+    """Lock a file until it is closed, where the system and the disk can.
+
+    Raises:
+        BlockingIOError: Another process has locked it.
+    """
     try:
         import fcntl
     except ImportError:  # Windows: no advisory lock of this kind
@@ -312,17 +306,17 @@ def _lock(file: IO[str]) -> None:
         return
 
 
-def _said(error: Exception) -> str:
+def _reason(error: Exception) -> str:
     return str(getattr(error, "strerror", None) or error or type(error).__name__)
 
 
 def find_runs(results: Path) -> list[RunFolder]:
     """Return the runs in a results folder, oldest first by the time of their plan.
 
-    The file's own time only parts runs that were planned within one second: a copy or a checkout changes it.
+    The file's own time only orders runs planned within one second, as a copy or a checkout changes it.
     """
     found = []
-    for path in results.glob("[!.]*/run.json"):  # a folder with a dot is about to be renamed
+    for path in results.glob("[!.]*/run.json"):  # a folder with a dot is not finished
         with contextlib.suppress(FileNotFoundError):  # removed just now
             found.append((_created_at(path), path.stat().st_mtime_ns, path))
     return [RunFolder(path.parent) for _, _, path in sorted(found)]
@@ -332,51 +326,51 @@ def _created_at(path: Path) -> str:
     try:
         return str(json.loads(path.read_bytes())["created_at"])
     except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return ""  # whoever reads that run is told what is wrong with it
+        return ""  # reading that run reports the reason
 
 
 def find_run(results: Path, name: str | None) -> RunFolder:
-    """Return the run of that name or path; the newest if there is no name.
+    """Return the run of that name or path, or the newest if that is None.
 
-    A name is a run's in the results folder, or else a run's folder in the working directory; it is refused if
-    it is both. With a slash in it, it is a path and nothing else.
+    A name is looked up in the results folder and in the working directory, and refused if both have it. With
+    a slash it is a path.
 
     Args:
         results: The folder of the runs.
         name: `NAME`, or a path such as `./NAME`.
 
     Raises:
-        UsageError: There is no such run, or there are two.
+        UsageError: There is no such run, or two.
     """
     if name is None:
         folders = find_runs(results)
         if not folders:
             first = command("run", results=results)
-            raise UsageError(f"there is no run in {results} yet; `{first}` makes one.")
+            raise UsageError(f"there is no run in {results} yet; `{first}` starts one.")
         return folders[-1]
-    path = _chosen(_places(results, name), name, _is_run)
+    path = _chosen(_candidates(results, name), name, _is_run)
     if path is None:
         raise UsageError(unknown("run", name, [folder.name for folder in find_runs(results)]))
     return RunFolder(path)
 
 
 def find_runs_of(results: Path, name: str | None) -> list[RunFolder]:
-    """Return the run that `find_run` finds, or else all runs of the folder of that name or path.
+    """Return the run that `find_run` finds, or else all runs in the folder of that name or path.
 
     Raises:
-        UsageError: There is no such run and no such folder of runs, or there are two.
+        UsageError: There is no such run or folder of runs, or there are two.
     """
     if name is not None:
-        places = _places(results, name)
-        if _chosen(places, name, _is_run) is None:
-            folder = _chosen(places, name, lambda path: bool(find_runs(path)))
+        candidates = _candidates(results, name)
+        if _chosen(candidates, name, _is_run) is None:
+            folder = _chosen(candidates, name, lambda path: bool(find_runs(path)))
             if folder is not None:
                 return find_runs(folder)
     return [find_run(results, name)]
 
 
-def _places(results: Path, name: str) -> list[Path]:
-    """Return where to look for a run, the first choice first."""
+def _candidates(results: Path, name: str) -> list[Path]:
+    """Return the paths that a run's name may mean, in order."""
     return [Path(name)] if _is_path(name) else [results / name, Path(name)]
 
 
@@ -388,27 +382,27 @@ def _is_run(path: Path) -> bool:
     try:
         return (path / "run.json").is_file()
     except OSError as error:
-        raise UsageError(f"{path} cannot be read: {_said(error)}.") from error
+        raise UsageError(f"{path} cannot be read: {_reason(error)}.") from error
 
 
-def _chosen(places: list[Path], name: str, fits: Callable[[Path], bool]) -> Path | None:
-    """Return the first place that fits; refuse the name if there are two."""
-    found = [place for place in places if fits(place)]
-    if len({place.resolve() for place in found}) > 1:
+def _chosen(candidates: list[Path], name: str, fits: Callable[[Path], bool]) -> Path | None:
+    """Return the first path that fits; refuse the name if two do."""
+    found = [path for path in candidates if fits(path)]
+    if len({path.resolve() for path in found}) > 1:
         either = " or ".join(str(path) if _is_path(str(path)) else f".{os.sep}{path}" for path in found)
-        raise UsageError(f"{name!r} can be {either}: give one of these paths.")
+        raise UsageError(f"{name!r} may mean {either}; use one of these paths.")
     return found[0] if found else None
 
 
 def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
-    """Return the trial of an address RUN/ID, with its run.
+    """Return the run and the trial of an address RUN/ID.
 
     Raises:
         UsageError: There is no such run or trial.
     """
     name, slash, trial_id = address.rstrip("/").rpartition("/")
     if not slash:
-        raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as a report prints it.")
+        raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as in a report.")
     folder = find_run(results, name)
     trials = {trial.id: trial for trial in folder.info().trials}
     if trial_id not in trials:
@@ -417,7 +411,7 @@ def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
 
 
 def find_interrupted_run(results: Path) -> RunFolder:
-    """Return the newest run that lacks records; those that cannot be read are passed over.
+    """Return the newest run that lacks records; unreadable ones are skipped.
 
     Raises:
         UsageError: There is none.

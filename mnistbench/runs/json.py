@@ -1,4 +1,4 @@
-"""Dataclasses as plain JSON values, and back, checked."""
+"""Converts dataclasses to plain JSON values, and back with checks."""
 
 import dataclasses
 import functools
@@ -9,21 +9,21 @@ from enum import StrEnum
 from typing import Any, TypeVar
 
 ParameterValue = str | int | float | bool | None | tuple[Any, ...]
-"""What a parameter of a model may be."""
+"""The types of a model's parameters."""
 T = TypeVar("T")
 
 
 def to_json(value: object) -> dict[str, Any]:
-    """Turn a dataclass into plain JSON values."""
+    """Return a dataclass as plain JSON values."""
     return dataclasses.asdict(typing.cast(Any, value))
 
 
 def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
-    """Rebuild a dataclass from plain JSON values; keys it does not know (a newer version's) are left out.
+    """Return a dataclass from plain JSON values; unknown keys (of a newer version) are ignored.
 
     Raises:
         TypeError: A field without a default is missing, or a value is of another type than its field.
-        ValueError: A value is none of its field's choices.
+        ValueError: A value is not one of its field's choices.
     """
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a {kind.__name__}, got {values!r:.50}")
@@ -34,13 +34,13 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
 
 @functools.cache
 def _decoders(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """Return how each field of a dataclass is read, worked out once: a run may have 10,000 records."""
+    """Return the decoder of each field of a dataclass; cached, as a run may have 10,000 records."""
     hints = typing.get_type_hints(kind)
     return tuple((f.name, _decoder(hints[f.name])) for f in dataclasses.fields(kind) if f.init)
 
 
 def _decoder(hint: Any) -> Callable[[Any], Any]:
-    """Return the function that turns a plain JSON value into one of this type, or raises."""
+    """Return the function that converts a plain JSON value to this type, or raises."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
     if hint == Mapping[str, ParameterValue]:
         return functools.partial(_decode_items, hint, plain_value)
@@ -82,10 +82,10 @@ PLAIN_VALUES = "a number, text, True, False, None, or a list of these"
 
 
 def plain_value(value: Any) -> Any:
-    """Return a parameter's value in the one form that survives storage: lists become tuples.
+    """Return a parameter's value in the form that survives storage, with lists as tuples.
 
     Raises:
-        ValueError: It is none of `PLAIN_VALUES`.
+        ValueError: It is not one of `PLAIN_VALUES`.
     """
     if isinstance(value, (list, tuple)):
         return tuple(plain_value(item) for item in value)

@@ -1,11 +1,16 @@
-"""The stored predictions of a trial: labels and probabilities, packed as npz."""
+"""The stored predictions of a trial: labels and probabilities in an npz file."""
 
 import hashlib
 import io
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
+
+from mnistbench.datasets.arrays import Labels
+
+Probabilities: TypeAlias = NDArray[np.floating[Any]]  # shape (n, k), columns in the order of the classes
 
 
 @dataclass(frozen=True)
@@ -13,16 +18,16 @@ class Predictions:
     """Stored predictions of one trial.
 
     Attributes:
-        labels: Shape (n,), int64, the data set's own labels.
-        probabilities: Shape (n, k), float32, columns in the order of the data set's classes; or None.
+        labels: The predicted labels.
+        probabilities: float32; None if the model gives none.
     """
 
-    labels: np.ndarray[Any, Any]
-    probabilities: np.ndarray[Any, Any] | None
+    labels: Labels
+    probabilities: Probabilities | None
 
 
-def encode_predictions(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any] | None) -> bytes:
-    """Pack predictions as a compressed npz file's bytes."""
+def encode_predictions(labels: NDArray[np.integer[Any]], probabilities: Probabilities | None) -> bytes:
+    """Return predictions as the bytes of a compressed npz file."""
     arrays = {"labels": labels.astype(np.int64)}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype(np.float32)
@@ -32,14 +37,14 @@ def encode_predictions(labels: np.ndarray[Any, Any], probabilities: np.ndarray[A
 
 
 def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictions:
-    """Unpack what `encode_predictions` packed; never unpickles.
+    """Return the predictions in the bytes of an npz file, without unpickling.
 
     Args:
-        packed: The bytes of the npz file.
-        labels_only: Leave the probabilities out, which take longer to unpack than the labels.
+        packed: From `encode_predictions`.
+        labels_only: Leave out the probabilities, which take longer to unpack than the labels.
 
     Raises:
-        ValueError: The bytes are no such file.
+        ValueError: The bytes are not such a file.
     """
     try:
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
@@ -59,7 +64,7 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
 
 
 def predictions_digest(predictions: Predictions) -> str:
-    """Return the SHA-256 of the predictions' values, whatever the file's compression."""
+    """Return the SHA-256 of the predictions' values, whatever the compression of their file."""
     digest = hashlib.sha256(predictions.labels.astype("<i8").tobytes())
     if predictions.probabilities is not None:
         digest.update(predictions.probabilities.astype("<f4").tobytes())

@@ -1,4 +1,4 @@
-"""The types that say what was planned and what happened, and their form as JSON."""
+"""The types of the plan and of the results of a run, as stored in its folder."""
 
 import hashlib
 import json
@@ -29,7 +29,7 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One fit and evaluation, described so fully that it can be run again anywhere.
+    """One fit and evaluation, described completely enough to be run again anywhere.
 
     Attributes:
         dataset: The data set's name.
@@ -37,8 +37,8 @@ class Trial:
         train_size: Training images used, drawn per seed and stratified by class; None for all.
         model: The model's name: the stem of its file.
         parameters: Every parameter of the model's `build`, defaults included.
-        seed: The seed from which those of each axis are derived.
-        threads: Threads, and cores, the trial may use.
+        seed: The seed from which `derived_seed` derives others.
+        threads: Number of threads, and cores, that the trial may use.
         split: "test", or "validation" for the hold-out.
         holdout: Which training images are held out, for "validation" and for learning curves: one of
             `datasets.holdout.HOLDOUTS`.
@@ -59,11 +59,11 @@ class Trial:
 
     def __post_init__(self) -> None:
         """Derive the id: the same trial has the same id on every machine; a repetition adds its number."""
-        judged_by = [self.split]
+        evaluated_on = [self.split]
         if self.split == "validation" and self.holdout != LAST:
-            judged_by.append(self.holdout)
+            evaluated_on.append(self.holdout)
         described = {
-            "dataset": [self.dataset, self.dataset_sha256, *judged_by],
+            "dataset": [self.dataset, self.dataset_sha256, *evaluated_on],
             "train_size": self.train_size,
             "model": self.model,
             "parameters": dict(self.parameters),
@@ -77,15 +77,15 @@ class Trial:
     def derived_seed(self, axis: str) -> int:
         """Return the seed of one source of randomness ("fit", "subset"), below 2**31.
 
-        It depends on the trial's seed and the axis alone, so that adding a model, or asking for another
-        training size, never changes the seeds of the rest.
+        It depends on the trial's seed and the axis alone, so that another model or training size never
+        changes the seeds of the rest.
         """
         digest = hashlib.sha256(f"{self.seed}/{axis}".encode()).digest()
         return int.from_bytes(digest[:4], "big") >> 1
 
     @property
     def size_label(self) -> str:
-        """How many training images it uses, in words: "5,000 images", or "all images"."""
+        """The number of training images: "5,000 images", or "all images"."""
         return f"{self.train_size:,} images" if self.train_size else "all images"
 
 
@@ -94,8 +94,8 @@ class Batches:
     """Predictions in batches of one size, one after the other.
 
     Attributes:
-        batch_size: Images a call.
-        calls: Calls made; one more, before them, is not counted.
+        batch_size: Images per call.
+        calls: Calls made, after one for warm-up.
         wall_seconds: Wall time of all calls together.
     """
 
@@ -111,11 +111,11 @@ class Batches:
 
 @dataclass(frozen=True)
 class Inference:
-    """Prediction as users meet it.
+    """Prediction speed in use.
 
     Attributes:
         latency_seconds: Wall time of single predictions of one image each, in the order taken.
-        batches: Throughput at each batch size that the time allowed.
+        batches: Throughput at each batch size for which there was time.
     """
 
     latency_seconds: tuple[float, ...]
@@ -128,10 +128,10 @@ class ColdStart:
 
     Attributes:
         total_seconds: From just before the process is started to its first prediction.
-        import_seconds: Importing the model's file, and with it its libraries.
+        import_seconds: Importing the model's file and its libraries.
         load_seconds: Loading the saved model.
         predict_seconds: The first prediction.
-        peak_rss_bytes: Largest resident memory of that process, which only serves.
+        peak_rss_bytes: Peak resident memory of that process.
     """
 
     total_seconds: float
@@ -145,14 +145,14 @@ class ColdStart:
 class LearningCurve:
     """How the accuracy on the hold-out grew in a second training, which never saw the hold-out.
 
-    The hold-out is the images that `--validation` evaluates on. A point is a moment at which the model told
-    how far it had come; the first are close together, later ones further apart.
+    The hold-out is the images that `--validation` evaluates on. A point is a moment at which the model
+    reported its progress; the first are close together, later ones further apart.
 
     Attributes:
         unit: What the model counts: "epoch", "step" or "round".
         holdout_images: Images in the hold-out.
-        done: Epochs, steps or rounds done at each point, rising.
-        seconds: Wall time of the training up to each point, less the predictions made for the curve.
+        done: Units done at each point, ascending.
+        seconds: Wall time of the training up to each point, without the predictions made for the curve.
         correct: Images of the hold-out that were classified correctly at each point.
     """
 
@@ -165,15 +165,15 @@ class LearningCurve:
 
 @dataclass(frozen=True)
 class MachineLoad:
-    """What the whole machine did while a trial trained and predicted.
+    """The load of the whole machine while a trial trained and predicted.
 
     Attributes:
         wall_seconds: Time observed.
         busy_seconds: CPU time of all processes of the machine.
         own_seconds: CPU time of the trial.
         steal_seconds: CPU time that the hypervisor gave to other machines.
-        throttled_count: Times that a core was throttled for heat, or the container for its quota.
-        logical_cores: Cores of the machine.
+        throttled_count: How often a core was throttled for heat, or the container for its quota.
+        logical_cores: Logical cores of the machine.
     """
 
     wall_seconds: float
@@ -191,39 +191,39 @@ class MachineLoad:
 
     @property
     def steal_share(self) -> float:
-        """Share of the machine's CPU time that the hypervisor kept from it."""
+        """Share of the machine's CPU time that the hypervisor gave to other machines."""
         capacity = self.wall_seconds * self.logical_cores
         return self.steal_seconds / capacity if capacity > 0 else 0.0
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """What one trial's process measured; raw values only.
+    """The raw values measured in one trial's process.
 
     Attributes:
-        import_seconds: Importing the model's file, and with it its libraries.
+        import_seconds: Importing the model's file and its libraries.
         load_seconds: Opening the arrays, choosing the subset, scaling and encoding.
         build_seconds: Calling the model's `build`.
-        fit_seconds: Wall time of `fit`, and nothing else.
+        fit_seconds: Wall time of `fit` alone.
         fit_cpu_seconds: CPU time of `fit`, children included.
         first_predict_seconds: The first prediction, of one image, right after `fit`.
         predict_seconds: Wall time of `predict` on all evaluation images, after that first one.
         predict_cpu_seconds: CPU time of the same.
-        peak_rss_bytes: Largest resident memory of the process tree, up to the end of the predictions.
+        peak_rss_bytes: Peak resident memory of the process tree, up to the end of the predictions.
         baseline_rss_bytes: Resident memory before `fit`: interpreter, libraries and images.
-        memory_source: How the peak was read: the kernel's "VmHWM", or "sampled".
-        model_bytes: Size of the fitted estimator when saved.
-        train_images: Images that `fit` saw.
-        test_images: Images that `predict` saw.
+        memory_source: Source of the peak: the kernel's "VmHWM", or "sampled".
+        model_bytes: Size of the saved estimator.
+        train_images: Number of images passed to `fit`.
+        test_images: Number of images passed to `predict`.
         train_accuracy: Accuracy on a fixed sample of the training images.
-        engine: The library, with its version, that did the work.
-        device: Where it ran: "cpu", or a GPU's name.
-        warnings: Distinct notes: first what was taken of the model although scikit-learn's contract asks for
-            something else, then the warnings of its libraries, e.g. that it did not converge.
-        load: What else the machine did during `fit` and `predict`.
-        inference: Latency and throughput, where the suite asks for them.
-        cold_start: A fresh process that serves the saved model, where the suite asks for it.
-        learning_curve: Of a second training, where the suite asks for it and the model tells its progress.
+        engine: The library that did the work, with its version.
+        device: "cpu", or a GPU's name.
+        warnings: Distinct notes: first the tolerated deviations from scikit-learn's contract, then the
+            warnings of libraries, e.g. that the model did not converge.
+        load: The machine's load during `fit` and `predict`.
+        inference: Latency and throughput, if measured.
+        cold_start: A fresh process that loads the saved model, if measured.
+        learning_curve: If measured and the model reports its progress.
     """
 
     import_seconds: float
@@ -251,12 +251,12 @@ class Measurement:
 
     @property
     def effective_cores(self) -> float:
-        """Cores that `fit` kept busy on average: CPU seconds by wall seconds."""
+        """Cores that `fit` kept busy on average: CPU seconds over wall seconds."""
         return self.fit_cpu_seconds / self.fit_seconds if self.fit_seconds > 0 else 0.0
 
     @property
     def images_per_second(self) -> float:
-        """Evaluation images predicted in a second, all in one call."""
+        """Evaluation images predicted per second, in one call."""
         return self.test_images / self.predict_seconds if self.predict_seconds > 0 else 0.0
 
 
@@ -265,9 +265,9 @@ class Failure:
     """Why a trial is not ok.
 
     Attributes:
-        kind: The exception's type, the signal's name, or the limit that was met.
+        kind: The exception's type, the signal's name, or the exceeded limit.
         message: One line for the reader.
-        traceback: The model's traceback where there is one.
+        traceback: The model's traceback, if any.
     """
 
     kind: str
@@ -275,27 +275,26 @@ class Failure:
     traceback: str = ""
 
     def __str__(self) -> str:
-        """Write it on one line: "ValueError: the solver met a NaN"."""
+        """Return one line: "ValueError: the solver met a NaN"."""
         return f"{self.kind}: {self.message}"
 
 
 @dataclass(frozen=True)
 class Record:
-    """A finished trial: how it ended, what it yielded, and where it ran.
+    """A finished trial: how it ended, its results, and where it ran.
 
     Attributes:
         trial: What was run.
         status: How it ended.
         started_at: UTC, ISO 8601.
         trial_seconds: Wall time of the whole trial, from starting its process to collecting its result.
-        beside: The most other trials that ran at the same time on its machine; 0 means that the timings had
-            the machine to themselves.
+        beside: The peak number of other trials running at the same time on its machine; 0 if it ran alone.
         environment: The machine it ran on.
-        measurement: None unless the trial reached its end.
-        quality: None unless the trial reached its end.
-        predictions_sha256: Of the stored predictions' arrays, as `predictions_digest` computes it.
+        measurement: None unless the trial finished.
+        quality: None unless the trial finished.
+        predictions_sha256: `predictions_digest` of the stored predictions.
         failure: None if and only if the status is ok.
-        attempts: 1, or more if the worker of a cluster was lost on which the trial ran first.
+        attempts: More than 1 if a worker of the cluster was lost while it ran the trial.
     """
 
     trial: Trial
@@ -313,12 +312,12 @@ class Record:
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a run keeps of a model's file.
+    """What a run stores about a model's file.
 
     Attributes:
         name: The model's name.
         summary: The first line of its docstring.
-        sha256: Of the file's bytes; with files beside it that it imports, of a list of their hashes.
+        sha256: See `plan.models.sources_digest`.
         path: The file, or None for one of the suite's own.
         parameters: The defaults of its `build`.
     """
@@ -337,19 +336,19 @@ class RunInfo:
     Attributes:
         name: The run folder's name.
         created_at: UTC, ISO 8601.
-        command: The command line, as typed after the program's name.
+        command: The arguments on the command line.
         suite: The suite's name.
-        dataset: Which images, from where; its arrays' folder is left empty, being this machine's alone.
-        dataset_spec: What names the data set on the command line.
-        trials: Every trial, in the order in which they are run.
-        models: What each model's file said when the run was planned.
-        timeout_seconds: Wall time each trial may take.
-        memory_limit_bytes: Memory each trial's process tree may take.
-        jobs: Trials run side by side.
-        measurements: What is measured beside quality, `fit` and `predict`; see `plan.MEASUREMENTS`.
+        dataset: The data set; its `arrays_folder` is empty, because it differs between machines.
+        dataset_spec: The data set on the command line.
+        trials: Every trial, in the order of running.
+        models: Each model's file when the run was planned.
+        timeout_seconds: Limit on the wall time of each trial.
+        memory_limit_bytes: Limit on the memory of each trial's process tree.
+        jobs: Number of trials that run side by side.
+        measurements: Measurements beside quality, `fit` and `predict`; see `plan.options.MEASUREMENTS`.
         environment: The machine that planned the run.
-        backend: Where the trials are run: "local", or "dask", the workers of a Dask cluster.
-        schema_version: Of this folder's files.
+        backend: Where the trials run: "local", or "dask" for the workers of a Dask cluster.
+        schema_version: The version of the format of this folder's files.
     """
 
     name: str
@@ -380,26 +379,26 @@ class RunInfo:
 
     @property
     def held_out(self) -> str:
-        """Name these images: "the last sixth of the training images"."""
+        """The held-out images: "the last sixth of the training images"."""
         return HOLDOUTS.get(self.holdout, self.holdout)
 
     @property
     def is_validation(self) -> bool:
-        """Whether the run is evaluated on held-out training images, and not on test images."""
+        """Whether the run is evaluated on held-out training images, not on test images."""
         return self.split == "validation"
 
 
 @dataclass(frozen=True)
 class Session:
-    """One call of the runner on a run folder.
+    """One invocation of the runner on a run folder; a resumed run has several.
 
     Attributes:
         started_at: UTC, ISO 8601.
-        wall_seconds: Wall time of the whole call, calibrations included.
+        wall_seconds: Wall time of all of it, calibrations included.
         trial_ids: The trials that ended in it.
-        complete: Whether it ended by itself; False after an interruption.
+        complete: False if it was interrupted.
         side_by_side: How many trials could run at the same time.
-        before: The speed of each machine before the first trial; empty where it was not measured.
+        before: The speed of each machine before the first trial; empty if not measured.
         after: The same after the last trial, in the same order.
     """
 

@@ -1,4 +1,4 @@
-"""What the calls of the runner tell beside the trials: the cost of the harness, and the machine's speed."""
+"""What the sessions of a run show: the overhead of the harness, and the speed of the machine."""
 
 import statistics
 from collections.abc import Collection, Iterable, Sequence
@@ -10,10 +10,10 @@ from mnistbench.runs.records import Record, Session
 
 @dataclass(frozen=True)
 class Overhead:
-    """What the harness itself cost.
+    """The time that the harness itself took.
 
     Attributes:
-        available_seconds: Wall time of the sessions, times the trials that could run side by side.
+        available_seconds: Wall time of the sessions, times the number of trials that could run side by side.
         own_seconds: The part of it that was the trials' own work; see `own_seconds`.
     """
 
@@ -22,22 +22,22 @@ class Overhead:
 
     @property
     def seconds(self) -> float:
-        """What is left: processes, further measurements, calibration, writing; never below 0."""
+        """The rest: starting processes, further measurements, calibration, writing; never below 0."""
         return max(0.0, self.available_seconds - self.own_seconds)
 
     @property
     def share(self) -> float:
-        """The same as a share of the time available, 0 to 1."""
+        """The overhead as a share of the available time, 0 to 1."""
         return self.seconds / self.available_seconds if self.available_seconds > 0 else 0.0
 
 
 def own_seconds(record: Record) -> float:
-    """Return the wall time of a trial's own work: what a plain script with the same model would take.
+    """Return the wall time of a trial's own work, as a plain script with the same model would need it.
 
-    That is importing the model's libraries, loading the images, `build`, `fit`, and predicting one image
+    It covers importing the model's libraries, loading the images, `build`, `fit`, and predicting one image
     and then all, as measured in the trial's process, and the second training of a learning curve. Starting
-    processes, latency and throughput, the cold start and scoring are the harness's. A trial that failed was
-    not measured inside; all of its time counts as its own.
+    processes, latency and throughput, the cold start and scoring are overhead. All the time of a failed trial
+    counts as its own, as nothing was measured inside it.
     """
     measured = record.measurement
     if measured is None:
@@ -54,9 +54,9 @@ def own_seconds(record: Record) -> float:
 
 
 def overhead(sessions: Iterable[Session], records: Iterable[Record]) -> Overhead | None:
-    """Return the harness's cost over the sessions that ended by themselves; None where there is none.
+    """Return the overhead of the complete sessions; None without any.
 
-    An interrupted session is left out: what its last trial had done when it was killed is not known.
+    An interrupted session is left out, because the work of its last trial is unknown.
     """
     whole = [session for session in sessions if session.complete and session.trial_ids]
     ended = {trial_id for session in whole for trial_id in session.trial_ids}
@@ -69,9 +69,9 @@ def overhead(sessions: Iterable[Session], records: Iterable[Record]) -> Overhead
 
 
 def machine_drift(sessions: Iterable[Session], trial_ids: Collection[str]) -> float | None:
-    """Return how far the machine's speed moved during the sessions of some trials, as a share.
+    """Return the drift of the machine's speed during the sessions of some trials, as a share.
 
-    It is the largest `calibration.drift` of any session and machine; None where none was measured.
+    It is the largest `machine.drift` of any session and machine; None without calibrations.
     """
     drifts = [
         drift(before, after)
@@ -86,7 +86,7 @@ def unit_seconds(sessions: Sequence[Session], trial_id: str) -> float | None:
     """Return the calibration unit in the session of a trial, in seconds.
 
     It is the geometric mean of the units before and after. A time divided by it is in calibration units.
-    None where it was not measured, or on several machines, of which it is not known which ran the trial.
+    None if it was not measured, or on several machines, because the trial's is unknown.
     """
     for session in sessions:
         if trial_id in session.trial_ids:

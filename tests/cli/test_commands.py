@@ -354,7 +354,7 @@ def test_variants_and_sizes_are_trials_of_their_own(command):
         (["run", "--seeds", "x", "--only", "svm"], 2, "--seeds 'x' is not understood"),
         (["run", "--memory-limit", "many"], 2, "the size 'many' is not understood"),
         (["run", "--threads", "9999"], 2, "--threads 9999"),
-        (["run", "--models", "nowhere"], 2, "nowhere is no folder"),
+        (["run", "--models", "nowhere"], 2, "nowhere is not a folder"),
         (["run", "--dataset", "nowhere", "--offline"], 2, "no data set or folder 'nowhere'"),
         (["run", "--dataset", "mnist", "--offline"], 3, "mnistbench fetch"),
         (["run", "svm"], 2, "--only svm"),

@@ -377,7 +377,7 @@ def test_a_full_disk_starts_no_run(on_small_disk, small_disk, record_property):
     answer = on_small_disk(*on_small_disk.new("--only", "steady"))
     assert answer.returncode == 1
     assert "cannot write the run folder" in answer.stderr
-    assert "No space left on device. Choose another place with --results" in answer.stderr
+    assert "No space left on device. Choose another folder with --results" in answer.stderr
     assert list(on_small_disk.results.iterdir()) == []
     assert not on_small_disk.started()
     record_property("did", answer.stderr)

@@ -348,11 +348,11 @@ def test_a_damaged_line_before_the_last_is_an_error_that_names_it(folder, line):
         (b"{", "cannot be read"),
         (b"\xff", "cannot be read"),
         (b"[" * 100_000, "cannot be read"),
-        (b"[]", "is not a plan that mnistbench wrote: it has no schema_version"),
+        (b"[]", "is not a plan by mnistbench: it has no schema_version"),
         (b"{}", "it has no schema_version"),
         (b'{"schema_version": "1"}', "it has no schema_version"),
         (b'{"schema_version": 99}', "has schema version 99; this mnistbench reads version 1. Read it with"),
-        (b'{"schema_version": 1}', "is not a plan that mnistbench wrote"),
+        (b'{"schema_version": 1}', "is not a plan by mnistbench"),
     ],
 )
 def test_an_unreadable_plan_is_reported(folder, content, message):
@@ -698,7 +698,7 @@ def test_a_name_of_two_runs_is_refused_and_each_is_reached_by_its_path(place, in
     made(RESULTS, info, "a", "2026-01-01")
     made(Path(), info, "a", "2026-01-02")
     for find in (find_run, find_runs_of):
-        with pytest.raises(UsageError, match=r"'a' can be results/a or \./a: give one of these paths"):
+        with pytest.raises(UsageError, match=r"'a' may mean results/a or \./a; use one of these paths"):
             find(RESULTS, "a")
     assert find_run(RESULTS, "results/a").path == RESULTS / "a"
     assert find_run(RESULTS, "./a").path == Path("a")
@@ -730,7 +730,7 @@ def test_runs_are_found_by_name_by_path_and_by_their_folder(place, info):
 def test_a_name_of_two_folders_of_runs_is_refused(place, info):
     made(RESULTS, info, "a", "2026-01-01")
     made(Path("shared/results"), info, "b", "2026-01-01")
-    with pytest.raises(UsageError, match=r"'results' can be shared/results or \./results"):
+    with pytest.raises(UsageError, match=r"'results' may mean shared/results or \./results"):
         find_runs_of(Path("shared"), "results")
     assert paths(find_runs_of(Path("shared"), "./results")) == [RESULTS / "a"]
 
