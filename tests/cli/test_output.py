@@ -3,89 +3,33 @@
 import os
 import re
 import shlex
-import shutil
-import subprocess
-import sys
-from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import pytest
-from support.trials import MODELS
+from support.shell import Shell
 
-FOREIGN = '''"""Größer — für «alle», 大きい."""
-class Foreign:
-    def fit(self, X, y):
-        print("Größer, 大きい", flush=True)
-        raise ValueError("größer als erlaubt: 大きい → ∞")
-    def predict(self, X): ...
-def build():
-    return Foreign()
-'''
-
-
-@dataclass(frozen=True)
-class Shell:
-    """A folder with stub models and a small data set, in which mnistbench is started."""
-
-    place: Path
-
-    def start(self, *arguments: object, **options: object) -> subprocess.Popen[bytes]:
-        changed = options.pop("env", {})
-        environment = {
-            **{name: value for name, value in os.environ.items() if name != "PYTHONIOENCODING"},
-            "MNISTBENCH_CACHE": str(self.place / "cache"),
-            "COLUMNS": "100",
-            "NO_COLOR": "1",
-            **changed,
-        }
-        return subprocess.Popen(
-            [sys.executable, "-m", "mnistbench", *map(str, arguments)],
-            env={name: value for name, value in environment.items() if value is not None},
-            **{"cwd": self.place, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **options},
-        )
-
-    def __call__(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[bytes]:
-        process = self.start(*arguments, **options)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(arguments, process.returncode, out or b"", err or b"")
-
-    def run(self, *arguments: object, only: str = "nearest", **options: object):
-        typed = ("--models", self.place / "models", "--offline", "--measure", "none", "--threads", "1")
-        data = () if any("--dataset" in str(each) for each in arguments) else ("--dataset", "bars.npz")
-        return self("run", *typed, *data, "--only", only, *arguments, **options)
+BYTES = {"text": False}
 
 
 @pytest.fixture(scope="module")
-def made(tmp_path_factory) -> Path:
-    place = tmp_path_factory.mktemp("shell")
-    (place / "models").mkdir()
-    for name in ("nearest", "constant"):
-        shutil.copy(MODELS / f"{name}.py", place / "models")
-    (place / "models" / "foreign.py").write_text(FOREIGN, encoding="utf-8")
-    draw = np.random.default_rng(0)
-    arrays = {}
-    for part, count in (("train", 120), ("test", 60)):
-        labels = np.arange(count) % 3
-        images = draw.integers(0, 60, (count, 6, 5))
-        for image, label in zip(images, labels, strict=True):
-            image[2 * label : 2 * label + 2] += 150
-        arrays |= {f"x_{part}": images.astype(np.uint8), f"y_{part}": labels}
-    np.savez(place / "bars.npz", **arrays)
-    answer = Shell(place).run("--name", "one", only="foreign,nearest", env={"PYTHONIOENCODING": "cp1252"})
+def made(tmp_path_factory) -> Shell:
+    shell = Shell.made(tmp_path_factory.mktemp("shell"))
+    environment = {"PYTHONIOENCODING": "cp1252"}
+    answer = shell.run("--name", "one", "--only", "foreign,nearest", env=environment, **BYTES)
     assert answer.returncode == 1, answer.stderr
-    return place
+    return shell
 
 
 @pytest.fixture
 def shell(made, tmp_path) -> Shell:
-    shutil.copytree(made, tmp_path / "place")
-    return Shell(tmp_path / "place")
+    return made.copy(tmp_path / "place")
 
 
 @pytest.mark.parametrize("encoding", ["cp1252", "latin-1", "ascii"])
 def test_what_an_encoding_cannot_show_is_replaced(shell, encoding):
-    answer = shell.run("--name", "two", only="foreign,nearest", env={"PYTHONIOENCODING": encoding})
+    answer = shell.run(
+        "--name", "two", "--only", "foreign,nearest", env={"PYTHONIOENCODING": encoding}, **BYTES
+    )
     assert answer.returncode == 1
     out = answer.stdout.decode(encoding)
     assert re.search(r"foreign: failed \(ValueError: gr.?.er als erlaubt: \?\?\? [>?] .\)", out)
@@ -112,7 +56,7 @@ def test_what_an_encoding_cannot_show_is_replaced(shell, encoding):
     ids=" ".join,
 )
 def test_no_command_fails_at_an_encoding(shell, typed):
-    known, plain = (shell(*typed, env={"PYTHONIOENCODING": name}) for name in ("utf-8", "ascii"))
+    known, plain = (shell(*typed, env={"PYTHONIOENCODING": name}, **BYTES) for name in ("utf-8", "ascii"))
     assert plain.returncode == known.returncode
     for expected, found in ((known.stdout, plain.stdout), (known.stderr, plain.stderr)):
         assert len(found.decode("ascii")) == len(expected.decode())
@@ -121,37 +65,26 @@ def test_no_command_fails_at_an_encoding(shell, typed):
 
 def test_files_are_utf_8_whatever_the_terminal_shows(made):
     (log,) = (
-        path for path in (made / "results" / "one" / "logs").iterdir() if "foreign" in path.read_text("utf-8")
+        path for path in (made.results / "one" / "logs").iterdir() if "foreign" in path.read_text("utf-8")
     )
     assert "Größer, 大きい" in log.read_text("utf-8")
     for page in ("report.md", "report.html"):
-        assert "größer als erlaubt: 大きい → ∞" in (made / "results" / "one" / page).read_text("utf-8")
+        assert "größer als erlaubt: 大きい → ∞" in (made.results / "one" / page).read_text("utf-8")
 
 
 @pytest.mark.parametrize("json", [(), ("--json",)])
 def test_a_run_continues_when_its_reader_leaves_and_reports_it(shell, json):
-    process = shell.start(
-        "run",
-        "--models",
-        "models",
-        "--dataset",
-        "bars.npz",
-        "--only",
-        "nearest,constant",
-        "--name",
-        "two",
-        *json,
-    )
+    process = shell.start(*shell.new("--only", "nearest,constant", "--name", "two", *json))
     if not json:
         process.stdout.readline()
     process.stdout.close()
     with process.stderr:
-        err = process.stderr.read().decode()
+        err = process.stderr.read()
     assert process.wait(timeout=120) == 0, err
     assert err.count("standard output was closed; the run continues without it") == 1
     assert str(Path("results") / "two" / "report.md") in err
-    assert len((shell.place / "results" / "two" / "records.jsonl").read_bytes().splitlines()) == 2
-    assert (shell.place / "results" / "two" / "report.md").exists()
+    assert len((shell.results / "two" / "records.jsonl").read_bytes().splitlines()) == 2
+    assert (shell.results / "two" / "report.md").exists()
 
 
 @pytest.mark.parametrize(
@@ -162,18 +95,18 @@ def test_a_reader_that_has_seen_enough_is_no_error(shell, typed):
     os.close(reading)
     answer = shell(*typed, stdout=writing)
     os.close(writing)
-    assert (answer.returncode, answer.stderr) == (0, b"")
+    assert (answer.returncode, answer.stderr) == (0, "")
 
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no full device here")
 def test_output_that_cannot_be_written_is_an_error(shell):
     with Path("/dev/full").open("w") as full:
         answer = shell("list", stdout=full)
-        run = shell.run("--name", "two", stdout=full)
+        run = shell.run("--only", "nearest", "--name", "two", stdout=full)
     assert answer.returncode == 1
-    assert b"the output could not be written: No space left on device" in answer.stderr
+    assert "the output could not be written: No space left on device" in answer.stderr
     assert run.returncode == 1
-    assert (shell.place / "results" / "two" / "report.md").exists()
+    assert (shell.results / "two" / "report.md").exists()
 
 
 def test_the_home_folder_is_expanded_wherever_a_path_is_typed(shell):
@@ -199,7 +132,7 @@ def test_the_home_folder_is_expanded_wherever_a_path_is_typed(shell):
         assert answer.returncode == 0, answer.stderr
     assert (shell.place / "both" / "report.md").exists()
     missing = shell("fetch", "--from=~/nowhere", env=home)
-    assert str(shell.place / "nowhere") in missing.stderr.decode()
+    assert str(shell.place / "nowhere") in missing.stderr
 
 
 @pytest.mark.parametrize("typed", [("--help",), ("run", "--help"), ("verify", "--help"), ("list", "--help")])
@@ -218,10 +151,10 @@ def test_a_home_that_cannot_be_written_to_is_no_concern_of_the_user(shell):
         "XDG_CACHE_HOME": None,
         "MPLCONFIGDIR": None,
     }
-    answer = shell.run("--name", "two", env=home)
+    answer = shell.run("--only", "nearest", "--name", "two", env=home)
     assert answer.returncode == 0, answer.stderr
-    assert answer.stderr == b""
-    assert b"atplotlib" not in answer.stdout
+    assert answer.stderr == ""
+    assert "atplotlib" not in answer.stdout
 
 
 def typed_in(text: str) -> list[str]:
@@ -231,13 +164,15 @@ def typed_in(text: str) -> list[str]:
 
 
 def test_hints_work_as_printed_from_where_they_were_printed(shell):
-    made = shell.run("--name", "two", "--results", "my runs", "--seeds", "0-1", "--quiet")
+    made = shell.run(
+        "--only", "nearest", "--name", "two", "--results", "my runs", "--seeds", "0-1", "--quiet"
+    )
     assert made.returncode == 0, made.stderr
     page = (shell.place / "my runs" / "two" / "report.md").read_text("utf-8")
     repeat = typed_in(page.partition("## Repeat this run")[2].partition("It was started as")[0])
     answer = shell(*repeat, "--quiet")
     assert answer.returncode == 0, answer.stderr
-    assert "A is two, B is" in answer.stdout.decode()
+    assert "A is two, B is" in answer.stdout
 
     records = shell.place / "my runs" / "two" / "records.jsonl"
     lines = records.read_bytes().splitlines(keepends=True)
@@ -246,20 +181,21 @@ def test_hints_work_as_printed_from_where_they_were_printed(shell):
     refused = shell("report", "two", "--results", "my runs")
     assert refused.returncode == 1
     records.write_bytes(first)
-    answer = shell(*typed_in(refused.stderr.decode()), "--quiet")
+    answer = shell(*typed_in(refused.stderr), "--quiet")
     assert answer.returncode == 0, answer.stderr
     assert len(records.read_bytes().splitlines()) == 2
 
     empty = shell("report", "--results", "no runs")
-    assert "`mnistbench run --results 'no runs'`" in empty.stderr.decode()
+    assert "`mnistbench run --results 'no runs'`" in empty.stderr
 
 
 def test_a_number_alone_is_one_seed_and_the_run_explains_it(shell):
-    answer = shell.run("--seeds", "3", "--json")
-    assert answer.stdout.count(b'"seed": 3') == 1
-    assert "--seeds 3 is one seed, number 3; for 3 seeds type --seeds 0-2" in answer.stderr.decode()
+    answer = shell.run("--only", "nearest", "--seeds", "3", "--json")
+    assert answer.stdout.count('"seed": 3') == 1
+    assert "--seeds 3 is one seed, number 3; for 3 seeds type --seeds 0-2" in answer.stderr
     for unmistakable in ("0", "1", "3,4", "0-2"):
-        assert b"is one seed" not in shell.run("--seeds", unmistakable, "--json", "--repeats", "1").stderr
+        answer = shell.run("--only", "nearest", "--seeds", unmistakable, "--json", "--repeats", "1")
+        assert "is one seed" not in answer.stderr
 
 
 @pytest.mark.parametrize(
@@ -268,6 +204,6 @@ def test_a_number_alone_is_one_seed_and_the_run_explains_it(shell):
     ids=["model", "suite"],
 )
 def test_a_name_in_other_letters_suggests_the_right_one(shell, typed, meant):
-    answer = shell("run", "--models", "models", "--dataset", "bars.npz", *typed)
+    answer = shell.run(*typed)
     assert answer.returncode == 2
-    assert f"Did you mean {meant}?" in answer.stderr.decode()
+    assert f"Did you mean {meant}?" in answer.stderr

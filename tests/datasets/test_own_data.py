@@ -1,40 +1,21 @@
 """A user's own data from the command line: read as asked, said on every page, and kept by later commands."""
 
 import json
-import os
-import subprocess
-import sys
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 import pytest
+from support.shell import Shell
 from support.trials import MODELS
 
 from mnistbench.runs.folder import RunFolder
 
-Bench = Callable[..., "subprocess.CompletedProcess[str]"]
+RUN = ("run", "--models", MODELS, "--only", "nearest", "--threads", "1", "--measure", "none", "--quiet")
 
 
 @pytest.fixture
-def bench(tmp_path) -> Bench:
-    """Return a function that starts mnistbench in a folder of the test's own."""
-    environment = {**os.environ, "MNISTBENCH_CACHE": str(tmp_path / "cache"), "COLUMNS": "120"}
-
-    def start(*arguments: object) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "mnistbench", *map(str, arguments)],
-            cwd=tmp_path,
-            env=environment,
-            capture_output=True,
-            text=True,
-            timeout=120,
-        )
-
-    return start
-
-
-RUN = ("run", "--models", MODELS, "--only", "nearest", "--threads", "1", "--measure", "none", "--quiet")
+def shell(tmp_path) -> Shell:
+    return Shell(tmp_path)
 
 
 def save(
@@ -60,75 +41,75 @@ def accuracy(folder: Path) -> float:
 @pytest.mark.parametrize(
     ("white", "dtype"), [(16, np.uint8), (1, np.int64), (1, np.float32), (65535, np.uint16)]
 )
-def test_pixels_in_another_range_run_once_their_maximum_is_stated(bench, tmp_path, white, dtype):
+def test_pixels_in_another_range_run_once_their_maximum_is_stated(shell, tmp_path, white, dtype):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=white, dtype=dtype)
-    refused = bench(*RUN, "--dataset", data, "--name", "one")
+    refused = shell(*RUN, "--dataset", data, "--name", "one")
     assert refused.returncode == 3
     assert f"use --pixel-max {white}" in refused.stderr
-    assert not (tmp_path / "results").exists()
-    answer = bench(*RUN, "--dataset", data, "--pixel-max", white, "--name", "one")
+    assert not shell.results.exists()
+    answer = shell(*RUN, "--dataset", data, "--pixel-max", white, "--name", "one")
     assert answer.returncode == 0, answer.stderr
-    results = tmp_path / "results"
+    results = shell.results
     assert accuracy(results / "one") == 1
     title = f"bars (pixels scaled from 0-{white})"
     assert all(title in page for page in pages(results / "one"))
-    assert title in bench("show", "one").stdout
+    assert title in shell("show", "one").stdout
 
 
-def test_how_data_are_read_is_kept_by_repeat_trial_and_verify(bench, tmp_path):
+def test_how_data_are_read_is_kept_by_repeat_trial_and_verify(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=16, unseen=5)
-    answer = bench(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
+    answer = shell(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
     assert answer.returncode == 0, answer.stderr
     change = "pixels scaled from 0-16; without 5 test images of 1 class without training images"
-    results = tmp_path / "results"
+    results = shell.results
     (trial,) = RunFolder(results / "one").info().trials
-    again = bench("run", "--trial", f"one/{trial.id}", "--name", "two", "--quiet")
+    again = shell("run", "--trial", f"one/{trial.id}", "--name", "two", "--quiet")
     assert again.returncode == 0, again.stderr
     (results / "two" / "records.jsonl").unlink()
-    resumed = bench("run", "--resume", "two", "--quiet")
+    resumed = shell("run", "--resume", "two", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
-    repeated = bench("repeat", "one", "--quiet")
+    repeated = shell("repeat", "one", "--quiet")
     assert repeated.returncode == 0, repeated.stderr
     folders = [path for path in results.iterdir() if path.is_dir()]
     assert len(folders) == 3
     for folder in folders:
         assert all(change in page for page in pages(folder))
         assert RunFolder(folder).info().dataset == RunFolder(results / "one").info().dataset
-    verified = bench("verify", "results")
+    verified = shell("verify", "results")
     assert verified.returncode == 0, verified.stderr
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
-def test_a_maximum_that_no_pixel_can_have_is_wrong_usage(bench, value):
-    answer = bench(*RUN, "--dataset", "digits", f"--pixel-max={value}")
+def test_a_maximum_that_no_pixel_can_have_is_wrong_usage(shell, value):
+    answer = shell(*RUN, "--dataset", "digits", f"--pixel-max={value}")
     assert answer.returncode == 2
     assert f"--pixel-max {value} is not understood; expected a number above 0" in answer.stderr
 
 
-def test_test_images_of_unseen_classes_are_refused_with_the_way_on(bench, tmp_path):
+def test_test_images_of_unseen_classes_are_refused_with_the_way_on(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, unseen=5)
-    answer = bench(*RUN, "--dataset", data)
+    answer = shell(*RUN, "--dataset", data)
     assert answer.returncode == 3
     assert "class 9 is in the test labels but not in the training labels" in answer.stderr
     assert "--unseen drop" in answer.stderr
 
 
-def test_sorted_labels_give_a_hold_out_of_all_classes(bench, tmp_path):
+def test_sorted_labels_give_a_hold_out_of_all_classes(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.sort(np.arange(60) % 3))
-    answer = bench(*RUN, "--dataset", data, "--validation", "--name", "one")
+    answer = shell(*RUN, "--dataset", data, "--validation", "--name", "one")
     assert answer.returncode == 0, answer.stderr
-    folder = tmp_path / "results" / "one"
+    folder = shell.results / "one"
     assert np.bincount(RunFolder(folder).true_labels()).tolist() == [4, 3, 3]
     assert accuracy(folder) == 1
     assert all("without a stratified sixth of the training images" in page for page in pages(folder))
-    assert bench("verify", "one").returncode == 0
+    assert shell("verify", "one").returncode == 0
 
 
-def test_a_run_of_an_earlier_version_keeps_its_hold_out(bench, tmp_path):
+def test_a_run_of_an_earlier_version_keeps_its_hold_out(shell, tmp_path):
     """Such a run held the last images out, whatever they showed; to resume it changes nothing of that."""
     data = save(tmp_path / "bars.npz", np.r_[np.arange(50) % 3, np.arange(10) % 2])
-    assert bench(*RUN, "--dataset", data, "--validation", "--name", "one").returncode == 0
-    folder = tmp_path / "results" / "one"
+    assert shell(*RUN, "--dataset", data, "--validation", "--name", "one").returncode == 0
+    folder = shell.results / "one"
     plan = json.loads((folder / "run.json").read_text())
     assert plan["trials"][0].pop("holdout") == plan["dataset"].pop("holdout") == "stratified"
     del plan["trials"][0]["id"]
@@ -137,28 +118,28 @@ def test_a_run_of_an_earlier_version_keeps_its_hold_out(bench, tmp_path):
         np.savez(folder / "labels.npz", labels=arrays["y_train"][-10:])
     for name in ("records.jsonl", "sessions.jsonl"):
         (folder / name).unlink()
-    resumed = bench("run", "--resume", "one", "--quiet")
+    resumed = shell("run", "--resume", "one", "--quiet")
     assert resumed.returncode == 0, resumed.stderr
     assert accuracy(folder) == 1
     assert all("without the last sixth of the training images" in page for page in pages(folder))
 
 
-def test_runs_on_different_hold_outs_are_not_compared(bench, tmp_path):
+def test_runs_on_different_hold_outs_are_not_compared(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.sort(np.arange(60) % 3))
     for name in ("one", "two"):
-        assert bench(*RUN, "--dataset", data, "--validation", "--name", name).returncode == 0
-    plan = tmp_path / "results" / "two" / "run.json"
+        assert shell(*RUN, "--dataset", data, "--validation", "--name", name).returncode == 0
+    plan = shell.results / "two" / "run.json"
     plan.write_text(plan.read_text().replace('"holdout": "stratified"', '"holdout": "last"'))
-    answer = bench("compare", "one", "two")
+    answer = shell("compare", "one", "two")
     assert answer.returncode == 2
     assert "one is evaluated on a stratified sixth" in answer.stderr
 
 
-def test_too_few_images_for_a_hold_out_are_wrong_usage_and_nothing_runs(bench, tmp_path):
+def test_too_few_images_for_a_hold_out_are_wrong_usage_and_nothing_runs(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.array([0, 1, 0, 1, 0]))
-    answer = bench(*RUN, "--dataset", data, "--validation")
+    answer = shell(*RUN, "--dataset", data, "--validation")
     assert answer.returncode == 2
     assert answer.stderr.count("\n") == 1
-    assert "bars has is too small, with 5 training images of 2 classes" in answer.stderr
-    assert not (tmp_path / "results").exists()
-    assert bench(*RUN, "--dataset", data).returncode == 0
+    assert "bars is too small, with 5 training images of 2 classes" in answer.stderr
+    assert not shell.results.exists()
+    assert shell(*RUN, "--dataset", data).returncode == 0

@@ -1,6 +1,7 @@
 """A small data set on disk, and the stub models in `models/`."""
 
 import os
+import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -56,6 +57,20 @@ def write_dataset(
     )
 
 
+def stub(name: str) -> tuple[Path, dict[str, object]]:
+    """Return the file and the parameters of a stub model, named by its stem or by what `stub.py` is to do."""
+    path = MODELS / f"{name}.py"
+    return (path, {}) if path.exists() else (MODELS / "stub.py", {"how": name})
+
+
+def write_npz(path: Path, classes: Sequence[int] = tuple(range(10)), **shape: object) -> Path:
+    """Write such a data set as an .npz file."""
+    folder = Path(write_dataset(path.with_suffix(""), classes, **shape).arrays_folder)
+    np.savez(path, **{file.stem: np.load(file) for file in folder.iterdir()})
+    shutil.rmtree(folder)
+    return path
+
+
 def job_of(
     model: str | Path,
     *,
@@ -64,16 +79,11 @@ def job_of(
     memory_limit_bytes: int = 4 * 2**30,
     **trial: object,
 ) -> Job:
-    """Return the job of a stub model, named by its stem, or of any model file."""
-    path = MODELS / f"{model}.py" if isinstance(model, str) else model
+    """Return the job of a stub model, or of any model file."""
+    path, parameters = stub(model) if isinstance(model, str) else (model, {})
     file = read_model_file(path)
-    described = {
-        "train_size": None,
-        "seed": 0,
-        "threads": 1,
-        **trial,
-        "parameters": {**file.parameters, **trial.get("parameters", {})},
-    }
+    parameters = {**file.parameters, **parameters, **trial.pop("parameters", {})}
+    described = {"train_size": None, "seed": 0, "threads": 1, **trial, "parameters": parameters}
     return Job(
         trial=Trial(dataset.name, dataset.sha256, model=file.name, **described),
         model=file,

@@ -1,5 +1,0 @@
-"""Builds something that is no estimator."""
-
-
-def build():
-    return object()
