@@ -263,7 +263,7 @@ def _accuracy(
     if labels_a.shape[1:] != truth.shape or labels_b.shape[1:] != truth.shape:
         raise MnistbenchError(
             f"the stored predictions of {a.info.name} and {b.info.name} are not of the same images; "
-            "`mnistbench verify` says which run is damaged."
+            f"`{a.folder.command('verify')}` and `{b.folder.command('verify')}` show which run is damaged."
         )
     test = paired_test(b.info.name, labels_b == truth, a.info.name, labels_a == truth)
     return test, labels_a.shape == labels_b.shape and bool((labels_a == labels_b).all())

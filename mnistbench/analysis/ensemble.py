@@ -21,6 +21,7 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import Predictions
 from mnistbench.stats.scores import Quality, quality
+from mnistbench.text import command
 
 FILE = "ensemble.json"
 _SUM_TOLERANCE = 1e-6
@@ -91,9 +92,10 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
     if info.is_validation:
         raise UsageError(f"{info.name} is a validation run; an ensemble needs a run on test images.")
     if not held_out.is_validation:
+        make = command("run", "--validation", results=folder.path.parent)
         raise UsageError(
             f"{held_out.name} is not a validation run, and weights must not be chosen on test images. "
-            "Make one with `mnistbench run --validation` and the same models."
+            f"Make one with `{make}` and the options of {info.name}."
         )
     if info.dataset.sha256 != held_out.dataset.sha256:
         raise UsageError(f"{info.name} and {held_out.name} use different data sets.")

@@ -33,7 +33,7 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
 from mnistbench.runs.sessions import unit_seconds
 from mnistbench.stats.accuracy import SIGNIFICANCE, holm, paired_test
-from mnistbench.text import MISSING, interval, percent
+from mnistbench.text import MISSING, command, interval, percent
 
 _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
 
@@ -94,6 +94,7 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
         "names": ", ".join(run.contents.info.name for run in runs),
         "described": described(runs),
         "groups": groups(runs),
+        "compare": command("compare", *(str(run.folder.path) for run in runs[:2])),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)

@@ -151,7 +151,7 @@ def test_what_cannot_vote_is_refused(tmp_path):
     folder, validation = pair(tmp_path)
     for run, judge, reason in (
         (validation, validation, "is a validation run"),
-        (folder, folder, "is not a validation run"),
+        (folder, folder, f"is not a validation run.*run --validation --results {folder.path.parent}`"),
     ):
         with pytest.raises(UsageError, match=reason):
             choose_ensemble(run, judge)

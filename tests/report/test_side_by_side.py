@@ -25,12 +25,13 @@ def moved(folder, host):
 
 
 def test_runs_of_one_machine_are_compared_in_seconds(tmp_path):
-    page = write_side_by_side(runs(tmp_path, "before", "after"), tmp_path / "both")
-    text = page.read_text(encoding="utf-8")
+    before, after = runs(tmp_path, "before", "after")
+    text = write_side_by_side([before, after], tmp_path / "both").read_text(encoding="utf-8")
     assert "A: fit, s" in text
     assert "B against A" in text
     assert "no difference found" in text
     assert text.count("cnn is best") == 2
+    assert f"`mnistbench compare {before.path} {after.path}` says whether" in text
     assert "mnistbench 0.1.0" not in text  # libraries that are the same are left out
     html = (tmp_path / "both" / "report.html").read_text(encoding="utf-8")
     assert "B: predict, s" in html

@@ -142,7 +142,11 @@ def test_a_certain_mistake_costs_36_nats_and_not_infinity():
     result = quality([4], [7], [[0, 0, 1, 0, 0]], ODD_CLASSES)
     assert result.log_loss == pytest.approx(-np.log(2.0**-52))
     assert result.brier_score == 2.0
-    assert quality([7], [7], [[0, 0, 1, 0, 0]], ODD_CLASSES).log_loss == 0.0
+
+
+def test_the_log_loss_of_certain_and_correct_answers_is_zero_without_a_minus_sign():
+    certain = quality([7, 7], [7, 7], [[0, 0, 1, 0, 0], [0, 0, 1, 0, 0]], ODD_CLASSES)
+    assert str(certain.log_loss) == "0.0"
 
 
 @pytest.mark.parametrize("dtype", [np.float16, np.float32])
