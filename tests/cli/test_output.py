@@ -22,6 +22,7 @@ def made(tmp_path_factory) -> Shell:
 
 @pytest.fixture
 def shell(made, tmp_path) -> Shell:
+    """A folder of the test's own in which the run "one" was made, one model of which raises umlauts."""
     return made.copy(tmp_path / "place")
 
 

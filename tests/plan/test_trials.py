@@ -1,40 +1,19 @@
 """From a suite and the user's options to trials, and from odd options to clear errors."""
 
-import json
 import re
-import subprocess
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.plans import MODELS, RF, SUITE, SVM, model
+from support.python import run_python
 
 from mnistbench.errors import UsageError
-from mnistbench.plan.models import ModelFile, builtin_folder
-from mnistbench.plan.options import (
-    choose_threads,
-    parse_assignments,
-    parse_bytes,
-    parse_integers,
-    parse_measurements,
-    parse_names,
-    parse_sizes,
-)
+from mnistbench.plan.models import builtin_folder
+from mnistbench.plan.options import parse_assignments
 from mnistbench.plan.trials import Options, Suite, choose_models, choose_suite, plan, read_suites
 
-
-def model(name: str, **parameters: object) -> ModelFile:
-    return ModelFile(name, Path(f"{name}.py"), sha256="", parameters=parameters)
-
-
-SVM = model("svm", C=10.0, gamma="scale", cache=200, weights=None, shrinking=True, sizes=(1, 2))
-RF = model("rf", trees=100)
-MODELS = {"rf": RF, "svm": SVM}
-SUITE = Suite(
-    name="s", summary="", models=("svm", "rf"), train_sizes=(100, None), seeds=(0, 1), timeout_seconds=60
-)
 ONE = replace(SUITE, train_sizes=(None,), seeds=(0,))
 
 
@@ -68,20 +47,12 @@ def test_a_trial_describes_itself_completely(dataset):
 def test_a_plan_is_the_same_in_every_process(dataset):
     trials = plan(SUITE, Options(), [SVM, RF], dataset)
     code = (
-        "import sys; sys.path.insert(0, 'tests/plan')\n"
-        "from test_trials import *\nfrom types import SimpleNamespace\n"
+        "from support.plans import *\nfrom types import SimpleNamespace\n"
         f"data = SimpleNamespace(name='noise', sha256={dataset.sha256!r}, train_count=240, holdout='last')\n"
-        "print(json.dumps([t.id for t in plan(SUITE, Options(), [SVM, RF], data)]))"
+        "print(*(t.id for t in plan(SUITE, Options(), [SVM, RF], data)))"
     )
-    answer = subprocess.run(
-        [sys.executable, "-c", code],
-        capture_output=True,
-        text=True,
-        check=True,
-        cwd=Path(__file__).parents[2],
-        env={"PYTHONHASHSEED": "123", "PATH": ""},
-    )
-    assert json.loads(answer.stdout) == [trial.id for trial in trials]
+    answer = run_python(code, env={"PYTHONHASHSEED": "123", "PATH": ""})
+    assert answer.stdout.split() == [trial.id for trial in trials]
 
 
 def test_set_makes_every_combination(dataset):
@@ -147,46 +118,6 @@ def test_a_wrong_parameter_is_refused(dataset, assignment, message):
         variants(dataset, assignment)
 
 
-@pytest.mark.parametrize(
-    ("text", "values"),
-    [
-        ("1,10", (1, 10)),
-        ("scale,0.1", ("scale", 0.1)),
-        ("None,balanced", (None, "balanced")),
-        ("true,false", (True, False)),
-        ("[1,2],[3]", ([1, 2], [3])),
-        ("'a,b','c'", ("a,b", "c")),
-        ("l1/l2", ("l1/l2",)),
-        ("a=b", ("a=b",)),
-        ("1#2", ("1#2",)),
-        ("1], [2", ("1]", "[2")),
-        ("C:\\dir", ("C:\\dir",)),
-        ("1,", (1,)),
-        ("-1e-3", (-1e-3,)),
-        ("two words", ("two words",)),
-    ],
-)
-def test_values_are_literals_or_text(text, values):
-    assert parse_assignments([f"m.p={text}"]) == {"m": {"p": values}}
-
-
-@pytest.mark.parametrize(
-    "assignment", ["", "svm", "svm.C", "svm=1", "svm.C=", "svm.=1", ".C=1", "=", "svm.C=,", "m.p= "]
-)
-def test_a_malformed_assignment_is_rejected(assignment):
-    with pytest.raises(UsageError, match=r"is not understood; expected MODEL\.PARAM=VALUE"):
-        parse_assignments([assignment])
-
-
-@given(st.lists(st.text(), max_size=3))
-def test_no_assignment_raises_anything_but_a_usage_error(texts):
-    try:
-        read = parse_assignments(texts)
-    except UsageError:
-        return
-    assert all(values for parameters in read.values() for values in parameters.values())
-
-
 @given(st.text())
 def test_no_value_raises_anything_but_a_usage_error(dataset, text):
     try:
@@ -194,102 +125,6 @@ def test_no_value_raises_anything_but_a_usage_error(dataset, text):
     except UsageError:
         return
     assert trials
-
-
-SCALARS = (
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False, allow_infinity=False) | st.text()
-)
-
-
-@given(st.lists(SCALARS, min_size=1, max_size=4))
-def test_values_written_as_literals_are_read_back(values):
-    text = ",".join(repr(value) for value in values)
-    assert parse_assignments([f"m.p={text}"]) == {"m": {"p": tuple(values)}}
-
-
-@pytest.mark.parametrize(
-    ("text", "numbers"),
-    [("3", (3,)), ("0,1,2", (0, 1, 2)), ("0-2", (0, 1, 2)), (" 5 , 1 - 2,5", (5, 1, 2)), ("7-7", (7,))],
-)
-def test_integers_are_read(text, numbers):
-    assert parse_integers(text, "--seeds") == numbers
-
-
-@pytest.mark.parametrize(
-    "text", ["", "x", "-1", "1.5", "3-1", "1,3-1", "1,,2", "1-2-3", "--1", "1e3", "٣", "1_000", "9" * 5000]
-)
-def test_malformed_integer_lists_are_rejected(text):
-    with pytest.raises(UsageError, match=r"--seeds .* is not understood; expected whole numbers from 0"):
-        parse_integers(text, "--seeds")
-
-
-def test_a_list_of_integers_has_an_end():
-    with pytest.raises(UsageError, match="has 1,000,000,000 values; the maximum is 10,000"):
-        parse_integers("0-999999999", "--seeds")
-    assert len(parse_integers("0-9999", "--seeds")) == 10_000
-
-
-@given(st.text())
-def test_no_text_breaks_the_parsers(text):
-    for parse in (
-        lambda t: parse_integers(t, "--seeds"),
-        parse_sizes,
-        parse_bytes,
-        parse_measurements,
-        lambda t: parse_names(t, "--only"),
-        lambda t: choose_threads(t, 1, 4),
-    ):
-        try:
-            parse(text)
-        except UsageError:
-            continue
-
-
-def test_sizes_threads_names_and_measurements_are_read():
-    assert parse_sizes("1000,0") == (1000, None)
-    assert choose_threads(None, jobs=2, cores=9) == (4,)
-    assert choose_threads("1,4", jobs=2, cores=9) == (1, 4)
-    assert parse_names(" svm, rf,svm,", "--only") == ("svm", "rf")
-    assert parse_measurements("none") == ()
-    assert parse_measurements("inference") == ("inference",)
-
-
-@pytest.mark.parametrize(
-    ("call", "message"),
-    [
-        (lambda: choose_threads(None, jobs=3, cores=2), "--jobs 3 needs a core for each trial"),
-        (lambda: choose_threads("3", jobs=1, cores=2), "--threads 3 is more than the 2 cores"),
-        (lambda: choose_threads("0", jobs=1, cores=2), "expected whole numbers from 1"),
-        (lambda: parse_names(" , ", "--only"), "--only ' , ' is empty"),
-        (lambda: parse_measurements("inferense"), "Did you mean inference?"),
-    ],
-)
-def test_wrong_options_are_rejected(call, message):
-    with pytest.raises(UsageError, match=re.escape(message)):
-        call()
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("2000000", 2_000_000),
-        ("1K", 1024),
-        ("500M", 500 * 2**20),
-        ("1.5 GiB", 3 * 2**29),
-        ("2tb", 2 * 2**40),
-        (" 4g ", 4 * 2**30),
-    ],
-)
-def test_bytes_are_read(text, count):
-    assert parse_bytes(text) == count
-
-
-@pytest.mark.parametrize(
-    "text", ["", "0", "0.4", "-1G", "4X", "G", "1e9", "4\u212a", "9" * 400 + "G", "٣G", "4 G G"]
-)
-def test_malformed_sizes_in_bytes_are_rejected(text):
-    with pytest.raises(UsageError, match=r"is not understood; expected e\.g\. 4G"):
-        parse_bytes(text)
 
 
 def test_models_are_the_suites_and_the_users_own_unless_named():

@@ -2,293 +2,34 @@
 
 import json
 import os
-import pickle
 import subprocess
 import sys
 import threading
 import time
-from dataclasses import fields, is_dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
-from hypothesis.extra import numpy as npst
+from support.python import run_python
+from support.records import FAILED, RECORD, TRIAL
 
-from mnistbench import machine
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.machine import Calibration
 from mnistbench.runs.folder import RunFolder, find_interrupted_run, find_run, find_runs, find_runs_of
-from mnistbench.runs.json import from_json, to_json
-from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
-from mnistbench.runs.records import (
-    SCHEMA_VERSION,
-    Batches,
-    ColdStart,
-    Failure,
-    Inference,
-    MachineLoad,
-    Measurement,
-    ModelInfo,
-    Record,
-    RunInfo,
-    Session,
-    Status,
-    Trial,
-)
-from mnistbench.stats.scores import quality
+from mnistbench.runs.json import to_json
+from mnistbench.runs.predictions import encode_predictions
+from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Status
 
-TRIAL = Trial(
-    dataset="noise",
-    dataset_sha256="ab" * 32,
-    train_size=100,
-    model="svm",
-    parameters={"C": 10.0, "gamma": "scale", "depth": None, "flag": True, "sizes": (1, (2, 3))},
-    seed=3,
-    threads=2,
-)
-MEASUREMENT = Measurement(
-    import_seconds=0.1,
-    load_seconds=0.2,
-    build_seconds=0.3,
-    fit_seconds=4.0,
-    fit_cpu_seconds=6.0,
-    first_predict_seconds=0.01,
-    predict_seconds=0.5,
-    predict_cpu_seconds=0.7,
-    peak_rss_bytes=2**33,
-    baseline_rss_bytes=2**27,
-    memory_source="VmHWM",
-    model_bytes=None,
-    train_images=100,
-    test_images=50,
-    train_accuracy=1.0,
-    engine="scikit-learn 1.7",
-    device="cpu",
-    warnings=("A: b", "ü"),
-    load=MachineLoad(1.0, 0.5, 0.4, 0.0, 2, 8),
-    inference=Inference((0.1, 0.2), (Batches(10, 3, 0.5), Batches(100, 1, 0.9))),
-    cold_start=ColdStart(2.0, 1.0, 0.5, 0.1, 2**28),
-)
-QUALITY = quality([4, 7, 4], [4, 4, 4], [[0.9, 0.1], [0.8, 0.2], [0.5, 0.5]], (4, 7))
-RECORD = Record(
-    trial=TRIAL,
-    status=Status.OK,
-    started_at="2026-01-01T00:00:00+00:00",
-    trial_seconds=6.5,
-    beside=0,
-    environment=machine.environment(),
-    measurement=MEASUREMENT,
-    quality=QUALITY,
-    predictions_sha256="cd" * 32,
-)
-FAILED = Record(
-    trial=replace(TRIAL, seed=4),
-    status=Status.CRASHED,
-    started_at="2026-01-01T00:00:00+00:00",
-    trial_seconds=1.0,
-    beside=1,
-    environment=machine.environment(),
-    failure=Failure("SIGSEGV", "its process was killed by SIGSEGV", "line 1\nline 2"),
-)
-
-
-@pytest.fixture
-def info(dataset) -> RunInfo:
-    return RunInfo(
-        name="20260101-000000-quick-noise",
-        created_at="2026-01-01T00:00:00+00:00",
-        command=("run", "--only", "svm"),
-        suite="quick",
-        dataset=replace(dataset, arrays_folder=""),
-        dataset_spec="noise",
-        trials=(TRIAL, FAILED.trial),
-        models=(ModelInfo("svm", "A machine.", "ef" * 32, None, {"C": 10.0, "sizes": (1, (2, 3))}),),
-        timeout_seconds=60.0,
-        memory_limit_bytes=2**30,
-        jobs=1,
-        measurements=("inference",),
-        environment=machine.environment(),
-    )
-
-
-@pytest.fixture
-def folder(tmp_path, info) -> RunFolder:
-    return RunFolder.create(tmp_path / "results", info)
-
-
-def run_python(code: str, *arguments: object, **options) -> subprocess.CompletedProcess[str]:
-    """Run code that may use this module's records, in another process."""
-    preamble = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r})\nfrom test_folder import *\n"
-    return subprocess.run(
-        [sys.executable, "-c", preamble + code, *map(str, arguments)],
-        capture_output=True,
-        text=True,
-        timeout=60,
-        **options,
-    )
-
-
-# Trials
-
-
-def test_the_id_depends_on_what_is_run_and_nothing_else():
-    reordered = replace(TRIAL, parameters=dict(reversed(TRIAL.parameters.items())))
-    assert reordered.id == TRIAL.id
-    assert len(TRIAL.id) == 12
-    for change in (
-        {"dataset": "x"},
-        {"dataset_sha256": "cd" * 32},
-        {"train_size": None},
-        {"model": "rf"},
-        {"parameters": {**TRIAL.parameters, "C": 10.5}},
-        {"parameters": {**TRIAL.parameters, "flag": 1}},
-        {"seed": 4},
-        {"threads": 1},
-        {"split": "validation"},
-    ):
-        assert replace(TRIAL, **change).id != TRIAL.id
-    assert replace(TRIAL, repeat=2).id == f"{TRIAL.id}-2"
-
-
-def test_the_id_is_the_same_in_every_process_and_for_ever():
-    assert TRIAL.id == "57c21c4e6ea5"
-    answer = run_python("print(TRIAL.id)", env={"PYTHONHASHSEED": "77", "PATH": ""})
-    assert answer.stdout.strip() == TRIAL.id
-
-
-def test_derived_seeds_are_independent_of_everything_but_seed_and_axis():
-    assert TRIAL.derived_seed("fit") != TRIAL.derived_seed("subset")
-    assert TRIAL.derived_seed("fit") == replace(TRIAL, model="rf", train_size=None, repeat=1).derived_seed(
-        "fit"
-    )
-    seeds = [replace(TRIAL, seed=n).derived_seed(axis) for n in range(500) for axis in ("fit", "subset")]
-    assert len(set(seeds)) == 1000
-    assert all(0 <= seed < 2**31 for seed in seeds)
-    assert abs(np.mean(seeds) / 2**30 - 1) < 0.1
-
-
-# JSON
-
-
-@pytest.mark.parametrize("value", [TRIAL, MEASUREMENT, QUALITY, RECORD, FAILED, RECORD.environment])
-def test_every_type_comes_back_from_json_as_it_was(value):
-    assert from_json(type(value), json.loads(json.dumps(to_json(value)))) == value
-
-
-def test_the_examples_of_this_test_leave_no_field_of_a_type_out(info):
-    def types(value: object) -> set[type]:
-        if isinstance(value, tuple):
-            return set().union(*map(types, value))
-        if not is_dataclass(value):
-            return set()
-        return {type(value)}.union(*(types(getattr(value, f.name)) for f in fields(value)))
-
-    named = {
-        Trial,
-        Measurement,
-        Record,
-        Failure,
-        ModelInfo,
-        RunInfo,
-        Batches,
-        Inference,
-        ColdStart,
-        MachineLoad,
-    }
-    assert named <= types(RECORD) | types(FAILED) | types(info)
-
-
-def test_a_plan_comes_back_from_its_file(folder, info):
-    assert folder.info() == info
-    assert folder.name == info.name
-
-
-def test_unknown_fields_of_a_newer_version_are_left_out():
-    values = json.loads(json.dumps(to_json(RECORD)))
-    values["colour"] = "red"
-    values["trial"]["colour"] = "red"
-    assert from_json(Record, values) == RECORD
-
-
-@given(st.floats(allow_nan=False))
-def test_floats_keep_every_bit(value):
-    record = replace(RECORD, trial_seconds=value)
-    assert from_json(Record, json.loads(json.dumps(to_json(record)))).trial_seconds == value
-
-
-PLAIN = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(),
-    lambda inner: st.lists(inner, max_size=3).map(tuple),
-    max_leaves=6,
-)
-
-
-def test_the_kind_of_hold_out_is_part_of_a_trial_only_where_it_judges_the_trial():
-    judged = replace(TRIAL, split="validation")
-    assert replace(judged, holdout="stratified").id != judged.id
-    assert replace(TRIAL, holdout="stratified").id == TRIAL.id
-
-
-def test_a_trial_of_an_earlier_version_held_out_the_last_images():
-    earlier = replace(TRIAL, split="validation")
-    values = json.loads(json.dumps(to_json(earlier)))
-    del values["holdout"]
-    again = from_json(Trial, values)
-    assert (again.holdout, again.id) == ("last", earlier.id)
-
-
-@given(st.dictionaries(st.text(), PLAIN, max_size=4))
-def test_parameters_of_every_form_keep_their_trial(parameters):
-    trial = replace(TRIAL, parameters=parameters)
-    again = from_json(Trial, json.loads(json.dumps(to_json(trial))))
-    assert again == trial
-    assert again.id == trial.id
-
-
-@pytest.mark.parametrize(
-    ("path", "value"),
-    [
-        (("trial", "repeat"), "/../../../etc/passwd"),
-        (("trial", "repeat"), True),
-        (("trial", "model"), 3),
-        (("trial", "parameters"), []),
-        (("trial", "parameters"), {"a": {"b": 1}}),
-        (("trial",), None),
-        (("trial_seconds",), "fast"),
-        (("status",), "splendid"),
-        (("environment", "libraries"), ["numpy"]),
-        (("environment", "libraries"), {"numpy": 2}),
-        (("measurement", "warnings"), "text"),
-        (("measurement", "inference", "batches"), [1]),
-        (("measurement",), []),
-    ],
-)
-def test_a_value_of_another_type_is_damage(folder, path, value):
-    values = json.loads(json.dumps(to_json(RECORD)))
-    place = values
-    for name in path[:-1]:
-        place = place[name]
-    place[path[-1]] = value
-    (folder.path / "records.jsonl").write_text(json.dumps(values) + "\n")
-    with pytest.raises(MnistbenchError, match="line 1, is damaged"):
-        folder.records()
-
-
-JSON = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(),
-    lambda inner: st.lists(inner) | st.dictionaries(st.sampled_from(["trial", "status", "id"]), inner),
-)
-
-
-@given(JSON)
-def test_no_json_raises_anything_but_type_and_value_errors(values):
-    with pytest.raises((TypeError, ValueError)):
-        from_json(Record, values)
-
-
-# The run folder
+CODE = """
+from pathlib import Path
+from mnistbench.errors import MnistbenchError
+from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.json import to_json
+from support.python import run_python
+from support.records import FAILED
+folder = RunFolder(Path(sys.argv[1]))
+"""
 
 
 def test_records_come_back_with_their_predictions_and_log(folder):
@@ -424,10 +165,8 @@ def test_a_reader_never_sees_half_of_a_file(folder):
 
 
 def test_a_folder_has_one_holder_at_a_time(folder):
-    code = (
-        "folder = RunFolder(Path(sys.argv[1]))\n"
-        "try:\n    folder.locked().__enter__()\n"
-        "except MnistbenchError as error:\n    sys.exit(str(error))\n"
+    code = CODE + (
+        "try:\n    folder.locked().__enter__()\nexcept MnistbenchError as error:\n    sys.exit(str(error))\n"
     )
     with folder.locked():
         answer = run_python(code, folder.path)
@@ -439,7 +178,7 @@ def test_a_folder_has_one_holder_at_a_time(folder):
 
 
 def test_the_lock_goes_with_its_holder_however_it_ends(folder):
-    code = "RunFolder(Path(sys.argv[1])).locked().__enter__(); import os; os.kill(os.getpid(), 9)"
+    code = CODE + "folder.locked().__enter__(); import os; os.kill(os.getpid(), 9)"
     assert run_python(code, folder.path).returncode == -9
     with folder.locked():
         pass
@@ -469,9 +208,8 @@ def test_a_full_disk_loses_nothing_that_was_stored(folder, room):
     """RLIMIT_FSIZE makes a write end in the middle, as a full disk does."""
     folder.append(RECORD, None, b"log")
     before = (folder.path / "records.jsonl").read_bytes()
-    code = (
+    code = CODE + (
         "import resource\n"
-        "folder = RunFolder(Path(sys.argv[1]))\n"
         f"resource.setrlimit(resource.RLIMIT_FSIZE, ({len(before) + room},) * 2)\n"
         "try:\n    folder._append_line('records.jsonl', to_json(FAILED))\n"
         "except OSError as error:\n    print('refused:', error.strerror)\n"
@@ -526,112 +264,6 @@ def test_a_disk_that_fills_up_keeps_every_record_before(tmp_path, info):
         assert not list(folder.path.rglob("*.partial"))
     finally:
         subprocess.run(["umount", disk], check=True)
-
-
-# Predictions
-
-
-@given(
-    npst.arrays(np.int64, st.integers(0, 20)),
-    st.none() | st.integers(1, 5),
-)
-def test_predictions_come_back_as_they_were(labels, columns):
-    probabilities = None if columns is None else np.linspace(0, 1, len(labels) * columns).reshape(-1, columns)
-    read = decode_predictions(encode_predictions(labels, probabilities))
-    assert np.array_equal(read.labels, labels)
-    assert read.labels.dtype == np.int64
-    if probabilities is None:
-        assert read.probabilities is None
-    else:
-        assert read.probabilities.dtype == np.float32
-        assert np.array_equal(read.probabilities, probabilities.astype(np.float32))
-
-
-def test_the_digest_depends_on_values_alone():
-    labels, probabilities = np.array([4, 7, 61]), np.full((3, 2), 0.5)
-    read = decode_predictions(encode_predictions(labels, probabilities))
-    digest = predictions_digest(read)
-    assert digest == predictions_digest(
-        decode_predictions(encode_predictions(labels.astype(np.int8), probabilities))
-    )
-    assert digest != predictions_digest(replace(read, probabilities=None))
-    assert digest != predictions_digest(replace(read, labels=read.labels[::-1]))
-
-
-PACKED = encode_predictions(np.arange(40), np.full((40, 3), 1 / 3))
-
-
-def saved(**arrays: np.ndarray) -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    np.savez(buffer, **arrays)
-    return buffer.getvalue()
-
-
-def plain_npy() -> bytes:
-    import io
-
-    buffer = io.BytesIO()
-    np.save(buffer, np.arange(3))
-    return buffer.getvalue()
-
-
-class Trap:
-    """Leaves a file behind if it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
-
-
-@pytest.mark.parametrize(
-    "packed",
-    [
-        b"",
-        b"PK\x03\x04",
-        b"<html>404</html>",
-        plain_npy(),
-        saved(other=np.arange(3)),
-        saved(labels=np.arange(3.0)),
-        saved(labels=np.zeros((3, 3), dtype=np.int64)),
-        saved(labels=np.arange(3), probabilities=np.ones((2, 2), dtype=np.float32)),
-        saved(labels=np.arange(3), probabilities=np.ones(3, dtype=np.float32)),
-        saved(labels=np.arange(3), probabilities=np.array([["a"], ["b"], ["c"]])),
-        PACKED[: len(PACKED) // 2],
-    ],
-)
-def test_a_file_without_predictions_is_refused(packed):
-    with pytest.raises(ValueError, match="not a file of predictions"):
-        decode_predictions(packed)
-
-
-def test_nothing_is_ever_unpickled(tmp_path):
-    sprung = tmp_path / "sprung"
-    trap = np.array([Trap(sprung)], dtype=object)
-    for packed in (saved(labels=trap), saved(labels=np.arange(1), probabilities=trap), pickle.dumps(trap)):
-        with pytest.raises(ValueError, match="not a file of predictions"):
-            decode_predictions(packed)
-    assert not sprung.exists()
-
-
-@given(st.binary(max_size=300))
-def test_no_bytes_raise_anything_but_a_value_error(packed):
-    with pytest.raises(ValueError, match="not a file of predictions"):
-        decode_predictions(packed)
-
-
-@given(st.integers(0, len(PACKED) - 1), st.integers(1, 255))
-def test_a_flipped_byte_is_noticed_or_changes_nothing(place, change):
-    damaged = bytearray(PACKED)
-    damaged[place] ^= change
-    try:
-        read = decode_predictions(bytes(damaged))
-    except ValueError:
-        return
-    assert np.array_equal(read.labels, np.arange(40))
 
 
 # Finding runs
@@ -776,9 +408,3 @@ def test_a_run_knows_its_split_its_labels_and_whether_it_is_the_newest(tmp_path,
     held_out = replace(info, trials=tuple(replace(trial, split="validation") for trial in info.trials))
     assert (info.split, info.is_validation) == ("test", False)
     assert (held_out.split, held_out.is_validation) == ("validation", True)
-
-
-def test_sizes_and_failures_have_one_wording():
-    assert replace(TRIAL, train_size=5000).size_label == "5,000 images"
-    assert replace(TRIAL, train_size=None).size_label == "all images"
-    assert str(Failure("SIGSEGV", "it crashed")) == "SIGSEGV: it crashed"

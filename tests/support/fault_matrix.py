@@ -152,7 +152,7 @@ MATRIX = {
             "has the name of another model",
             "the command is refused, and both files are named",
             "plan/test_models.py::test_two_models_of_one_name_are_refused",
-            "cli/test_commands.py::test_two_models_of_one_name_are_refused",
+            "cli/test_cli.py::test_two_models_of_one_name_are_refused",
         ),
         (
             "is a file that changes while the run goes on",
@@ -173,7 +173,7 @@ MATRIX = {
             "Ctrl-C or SIGTERM at a random moment",
             "status 130, no traceback, nothing left; after --resume as if undisturbed",
             "execution/test_faults.py::test_a_run_interrupted_at_20_moments_loses_nothing",
-            "cli/test_commands.py::test_an_interrupted_run_keeps_what_is_done_and_resumes",
+            "cli/test_run.py::test_an_interrupted_run_keeps_what_is_done_and_resumes",
             "execution/test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept",
         ),
         (
@@ -181,7 +181,7 @@ MATRIX = {
             "it waits until the terminal can be put right",
             "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed",
             "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_closed_waits_until_it_is",
-            "cli/test_commands.py::test_a_terminated_run_puts_the_terminal_right",
+            "cli/test_run.py::test_a_terminated_run_puts_the_terminal_right",
         ),
         (
             "power is lost while a record is written",
@@ -323,7 +323,7 @@ MATRIX = {
         (
             "MNIST is unavailable",
             "the run goes on with digits, and says so",
-            "cli/test_commands.py::test_without_mnist_the_run_uses_digits_and_reports_it",
+            "cli/test_run.py::test_without_mnist_the_run_uses_digits_and_reports_it",
         ),
     ),
     "Several machines": (
@@ -361,7 +361,7 @@ MATRIX = {
             "it is never loaded",
             "datasets/test_cache.py::test_a_pickle_in_place_of_an_array_is_not_loaded",
             "datasets/test_npz.py::test_nothing_is_ever_unpickled",
-            "runs/test_folder.py::test_nothing_is_ever_unpickled",
+            "runs/test_predictions.py::test_nothing_is_ever_unpickled",
         ),
         (
             "a name leads out of its folder",

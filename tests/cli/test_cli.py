@@ -1,0 +1,110 @@
+"""The commands as a user types them, and the mistakes that users make."""
+
+import re
+import shutil
+
+import pytest
+
+
+def test_report_is_made_again_from_the_records_alone(shell):
+    shell.run("--only", "constant,nearest")
+    page = shell.only_run() / "report.md"
+    before = page.read_text(encoding="utf-8")
+    page.unlink()
+    shell.data.unlink()
+    shutil.rmtree(shell.models)
+    answer = shell("report")
+    assert answer.returncode == 0, answer.stderr
+    assert page.read_text(encoding="utf-8") == before
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "words"),
+    [
+        (["run", "--only", "logrg"], 2, "Did you mean logreg?"),
+        (["run", "--suite", "standart"], 2, "Did you mean standard?"),
+        (["run", "--only", "svm", "--set", "svm.c=1"], 2, "no parameter of svm named 'c'"),
+        (["run", "--only", "svm", "--set", "C=1"], 2, "expected MODEL.PARAM=VALUE"),
+        (
+            ["run", "--train-size", "3", "--only", "svm", "--dataset", "digits"],
+            2,
+            "--train-size 3 is out of range",
+        ),
+        (["run", "--seeds", "x", "--only", "svm"], 2, "--seeds 'x' is not understood"),
+        (["run", "--memory-limit", "many"], 2, "the size 'many' is not understood"),
+        (["run", "--threads", "9999"], 2, "--threads 9999"),
+        (["run", "--models", "nowhere"], 2, "nowhere is not a folder"),
+        (["run", "--dataset", "nowhere", "--offline"], 2, "no data set or folder 'nowhere'"),
+        (["run", "--dataset", "mnist", "--offline"], 3, "mnistbench fetch"),
+        (["run", "svm"], 2, "--only svm"),
+        (["report", "nothing"], 2, "no run named 'nothing'"),
+        (["report"], 2, "no run in results yet"),
+        (["run", "--frobnicate"], 2, "--frobnicate"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else None,
+)
+def test_a_mistake_gets_one_clear_message(shell, arguments, status, words):
+    answer = shell(*arguments)
+    assert answer.returncode == status, answer.stderr
+    assert words in " ".join(answer.stderr.split())
+    assert "Traceback" not in answer.stderr
+    assert answer.stdout == ""
+
+
+def test_debug_shows_the_traceback(shell):
+    answer = shell("run", "--only", "logrg", "--debug")
+    assert "Traceback" in answer.stderr
+
+
+def test_list_shows_models_and_suites_and_what_is_wrong_with_a_file(shell):
+    (shell.models / "broken.py").write_text("def build(:\n", encoding="utf-8")
+    answer = shell("list", "--models", shell.models)
+    assert answer.returncode == 0
+    for word in (
+        "logreg",
+        "svm",
+        "rf",
+        "xgboost",
+        "mlp",
+        "cnn",
+        "Nearest class mean: learns",
+        "quick",
+        "standard",
+    ):
+        assert word in answer.stdout
+    assert "is not valid Python" in answer.stdout
+
+
+def test_two_models_of_one_name_are_refused(shell):
+    (shell.models / "svm.py").write_text('"""Mine."""\ndef build(): ...\n', encoding="utf-8")
+    answer = shell("list", "--models", shell.models)
+    assert answer.returncode == 2
+    assert "two models are named svm" in answer.stderr
+
+
+def test_runs_lists_every_run(shell):
+    assert "No runs" in shell("runs").stdout
+    shell.run("--only", "constant")
+    listed = shell("runs").stdout
+    assert "standard-bars" in listed
+    assert "complete" in listed
+
+
+def test_version_and_help(shell):
+    assert re.fullmatch(r"mnistbench \d+\.\d+\.\d+\n", shell("--version").stdout)
+    assert "Examples:" in shell("run", "--help").stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "offered"),
+    [
+        ("run --suite q", {"quick"}),
+        ("run --only svm,x", {"svm,xgboost", "svm,xgboost_record"}),
+        ("verif", {"verify"}),
+    ],
+)
+def test_a_shell_completes_commands_suites_and_models(shell, typed, offered):
+    words = f"mnistbench {typed}"
+    completing = {"COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    answer = shell(env={"_MNISTBENCH_COMPLETE": "complete_bash", **completing})
+    assert set(answer.stdout.split()) == offered
