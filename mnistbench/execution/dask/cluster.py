@@ -1,9 +1,10 @@
 """Trials on other machines: each is a task of an existing Dask cluster, isolated on its worker as here.
 
 Dask carries the tasks, reports which workers come and go, cancels what is no longer wanted, and names the
-trials on its dashboard. Which worker gets a trial is decided here, since Dask counts the resources of each
-worker apart, while trials must share the cores of a machine among all its workers; and a trial that was sent
-to a busy worker would wait there, beside idle ones.
+trials on its dashboard. Two things it cannot do for a benchmark. It counts the resources of each worker
+apart and queues tasks on busy ones, while trials share the cores of a machine among all its workers: each
+task is therefore bound to a worker that is free. And how often it repeats the task of a lost worker is a
+setting of the scheduler, which counts tasks that only waited there: a lost trial is therefore sent again.
 
 Dask pickles what it sends. Whoever reaches the scheduler can run code on all machines of the cluster, so the
 cluster is a circle of trust: keep it on a network of its own, or use Dask's TLS.
@@ -81,37 +82,51 @@ def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
 
 
 @dataclass(eq=False)
-class _Attempts:
-    """A trial and what became of it so far.
+class _Planned:
+    """A trial to run, and what became of it so far.
 
     Attributes:
         job: The trial.
-        lost: The workers that were lost while they ran it.
-        unavailable: Its outcomes on workers that lack a library it needs, by their installation.
-        started: When it was first sent to a worker, as a UTC time and by `time.perf_counter`.
+        lost: Where it ran on workers that were lost.
+        unavailable: What became of it on workers that lack a library it needs, by their installation.
         stranded_at: Since when no worker could run it, by `time.monotonic`; None if one can.
     """
 
     job: Job
-    lost: list[Worker] = field(default_factory=list)
+    lost: "list[_Running]" = field(default_factory=list)
     unavailable: dict[tuple[str, ...], Finished] = field(default_factory=dict)
-    started: tuple[str, float] | None = None
     stranded_at: float | None = None
 
     def fits(self, worker: Worker) -> bool:
         """Return whether the worker could run the trial if it were free."""
         return worker.installation not in self.unavailable and len(worker.cores) >= self.job.trial.threads
 
+    def given_up(self) -> Finished:
+        """Return what becomes of the trial once the workers of all its attempts were lost."""
+        hosts = " and ".join(running.worker.environment.host for running in self.lost)
+        first, last = self.lost[0], self.lost[-1]
+        outcome = Outcome(
+            status=Status.CRASHED,
+            started_at=first.started_at.isoformat(timespec="seconds"),
+            trial_seconds=(datetime.now(UTC) - first.started_at).total_seconds(),
+            environment=last.worker.environment,
+            failure=Failure(
+                "worker lost", f"the workers it ran on, on {hosts}, were lost one after the other"
+            ),
+        )
+        return Finished(self.job, outcome, beside=0, attempts=len(self.lost))
+
 
 @dataclass(frozen=True, eq=False)
 class _Running:
     """A trial on a worker, and the cores it has there; the future is Dask's."""
 
-    attempts: _Attempts
+    planned: _Planned
     address: str
     worker: Worker
     cores: tuple[int, ...]
     future: Any
+    started_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
 
 class Cluster:
@@ -210,7 +225,7 @@ class Cluster:
         Raises:
             MnistbenchError: The scheduler is lost, or no worker is left that could run the trials.
         """
-        waiting = [_Attempts(job) for job in jobs]
+        waiting = [_Planned(job) for job in jobs]
         try:
             while waiting or self._running:
                 workers = self._workers.present()
@@ -220,15 +235,16 @@ class Cluster:
                     if running.future.done() or running.address not in workers:
                         finished = self._end(key)
                         if finished is None:
-                            waiting.insert(0, running.attempts)
+                            waiting.insert(0, running.planned)
                         else:
                             yield finished
         finally:
             self._cancel([running.future for running in self._running.values()])
             self._running.clear()
+            self._concurrency = Concurrency()
 
     def _start(
-        self, waiting: list[_Attempts], workers: Mapping[str, Worker], observer: Observer
+        self, waiting: list[_Planned], workers: Mapping[str, Worker], observer: Observer
     ) -> Iterator[Finished]:
         """Send trials to the free workers, in their order; yield the outcome of what no worker can run.
 
@@ -236,26 +252,26 @@ class Cluster:
         """
         busy = {running.address for running in self._running.values()}
         free = {address: worker for address, worker in workers.items() if address not in busy}
-        for attempts in list(waiting):
-            if not any(attempts.fits(worker) for worker in workers.values()):
-                if attempts.unavailable:
-                    waiting.remove(attempts)
-                    yield next(iter(attempts.unavailable.values()))
+        for planned in list(waiting):
+            if not any(planned.fits(worker) for worker in workers.values()):
+                if planned.unavailable:
+                    waiting.remove(planned)
+                    yield next(iter(planned.unavailable.values()))
                     continue
-                attempts.stranded_at = attempts.stranded_at or time.monotonic()
-                if time.monotonic() - attempts.stranded_at > _NO_WORKER_SECONDS:
+                planned.stranded_at = planned.stranded_at or time.monotonic()
+                if time.monotonic() - planned.stranded_at > _NO_WORKER_SECONDS:
                     raise self._workers.none(f"no worker of {self._address} is left that could run a trial")
                 continue
-            attempts.stranded_at = None
-            for address in [address for address, worker in free.items() if attempts.fits(worker)]:
-                cores = self._free_cores(free[address])[: attempts.job.trial.threads]
-                if len(cores) == attempts.job.trial.threads:
-                    self._send(attempts, address, free.pop(address), cores)
-                    waiting.remove(attempts)
-                    observer.started(attempts.job.trial)
+            planned.stranded_at = None
+            for address in [address for address, worker in free.items() if planned.fits(worker)]:
+                cores = self._free_cores(free[address])[: planned.job.trial.threads]
+                if len(cores) == planned.job.trial.threads:
+                    self._send(planned, address, free.pop(address), cores)
+                    waiting.remove(planned)
+                    observer.started(planned.job.trial)
                     break
             else:
-                free = {address: worker for address, worker in free.items() if not attempts.fits(worker)}
+                free = {address: worker for address, worker in free.items() if not planned.fits(worker)}
             if not free:
                 return
 
@@ -265,26 +281,14 @@ class Cluster:
         taken = {core for other in sharing for core in other.cores}
         return tuple(core for core in worker.cores if core not in taken)
 
-    def _send(self, attempts: _Attempts, address: str, worker: Worker, cores: tuple[int, ...]) -> None:
-        job, trial = attempts.job, attempts.job.trial
-        attempts.started = attempts.started or (
-            datetime.now(UTC).isoformat(timespec="seconds"),
-            time.perf_counter(),
-        )
+    def _send(self, planned: _Planned, address: str, worker: Worker, cores: tuple[int, ...]) -> None:
+        job, trial = planned.job, planned.job.trial
         key = f"{trial.model}, {trial.size_label}, seed {trial.seed}, {trial.id}-{uuid.uuid4().hex}"
-        future = self._client.submit(
-            run_here,
-            job,
-            _sources(job),
-            cores,
-            offline=self._offline,
-            workers=[address],
-            pure=False,
-            key=key,
-        )
+        arguments = (job, _sources(job), cores, self._offline)
+        future = self._client.submit(run_here, *arguments, workers=[address], pure=False, key=key)
         future.add_done_callback(lambda _: self._news.put({}))
         self._concurrency.enter(worker.machine, trial.id)
-        self._running[key] = _Running(attempts, address, worker, cores, future)
+        self._running[key] = _Running(planned, address, worker, cores, future)
 
     def _pass_on_news(self, observer: Observer) -> None:
         """Wait a moment for what the trials are doing, or for the end of one, and pass on all there is."""
@@ -292,16 +296,16 @@ class Cluster:
             news = self._news.get(timeout=_POLL_SECONDS)
             while True:
                 if (running := self._running.get(news.get("task", ""))) is not None:
-                    observer.activity(running.attempts.job.trial, Activity(**news["activity"]))
+                    observer.activity(running.planned.job.trial, Activity(**news["activity"]))
                 news = self._news.get_nowait()
 
     def _end(self, key: str) -> Finished | None:
         """Take a trial from its worker, which has ended it or is lost; None if it must run again."""
         running = self._running.pop(key)
-        attempts, worker, trial = running.attempts, running.worker, running.attempts.job.trial
-        beside = self._concurrency.leave(worker.machine, trial.id)
+        planned, worker = running.planned, running.worker
+        beside = self._concurrency.leave(worker.machine, planned.job.trial.id)
         try:
-            outcome = self._result(running)
+            outcome = self._result(running.future)
         except MnistbenchError as error:  # the worker could run no other trial either
             self._workers.refuse(running.address, worker.environment.host, error)
             return None
@@ -309,19 +313,18 @@ class Cluster:
             self._cancel([running.future])
         if outcome is None:
             self._workers.require_scheduler()
-            attempts.lost.append(worker)
-            return _given_up(attempts) if len(attempts.lost) == _ATTEMPTS else None
-        finished = Finished(attempts.job, outcome, beside, attempts=1 + len(attempts.lost))
+            planned.lost.append(running)
+            return planned.given_up() if len(planned.lost) == _ATTEMPTS else None
+        finished = Finished(planned.job, outcome, beside, attempts=1 + len(planned.lost))
         if outcome.status is Status.UNAVAILABLE:
-            attempts.unavailable[worker.installation] = finished
+            planned.unavailable[worker.installation] = finished
             return None
         return finished
 
-    def _result(self, running: _Running) -> Outcome | None:
+    def _result(self, future: Any) -> Outcome | None:
         """Return the trial's outcome, or None if its worker is lost; raise what the worker raised."""
         from distributed import KilledWorker
 
-        future = running.future
         if future.status == "error":
             error = future.exception()
             if not isinstance(error, KilledWorker):
@@ -334,21 +337,6 @@ class Cluster:
     def _cancel(self, futures: Sequence[Any]) -> None:
         if self._client.status == "running":
             self._client.cancel(futures)
-
-
-def _given_up(attempts: _Attempts) -> Finished:
-    assert attempts.started is not None  # noqa: S101 - it was sent to the workers that are lost
-    started_at, before = attempts.started
-    hosts = " and ".join(worker.environment.host for worker in attempts.lost)
-    message = f"the workers it ran on, on {hosts}, were lost one after the other"
-    outcome = Outcome(
-        status=Status.CRASHED,
-        started_at=started_at,
-        trial_seconds=time.perf_counter() - before,
-        environment=attempts.lost[-1].environment,
-        failure=Failure("worker lost", message),
-    )
-    return Finished(attempts.job, outcome, beside=0, attempts=len(attempts.lost))
 
 
 def _sources(job: Job) -> dict[str, bytes]:

@@ -55,9 +55,7 @@ def calibrate_here() -> Calibration:
     return calibrate(cores, child_environment(os.environ, len(cores)))
 
 
-def run_here(
-    job: Job, sources: Mapping[str, bytes], cores: tuple[int, ...], *, offline: bool
-) -> Outcome | None:
+def run_here(job: Job, sources: Mapping[str, bytes], cores: tuple[int, ...], offline: bool) -> Outcome | None:
     """Run a trial on the worker on which this is called; report what it does as events of `ACTIVITY_TOPIC`.
 
     Args:

@@ -14,6 +14,7 @@ T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _FIRST_SECONDS = 10  # to wait for the first worker
 _POLL_SECONDS = 0.1
+_LOOK_SECONDS = 5  # between two looks at the latest: an event before the subscription arrived is missed
 
 
 class Workers:
@@ -27,7 +28,7 @@ class Workers:
         self._refused: dict[str, MnistbenchError] = {}
         self._present: list[str] = []
         self._changed = threading.Event()
-        self._changed.set()
+        self._looked_at = -float("inf")
         client.subscribe_topic("all", self._on_event)
 
     def present(self) -> dict[str, Worker]:
@@ -37,8 +38,9 @@ class Workers:
             MnistbenchError: The scheduler is lost.
         """
         self.require_scheduler()
-        if self._changed.is_set():
+        if self._changed.is_set() or time.monotonic() - self._looked_at > _LOOK_SECONDS:
             self._changed.clear()
+            self._looked_at = time.monotonic()
             self._present = list(self._ask(self._client.ncores))
             self._describe([a for a in self._present if a not in self._known and a not in self._refused])
         return {a: self._known[a] for a in self._present if a in self._known and a not in self._refused}

@@ -183,6 +183,7 @@ def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, tw
     with pytest.raises(KeyboardInterrupt):
         record_on(cluster, make_job("hanging"), watching)
     wait_for(lambda: not two_workers.processes(), 10)
+    assert record_on(cluster, make_job("constant")).beside == 0
 
 
 def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, tmp_path):
@@ -232,6 +233,31 @@ def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_pat
     if len(os.sched_getaffinity(0)) > 1:
         # The first two run side by side; the third does if they do not end in the same moment.
         assert sorted(record.beside for record in records)[1:] == [1, 1]
+
+
+@pytest.mark.skipif(len(os.sched_getaffinity(0)) < 2, reason="needs two cores")
+def test_a_wide_trial_is_not_overtaken_by_narrow_ones(cluster, make_job, watching, tmp_path):
+    slow = write_model(tmp_path / "models", "slow", SLOW)
+    jobs = [
+        make_job(slow, parameters={"folder": str(tmp_path)}, seed=seed, threads=threads)
+        for seed, threads in enumerate([1, len(os.sched_getaffinity(0)), 1])
+    ]
+    started = []
+    watching.started = started.append
+    records = [finished.record() for finished in cluster.run_trials(jobs, watching)]
+    assert [trial.seed for trial in started] == [0, 1, 2]
+    assert [record.beside for record in records] == [0, 0, 0]
+
+
+def test_the_task_of_a_trial_has_its_name_which_the_dashboard_shows(cluster, make_job, watching):
+    job = make_job("predicting_late")
+    found = set()
+    watching.activity = lambda *_: found.update(
+        k for keys in cluster._client.processing().values() for k in keys
+    )
+    record_on(cluster, job, watching)
+    (name,) = found
+    assert name.startswith(f"predicting_late, all images, seed 0, {job.trial.id}-")
 
 
 def test_a_trial_wider_than_any_worker_is_refused(cluster, make_job):
