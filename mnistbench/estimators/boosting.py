@@ -13,7 +13,7 @@ class BoostedTrees(XGBClassifier):
 
     Attributes:
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "round") after each
-            round. It may call `predict`, which then uses the trees so far.
+            round. It may call `predict`, which uses the trees so far.
     """
 
     on_progress: Progress | None = None
@@ -22,7 +22,7 @@ class BoostedTrees(XGBClassifier):
         """Train on X, numbers of any type, shape (n, d), and labels y from 0 to k - 1, shape (n,).
 
         Args:
-            X: What `XGBClassifier.fit` takes; uint8 stays uint8.
+            X: As for `XGBClassifier.fit`; uint8 stays uint8.
             y: The labels.
             **options: The other arguments of `XGBClassifier.fit`.
 

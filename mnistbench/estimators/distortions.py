@@ -14,10 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Moves each image by whole pixels, up to `pixels` in each direction, and fills with zeros.
+    """Shifts each image by whole pixels and fills with zeros.
 
     Attributes:
-        pixels: The greatest shift, the same for both axes; all are equally likely.
+        pixels: The largest shift in each direction; all shifts are equally likely.
     """
 
     pixels: int
@@ -42,17 +42,17 @@ class RandomWarp:
 
     The elastic part is that of P. Y. Simard, D. Steinkraus and J. C. Platt, "Best practices for convolutional
     neural networks applied to visual document analysis", ICDAR 2003: displacements drawn for each pixel and
-    smoothed by a Gaussian. A warp is a sparse matrix, which is drawn once and applied to many images: that
-    makes it cheap. Images next to each other get different warps.
+    smoothed by a Gaussian. A warp is a sparse matrix, cheap because it is drawn once and applied to many
+    images. Consecutive images get different warps.
 
     Attributes:
-        rotation: Greatest rotation either way, degrees.
-        scale: Greatest relative change of the height, and on its own of the width.
-        shear: Greatest sideways displacement of a row, relative to its distance from the middle row.
-        shift: Greatest shift along each axis, pixels.
+        rotation: Largest rotation either way, degrees.
+        scale: Largest relative change of the height and, independently, of the width.
+        shear: Largest sideways displacement of a row, relative to its distance from the middle row.
+        shift: Largest shift along each axis, pixels.
         elastic: Standard deviation of the elastic displacement along each axis, pixels.
         smoothness: Standard deviation of the Gaussian, pixels.
-        images_per_warp: How many images share a warp.
+        images_per_warp: Number of images that share a warp.
     """
 
     rotation: float = 0.0
@@ -78,8 +78,8 @@ class RandomWarp:
     def _sources(self, count: int, height: int, width: int, generator: np.random.Generator) -> NDArray[Any]:
         """Return where each pixel of a warped image comes from: (row, column), shape (count, 2, h, w)."""
 
-        def uniform(reach: float, *shape: int) -> NDArray[Any]:
-            return generator.uniform(-reach, reach, (count, *shape))
+        def uniform(limit: float, *shape: int) -> NDArray[Any]:
+            return generator.uniform(-limit, limit, (count, *shape))
 
         angle = np.deg2rad(uniform(self.rotation))
         stretch = 1 + uniform(self.scale, 2)
@@ -93,7 +93,9 @@ class RandomWarp:
         sources = maps @ grid + middle + uniform(self.shift, 2)[:, :, None]
         sources = sources.reshape(count, 2, height, width)
         if self.elastic:
-            from scipy.ndimage import gaussian_filter  # not above: slow to load, and few models need it
+            from scipy.ndimage import (
+                gaussian_filter,
+            )  # here, because it is slow to load and few models need it
 
             noise = generator.standard_normal((count, 2, height, width))
             smooth = gaussian_filter(noise, (0, 0, self.smoothness, self.smoothness), mode="wrap")
@@ -102,10 +104,10 @@ class RandomWarp:
 
 
 def slight_warps(image_shape: tuple[int, int]) -> RandomWarp:
-    """Return the distortion of handwriting that leaves its edges' directions nearly as they were.
+    """Return a distortion of handwriting that hardly changes the directions of its edges.
 
-    For copies of images, shape (height, width), that are to be described by those directions: rotation by up
-    to 5 degrees, a tenth of scale and shear, and an elastic part of a fortieth of the shorter side.
+    It suits models of edge directions: rotation by up to 5 degrees, a tenth of scale and shear, and an
+    elastic part of a fortieth of the shorter side.
     """
     elastic = 0.025 * min(image_shape)
     return RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=elastic, images_per_warp=16)

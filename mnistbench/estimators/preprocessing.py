@@ -1,7 +1,7 @@
-"""Transformers of images that several models share, and pipelines of them.
+"""Image transformers that several models share, and pipelines of them.
 
-Images come and go as flat rows, shape (n, height * width), as scikit-learn wants them. What needs to know
-their height and width takes `image_shape`; None takes a row as an image one pixel high.
+Images are flat rows, shape (n, height * width), as scikit-learn expects. Transformers that need their height
+and width have a parameter `image_shape`; None means an image one pixel high.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -23,14 +23,14 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Distortion, Images, Rows
 
-_BATCH = 1_000  # images worked on at once, so that the intermediate arrays stay in the processor's cache
+_BATCH = 1_000  # images at once, so that the intermediate arrays stay in the processor's cache
 
 
 class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Rounds pixels in [0, 1] to whole levels of grey, as bytes; what lies outside is clipped.
+    """Clips pixels to [0, 1] and rounds them to levels of grey, as bytes.
 
     Args:
-        levels: How many, from 2 to 256. The first is black, 0, and the last is white, levels - 1.
+        levels: Number of levels, from 2 to 256: 0 is black and levels - 1 is white.
     """
 
     def __init__(self, levels: int = 256) -> None:
@@ -40,11 +40,11 @@ class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         """Check X, shape (n, d), and the number of levels.
 
         Raises:
-            ValueError: X cannot be used, or the number of levels is out of range.
+            ValueError: X is unsuitable, or the number of levels is out of range.
         """
         validate_data(self, X, dtype=[np.float32, np.float64])
         if not 2 <= self.levels <= 256:
-            raise ValueError(f"levels is {self.levels}; expected 2 to 256, which a byte can hold")
+            raise ValueError(f"levels is {self.levels}; expected 2 to 256")
         return self
 
     def transform(self, X: Any) -> Rows:
@@ -67,7 +67,7 @@ class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
 
 
 class _ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Checks rows of pixels, and hands them on as images, a batch at a time."""
+    """Checks rows of pixels and passes them on as images, in batches."""
 
     image_shape: tuple[int, int] | None
 
@@ -96,19 +96,19 @@ class _ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore[misc]
-    """Deskews each image, centres it, and brings it closer to one size, by its moments.
+    """Deskews and centres each image, and scales it towards a common size, by its moments.
 
     The shear makes the covariance of rows and columns zero, as the deskewed sets of Y. LeCun et al.,
-    "Gradient-based learning applied to document recognition", Proc. IEEE 86 (1998), do; the size is the
-    second moments', as in the moment normalisation of C.-L. Liu et al., "Handwritten digit recognition:
-    investigation of normalization and feature extraction techniques", Pattern Recognition 37 (2004).
-    Pixels are interpolated linearly along each axis; what lies outside an image is 0.
+    "Gradient-based learning applied to document recognition", Proc. IEEE 86 (1998), do; the size is
+    that of the second moments, as in the moment normalisation of C.-L. Liu et al., "Handwritten digit
+    recognition: investigation of normalization and feature extraction techniques", Pattern Recognition 37
+    (2004). Pixels are interpolated linearly along each axis; what lies outside an image is 0.
 
     Args:
         image_shape: (height, width) of the images.
-        scaling: How much of the difference in size goes: 0 keeps each image's own, 1 makes all alike.
-        spread: The standard deviation (down, across) of an image's ink that scaling leads to, in parts of
-            its height and width.
+        scaling: How much of the difference in size is removed: 0 keeps each image's size, 1 makes all equal.
+        spread: The standard deviation (down, across) of an image's ink after full scaling, as shares of its
+            height and width.
     """
 
     def __init__(
@@ -125,7 +125,7 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
         """Check images X, float, shape (n, height * width).
 
         Raises:
-            ValueError: X cannot be used, or does not hold images of that shape.
+            ValueError: X is unsuitable, or its images have another shape.
         """
         self._fit_images(X)
         return self
@@ -175,26 +175,27 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
 
 
 def _neighbour(position: NDArray[Any], size: int) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Return the pixel before each position, in a row framed by zeros, and how far beyond it lies."""
-    position = np.clip(position + 1, 0, size + 1 - 1e-4)  # outside the frame all is zero
+    """Return the pixel before each position, in a row framed by zeros, and the distance beyond it."""
+    position = np.clip(position + 1, 0, size + 1 - 1e-4)  # everything outside the frame is zero
     before = position.astype(np.intp)
     return before, position - before
 
 
 class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: ignore[misc]
-    """How much edge of each direction lies around each point of a grid.
+    """Histograms of the edge directions around each point of a grid.
 
-    The gradient is split between the two nearest of `bins` directions as a sum of vectors, so that nothing
-    jumps when an edge turns, and summed over overlapping windows: the direction features of C.-L. Liu et
-    al., "Handwritten digit recognition: benchmarking of state-of-the-art techniques", Pattern Recognition 36
-    (2003), with their square root, and close kin to the histograms of N. Dalal and B. Triggs, CVPR 2005.
+    The gradient is split between the two nearest of `bins` directions as a sum of vectors, so that features
+    change smoothly when an edge turns, and summed over overlapping windows: the direction features of C.-L.
+    Liu et al., "Handwritten digit recognition: benchmarking of state-of-the-art techniques", Pattern
+    Recognition 36 (2003), with their square root. They are closely related to the histograms of N. Dalal and
+    B. Triggs, CVPR 2005.
 
     Args:
         image_shape: (height, width) of the images.
-        strides: Distance between the points of each grid, pixels; there is one grid a stride, with as many
-            points a side as fit best, from one to one a pixel. A window reaches to the next point, where its
-            weight has fallen to zero.
-        bins: Directions, at equal angles around the whole circle; at least 4.
+        strides: Distance between the points of each grid, pixels; each stride gives a grid with the number of
+            points per side that fits best, at least one and at most one per pixel. The weight of a window
+            falls to zero at the next point.
+        bins: Number of directions, at equal angles around the whole circle; at least 4.
     """
 
     def __init__(
@@ -211,7 +212,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         """Lay the grids over images X, float, shape (n, height * width).
 
         Raises:
-            ValueError: X cannot be used, holds no images of that shape, or a parameter is out of range.
+            ValueError: X is unsuitable, its images have another shape, or a parameter is out of range.
         """
         height, width = self._fit_images(X)
         if self.bins < 4 or not len(self.strides) or min(self.strides) <= 0:
@@ -262,14 +263,14 @@ def _windows(size: int, stride: float) -> NDArray[Any]:
 
 
 class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """The first principal components, on a scale on which a kernel's width means the same for any data.
+    """The first principal components, scaled so that a kernel's width means the same for any data.
 
-    They are divided by one number, so that two rows lie a squared distance of 2 apart on average: an RBF
-    kernel's gamma of 1 is then what scikit-learn's SVC calls "scale".
+    They are divided by one number that makes the mean squared distance of two rows 2: an RBF kernel's gamma
+    of 1 is then what scikit-learn's SVC calls "scale".
 
     Args:
-        count: How many components; fewer where there are fewer rows or columns.
-        seed: For the randomised solver, which scikit-learn's PCA takes for some shapes.
+        count: Number of components; fewer if there are fewer rows or columns.
+        seed: For the randomised solver, which scikit-learn's PCA uses for some shapes.
     """
 
     def __init__(self, count: int = 64, seed: int | None = None) -> None:
@@ -280,12 +281,12 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         """Find the components of X, float, shape (n, d).
 
         Raises:
-            ValueError: X cannot be used, or `count` is below 1.
+            ValueError: X is unsuitable, or `count` is below 1.
         """
         X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
         if self.count < 1:
             raise ValueError(f"count is {self.count}; expected at least 1")
-        with np.errstate(invalid="ignore"):  # PCA also divides by the variance, of which there may be none
+        with np.errstate(invalid="ignore"):  # PCA divides by the variance, which may be 0
             self.pca_ = PCA(min(self.count, *X.shape), random_state=self.seed).fit(X)
         kept = float(self.pca_.explained_variance_.sum())
         self.scale_ = kept**-0.5 if kept > 0 else 1.0
@@ -325,21 +326,19 @@ def edge_directions(image_shape: tuple[int, int], scaling: float) -> Pipeline:
 
 
 def components_and_discriminants(count: int, seed: int | None) -> FeatureUnion:
-    """Return axes for trees to split on: so many principal components, and the linear discriminants."""
+    """Return axes for trees to split on: `count` principal components and the linear discriminants."""
     return make_union(PrincipalComponents(count, seed=seed), LinearDiscriminantAnalysis())
 
 
 class AugmentedPipeline(Pipeline):  # type: ignore[misc]
-    """A pipeline whose steps are fitted to the training images and to distorted copies of them.
-
-    Prediction is that of the pipeline, which sees each image once, as it is.
+    """A pipeline that is fitted to the training images and distorted copies, and predicts undistorted ones.
 
     Args:
         steps: (name, estimator) of each step, as for scikit-learn's Pipeline; the last is a classifier.
         image_shape: (height, width) of the images in the rows of X.
-        distort: Called with images, shape (n, height, width), and a NumPy generator, it returns as many.
-        copies: Distorted copies of each training image; 0 for none.
-        seed: Of the distortions. None draws one.
+        distort: Returns distorted images, given images, shape (n, height, width), and a NumPy generator.
+        copies: Number of distorted copies of each training image.
+        seed: Seed of the distortions. None draws one.
     """
 
     def __init__(
@@ -361,15 +360,15 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
         """Fit the steps to images X, float, shape (n, height * width), labels y, shape (n,), and the copies.
 
         Raises:
-            ValueError: `copies` is negative, or a step cannot use X or y.
+            ValueError: `copies` is negative, or X or y is unsuitable for a step.
         """
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; expected 0 or more")
         generator = np.random.default_rng(self.seed)
         images = X.reshape(-1, *self.image_shape)
-        seen = np.empty((self.copies + 1, *X.shape), dtype=X.dtype)
-        seen[0] = X
-        for copy in seen[1:]:
+        repeated = np.empty((self.copies + 1, *X.shape), dtype=X.dtype)
+        repeated[0] = X
+        for copy in repeated[1:]:
             copy[:] = self.distort(images, generator).reshape(X.shape)
-        super().fit(seen.reshape(-1, X.shape[1]), np.tile(y, self.copies + 1), **parameters)
+        super().fit(repeated.reshape(-1, X.shape[1]), np.tile(y, self.copies + 1), **parameters)
         return self

@@ -10,7 +10,7 @@ from sklearn.kernel_approximation import RBFSampler
 
 from mnistbench.estimators.arrays import Labels, Progress, Scores
 
-_BLOCK = 5_000  # rows whose features are in memory at once: 200 MB of them
+_BLOCK = 5_000  # rows whose features, 200 MB, are in memory at once
 
 
 class FourierRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
@@ -19,12 +19,12 @@ class FourierRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     A. Rahimi and B. Recht, "Random features for large-scale kernel machines", NIPS 2007.
 
     Args:
-        features: How many random features, or one a training row where there are fewer rows.
-        gamma: Of the RBF kernel that the features approximate.
-        alpha: The ridge penalty, times the number of training rows.
-        sharpness: Multiplies the scores of which the probabilities are the softmax; it does not change the
+        features: Number of random features, at most one per training row.
+        gamma: The RBF kernel's, which the features approximate.
+        alpha: The ridge penalty per training row.
+        sharpness: Multiplies the scores before the softmax that gives probabilities; it does not change the
             labels.
-        seed: Of the features. None draws one.
+        seed: Seed of the features. None draws one.
 
     Attributes:
         classes_: The labels, sorted, shape (k,).
@@ -45,7 +45,7 @@ class FourierRidge(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def fit(self, X: Any, y: Any) -> Self:
         """Fit to X, float, shape (n, d), and labels y, shape (n,): normal equations, solved by Cholesky."""
         self.classes_ = np.unique(y)
-        features = min(self.features, len(X))  # more would be left undetermined
+        features = min(self.features, len(X))  # more would be undetermined
         self.waves_ = RBFSampler(gamma=self.gamma, n_components=features, random_state=self.seed).fit(X)
         products = np.zeros((features, features), np.float32)
         sums = np.zeros((features, len(self.classes_)), np.float32)

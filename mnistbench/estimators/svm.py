@@ -16,16 +16,16 @@ except ImportError:  # there is no wheel for this system
 
 def rbf_svc(C: float, gamma: float | str, threads: int | None) -> Any:
     """Return an SVC with an RBF kernel: scikit-learn-intelex's, else scikit-learn's, which uses one core."""
-    machine = SVC(C=C, gamma=gamma)
-    return machine.set_params(n_jobs=threads) if "n_jobs" in machine.get_params() else machine
+    svc = SVC(C=C, gamma=gamma)
+    return svc.set_params(n_jobs=threads) if "n_jobs" in svc.get_params() else svc
 
 
 class OneVsRest(OneVsRestClassifier):  # type: ignore[misc]
-    """One machine a class against the rest, whose decisions give probabilities.
+    """One classifier per class against the rest, with probabilities from their decisions.
 
     Args:
-        estimator: The machine: a classifier with `decision_function`. Copies of it are trained.
-        sharpness: Multiplies the decisions of which the probabilities are the softmax; it does not change
+        estimator: A classifier with `decision_function`, which is cloned for each class.
+        sharpness: Multiplies the decisions before the softmax that gives probabilities; it does not change
             the labels.
     """
 
@@ -36,6 +36,6 @@ class OneVsRest(OneVsRestClassifier):  # type: ignore[misc]
     def predict_proba(self, X: Any) -> Scores:
         """Return the probability of each class, shape (n, k), columns as in `classes_`."""
         decisions = self.decision_function(X)
-        if decisions.ndim == 1:  # of two classes one machine decides
+        if decisions.ndim == 1:  # two classes have a single classifier
             decisions = np.stack([-decisions, decisions], axis=1)
         return np.asarray(softmax(self.sharpness * decisions, axis=1))

@@ -1,7 +1,7 @@
-"""How far an accuracy can be trusted: intervals, paired tests, tie groups.
+"""The uncertainty of accuracies: intervals, paired tests, tie groups.
 
-Accuracy varies for two reasons that are never mixed up here: other test images might have been drawn
-(sampling), and another seed would have trained another model (training). Intervals cover 95 % unless
+Accuracy varies for two separate reasons: other test images might have been drawn (sampling), and another
+seed would have trained another model (training). Intervals cover 95 % unless
 stated otherwise.
 """
 
@@ -33,16 +33,15 @@ class Interval:
 
 @dataclass(frozen=True)
 class AccuracyEstimate:
-    """Mean accuracy of one model over its fits, with the two sources of variation apart.
+    """Mean accuracy of one model over its fits, with the two sources of variation separate.
 
     Attributes:
-        fits: number of fits, one a seed.
+        fits: number of fits, one per seed.
         test_count: test images of each fit.
         mean: mean accuracy over the fits.
-        sampling: Wilson interval of one fit with this accuracy: the seeds kept, other test images drawn.
+        sampling: Wilson interval of one fit with this accuracy: the same seeds, other test images.
         training_sd: sample standard deviation between seeds on these test images; None for a single fit.
-        training: t interval of the mean: the test images kept, other seeds drawn; None for a single fit, from
-            which training randomness cannot be seen.
+        training: t interval of the mean: the same test images, other seeds; None for a single fit.
     """
 
     fits: int
@@ -64,11 +63,11 @@ class PairedTest:
         p_value: two-sided, for the hypothesis that both are equally accurate.
         adjusted_p_value: after Holm's correction for all pairs tested together.
         method: how the p-value was computed.
-        only_a, only_b: images that only a, or only b, gets right; the mean over all pairs of fits.
-        sampling_se: standard error of the difference that comes from the choice of test images.
-        training_se: standard error that comes from the seeds; 0 where none was seen.
-        training_covered: whether both models were fitted with several seeds, so that the p-value speaks about
-            the models and not just about these fits of them.
+        only_a, only_b: images that only a, or only b, classifies correctly; the mean over all pairs of fits.
+        sampling_se: standard error of the difference due to the choice of test images.
+        training_se: standard error due to the seeds; 0 if none was observed.
+        training_covered: whether both models were fitted with several seeds, so that the p-value concerns
+            the models and not only these fits.
     """
 
     model_a: str
@@ -86,20 +85,22 @@ class PairedTest:
 
 
 def wilson_interval(successes: float, count: int, confidence: float = CONFIDENCE) -> Interval:
-    """Interval of a proportion, by the score method.
+    """Return the interval of a proportion by the score method.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
 
     Raises:
-        DataError: no trials, or successes outside 0 to `count`.
+        DataError: `count` is below 1, or `successes` is outside 0 to `count`.
     """
     if count < 1 or not 0 <= successes <= count:
-        raise DataError(f"{successes} of {count} is no proportion: expected 0 to n successes, n at least 1.")
+        raise DataError(
+            f"{successes} of {count} is not a proportion: expected 0 to n successes, n at least 1."
+        )
     z = _normal_quantile((1 + confidence) / 2)
     share = successes / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
     half = z / (1 + z**2 / count) * sqrt(share * (1 - share) / count + z**2 / (4 * count**2))
-    # At the two ends the bound is exactly 0 or 1, which rounding would miss.
+    # At both ends the bound is exactly 0 or 1, but for rounding.
     return Interval(
         0.0 if successes == 0 else max(0.0, centre - half),
         1.0 if successes == count else min(1.0, centre + half),
@@ -107,23 +108,25 @@ def wilson_interval(successes: float, count: int, confidence: float = CONFIDENCE
 
 
 def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Interval:
-    """Interval of the mean of a normal sample, by Student's t.
+    """Return the interval of the mean of a normal sample, by Student's t.
 
     Raises:
-        DataError: fewer than two values.
+        DataError: there are fewer than two values.
     """
     if len(values) < 2:
-        raise DataError(f"{len(values)} value has no spread: give at least two, for example with more seeds.")
+        raise DataError(
+            f"{len(values)} value has no spread: expected at least two, for example from more seeds."
+        )
     mean, sd = float(np.mean(values)), float(np.std(values, ddof=1))
     half = t_quantile((1 + confidence) / 2, len(values) - 1) * sd / sqrt(len(values))
     return Interval(mean - half, mean + half)
 
 
 def accuracy_estimate(error_counts: Sequence[int], test_count: int) -> AccuracyEstimate:
-    """Summarise the fits of one model, each on the same `test_count` images, one error count a seed.
+    """Return the summary of one model's fits, one error count per seed, on the same `test_count` images.
 
     Raises:
-        DataError: no fit, or an error count outside 0 to `test_count`.
+        DataError: there is no fit, or an error count is outside 0 to `test_count`.
     """
     if not error_counts or test_count < 1 or not all(0 <= errors <= test_count for errors in error_counts):
         raise DataError(f"Error counts {list(error_counts)} do not fit {test_count} test images.")
@@ -140,16 +143,16 @@ def accuracy_estimate(error_counts: Sequence[int], test_count: int) -> AccuracyE
 
 
 def mcnemar(only_a: int, only_b: int) -> float:
-    """Two-sided exact p-value that two fits are equally accurate, from the images that only one gets right.
+    """Return the two-sided exact p-value of equal accuracy, from the images that only one fit gets right.
 
     Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947), with the exact binomial distribution in place of the approximation.
+    Psychometrika 12 (1947), with the exact binomial distribution instead of the approximation.
     """
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
 def holm(p_values: ArrayLike) -> NDArray[np.float64]:
-    """Adjust p-values so that their level bounds the chance of any false discovery among them; float64 (m,).
+    """Return p-values adjusted to bound the chance of any false discovery among them, float64 (m,).
 
     S. Holm, "A simple sequentially rejective multiple test procedure", Scandinavian Journal of Statistics 6
     (1979).
@@ -167,7 +170,7 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
 
     With one fit of each model this is the exact McNemar test. It says whether these two fits differ on
     images like these; other seeds might change the answer, so `training_covered` is False. The same test
-    serves where every seed of a model gave the same answers, for both models: then training varies nothing.
+    applies if all seeds of each model gave the same predictions, because training then adds no variance.
 
     With several fits, test images and seeds are both random samples, crossed within a model, like the cases
     and readers of multi-reader studies. With d_i the difference on image i of the two models' correctness,
@@ -177,12 +180,12 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
 
     The first term is the sampling of the n images; it includes that a seed helps on some images and harms on
     others. v is the variance between seeds beyond that: the seeds' mean square less the residual mean square
-    of the two-way analysis of variance (seeds by images), over n, and not below 0. So nothing counts twice.
+    of the two-way analysis of variance (seeds by images), over n, and not below 0, so nothing counts twice.
     The difference over its standard error is referred to Student's t with Satterthwaite's degrees of
-    freedom, so that few seeds make a wide interval where training matters; these are never taken to be fewer
-    than those of the least certain part, which a variance between seeds estimated at 0 would else do. Seeds
-    of different models are independent: equal numbers are not paired. A model fitted once beside one fitted
-    several times brings no v of its own, and `training_covered` is False. Simulated with errors near 1 %,
+    freedom, so that few seeds make a wide interval where training matters; there are at least as many as
+    those of the least certain part, even if the variance between seeds is estimated at 0. Seeds of different
+    models are independent: equal numbers are not paired. A model fitted once, beside one fitted several
+    times, contributes no v, and `training_covered` is False. Simulated with errors near 1 %,
     10,000 images, 2 to 10 seeds and seed effects from none to dominating, a 5 % test rejects a true
     hypothesis in 2 % to 8 % of cases (8 % with 2 seeds).
 
@@ -202,7 +205,7 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
             order.
 
     Raises:
-        DataError: the models were tested on different numbers of images, or on none.
+        DataError: the numbers of test images differ, or are 0.
     """
     return _paired_test(model_a, _summarise(correct_a), model_b, _summarise(correct_b))
 
@@ -214,7 +217,7 @@ def paired_tests(correct: Mapping[str, ArrayLike]) -> list[PairedTest]:
         correct: for each model bool (seeds, n), or (n,) for one fit; the same images in the same order.
 
     Raises:
-        DataError: the models were tested on different numbers of images, or on none.
+        DataError: the numbers of test images differ, or are 0.
     """
     fits = {model: _summarise(right) for model, right in correct.items()}
     tests = [_paired_test(a, fits[a], b, fits[b]) for a, b in combinations(fits, 2)]
@@ -224,11 +227,11 @@ def paired_tests(correct: Mapping[str, ArrayLike]) -> list[PairedTest]:
 
 @dataclass(frozen=True)
 class _Fits:
-    """What the fits of one model say, as `paired_test` needs it.
+    """The summary of one model's fits for `paired_test`.
 
-    `image_means` is the share of fits that get each image right. `training_variance` is the variance of the
-    mean accuracy that comes from the seeds, and `seed_square` the same before the residual mean square was
-    taken off.
+    `image_means` is the share of fits that classify each image correctly, (n,). `training_variance` is the
+    variance of the mean accuracy due to the seeds, and `seed_square` the same before the residual mean square
+    is subtracted.
     """
 
     image_means: NDArray[np.float64]
@@ -242,11 +245,11 @@ def _summarise(correct: ArrayLike) -> _Fits:
     right = np.atleast_2d(np.asarray(correct, dtype=bool))
     count, n = right.shape
     if not right.size:
-        raise DataError(f"An array of shape {right.shape} holds no results: expected (seeds, images).")
+        raise DataError(f"An array of shape {right.shape} has no results: expected (seeds, images).")
     image_means = right.mean(axis=0)
     if (right == right[0]).all():
         return _Fits(image_means, count, varies=False)
-    # In whole numbers, `size` times the sums of squares: rounding would leave a variance where there is none.
+    # In integers, `size` times the sums of squares, as rounding would leave a variance where there is none.
     size, total = count * n, int(right.sum())
     image_sum = n * int(np.square(right.sum(axis=0)).sum()) - total**2
     seed_sum = count * int(np.square(right.sum(axis=1)).sum()) - total**2
@@ -278,7 +281,7 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
     se = sqrt(sampling + training)
     uncertainty = sampling**2 / max(1, n - 1)
     uncertainty += sum(fits.seed_square**2 / (fits.count - 1) for fits in (a, b) if fits.varies)
-    # The sum has at least the degrees of its least certain part, which taking residuals off can hide.
+    # The sum has at least the degrees of its least certain part, which subtracting residuals can hide.
     least = min([n - 1, *(fits.count - 1 for fits in (a, b) if fits.varies)])
     degrees_of_freedom = max(se**4 / uncertainty, least, 1)
     half = t_quantile((1 + CONFIDENCE) / 2, degrees_of_freedom) * se
@@ -307,13 +310,13 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
 def tie_groups(
     ranking: Sequence[str], tests: Sequence[PairedTest], significance: float = SIGNIFICANCE
 ) -> list[tuple[str, ...]]:
-    """Group statistically tied models: a compact letter display, each group a letter.
+    """Return the groups of statistically tied models: a compact letter display, one letter per group.
 
     Two models tie if their adjusted p-value is at least `significance`. All models of a group tie with each
     other, no further model could join it, and two models share a group exactly if they tie. So groups overlap
-    where a ties with b and b with c but not a with c, and a model that ties with none stands alone. Pairs are
-    taken best first; one that shares no group yet starts one, which then takes in, best first, every model
-    that ties with all its members. H.-P. Piepho, "An algorithm for a letter-based representation of
+    where a ties with b and b with c but not a with c, and a model that ties with none is alone. Each pair,
+    best first, that does not share a group yet starts one, which every model that ties with all its members
+    then joins, best first. H.-P. Piepho, "An algorithm for a letter-based representation of
     all-pairwise comparisons", Journal of Computational and Graphical Statistics 13 (2004), describes the
     display.
 

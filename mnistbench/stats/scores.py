@@ -1,17 +1,22 @@
-"""From predictions to quality: accuracy, log loss, calibration, confusion.
+"""The quality of predictions: accuracy, log loss, calibration, confusion.
 
 Labels are original values (any integers) and `classes` lists all of them in ascending order. Probabilities
-are an array of shape (n, k) whose columns follow `classes`. Nothing here sees a model or a file, so that
-every number can be recomputed from stored predictions.
+have shape (n, k) with columns in the order of `classes`. No function needs a model or a file, so that every
+number can be recomputed from stored predictions.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from mnistbench.errors import DataError
+
+Positions: TypeAlias = NDArray[np.int64]  # of labels in `classes`, 0 to k - 1, shape (n,)
+Probabilities: TypeAlias = NDArray[np.float64]  # shape (n, k)
+ConfusionMatrix: TypeAlias = NDArray[np.int64]  # images by true and by predicted class, shape (k, k)
 
 MNIST_TEST_LABEL_ERRORS = (
     947, 1621, 1901, 2130, 2462, 2597, 2654, 3520, 3558, 5937, 6651, 6783, 8527, 9679, 9729,
@@ -27,15 +32,15 @@ CALIBRATION_BINS = 15
 """Bins of the calibration errors: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017."""
 
 LOG_LOSS_FLOOR = float(np.finfo(np.float64).eps)
-"""Least probability that the log loss accepts, 2.2e-16: a certain mistake costs 36.04 nats, not infinity."""
+"""Lowest probability in the log loss, 2.2e-16: a confident mistake costs 36.04 nats, not infinity."""
 
 ROW_SUM_TOLERANCE = 1e-2
-"""How far the probabilities of one image may sum from 1; float16 and float32 rounding stay well below it."""
+"""Tolerance of the sum of one image's probabilities, well above the rounding of float16 and float32."""
 
 
 @dataclass(frozen=True)
 class Quality:
-    """How good one set of predictions is.
+    """The quality of one set of predictions.
 
     Attributes:
         test_count: images predicted.
@@ -43,16 +48,16 @@ class Quality:
         accuracy: share classified correctly.
         macro_precision, macro_recall, macro_f1: plain means over the classes that occur in the test labels.
         top2_accuracy: share whose true class is among the two most probable. A tie for the second place
-            counts as its expectation under a fair draw, so that the order of the classes plays no part.
-        log_loss: mean of -ln p(true class), in nats; p is never taken below `LOG_LOSS_FLOOR`.
+            counts as its expectation under a fair draw, so that the order of the classes does not matter.
+        log_loss: mean of -ln p(true class), in nats; p is at least `LOG_LOSS_FLOOR`.
         brier_score: mean over images of the sum over classes of squared errors, 0 (best) to 2: G. W. Brier,
             "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
         calibration_error: expected calibration error over 15 bins of equal width.
         adaptive_calibration_error: the same over 15 bins of equal mass.
 
-    The last five are None where the model gives no probabilities. They score the probabilities alone, whose
-    most probable class may differ from the predicted label (as with the Platt scaling of an SVM).
-    Each row of probabilities is divided by its sum first, so that rounding in storage plays no part.
+    The last five are None without probabilities. They score the probabilities alone, whose most probable
+    class may differ from the predicted label (as with the Platt scaling of an SVM). Each row of probabilities
+    is divided by its sum first, so that rounding in storage does not matter.
     """
 
     test_count: int
@@ -70,7 +75,7 @@ class Quality:
 
 @dataclass(frozen=True)
 class ClassQuality:
-    """Precision, recall and F1 of one class; None where the test set has no image of it.
+    """Precision, recall and F1 of one class; None if the test set has no image of it.
 
     A class that occurs but is never predicted has precision 0 and F1 0 (scikit-learn's `zero_division=0`).
     """
@@ -84,7 +89,7 @@ class ClassQuality:
 
 @dataclass(frozen=True)
 class ConfusedPair:
-    """How often one class was taken for another, and which share of the true class's images that is."""
+    """How often one class was predicted for another, and as what share of the true class's images."""
 
     true_label: int
     predicted_label: int
@@ -94,7 +99,7 @@ class ConfusedPair:
 
 @dataclass(frozen=True)
 class ReliabilityBin:
-    """The images whose confidence lies in (lower, upper]; its means are None where there is no image."""
+    """The images with confidence in (lower, upper]; the means are None if there are none."""
 
     lower: float
     upper: float
@@ -106,16 +111,16 @@ class ReliabilityBin:
 def quality(
     y_true: ArrayLike, y_pred: ArrayLike, probabilities: ArrayLike | None, classes: Sequence[int]
 ) -> Quality:
-    """Score predictions.
+    """Return the quality of predictions.
 
     Args:
         y_true: true labels, integers (n,).
         y_pred: predicted labels, integers (n,).
         probabilities: floats (n, k), columns in the order of `classes`, or None.
-        classes: the k labels in ascending order. A class without a test image takes no part in macro means.
+        classes: the k labels in ascending order. Macro means skip a class without a test image.
 
     Raises:
-        DataError: shapes that differ, no images, a label that is no class, or rows that are no probabilities.
+        DataError: the shapes differ, no images are given, a label is not a class, or a row not probabilities.
     """
     matrix = confusion_matrix(y_true, y_pred, classes)
     test_count = int(matrix.sum())
@@ -149,10 +154,10 @@ def quality(
 
 
 def accuracy_without(y_true: ArrayLike, y_pred: ArrayLike, excluded: Iterable[int]) -> float:
-    """Accuracy over the images whose zero-based index is not in `excluded`: stands beside plain accuracy.
+    """Return the accuracy over the images whose zero-based index is not in `excluded`.
 
     Raises:
-        DataError: an index outside the test set, or no image left.
+        DataError: an index is outside the test set, or no image is left.
     """
     truth, predicted = np.asarray(y_true), np.asarray(y_pred)
     _check_lengths(truth, predicted)
@@ -160,20 +165,20 @@ def accuracy_without(y_true: ArrayLike, y_pred: ArrayLike, excluded: Iterable[in
     if indices and not 0 <= indices[0] <= indices[-1] < len(truth):
         raise DataError(
             f"Image {indices[-1] if indices[0] >= 0 else indices[0]} cannot be left out of a test set of "
-            f"{len(truth)} images: give the indices that belong to this test set."
+            f"{len(truth)} images: expected indices of this test set."
         )
     kept = np.ones(len(truth), dtype=bool)
     kept[indices] = False
     if not kept.any():
-        raise DataError("Every test image was left out: leave at least one to compute an accuracy.")
+        raise DataError("Every test image was left out: keep at least one to compute an accuracy.")
     return float(np.mean(truth[kept] == predicted[kept]))
 
 
-def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[int]) -> NDArray[np.int64]:
-    """Count images by true class (rows) and predicted class (columns): int64 (k, k), ordered as `classes`.
+def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[int]) -> ConfusionMatrix:
+    """Return the numbers of images by true class (rows) and predicted class (columns), as in `classes`.
 
     Raises:
-        DataError: shapes that differ, no images, or a label that is no class.
+        DataError: the shapes differ, there are no images, or a label is not a class.
     """
     truth = _positions(y_true, classes, "true labels")
     predicted = _positions(y_pred, classes, "predicted labels")
@@ -182,13 +187,13 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[int
     return np.bincount(truth * k + predicted, minlength=k * k).astype(np.int64).reshape(k, k)
 
 
-def most_confused(matrix: NDArray[np.int64], classes: Sequence[int], count: int) -> list[ConfusedPair]:
-    """List up to `count` pairs of different classes that were confused, most frequent first, then by label.
+def most_confused(matrix: ConfusionMatrix, classes: Sequence[int], count: int) -> list[ConfusedPair]:
+    """Return up to `count` pairs of different classes that were confused, most frequent first, then by label.
 
     Args:
         matrix: from `confusion_matrix`.
         classes: the labels of its rows and columns.
-        count: how many pairs at most; pairs that never occur are not listed.
+        count: the maximum number of pairs; pairs that never occur are left out.
     """
     supports = matrix.sum(axis=1)
     pairs = [
@@ -204,8 +209,8 @@ def most_confused(matrix: NDArray[np.int64], classes: Sequence[int], count: int)
     return sorted(pairs, key=lambda pair: (-pair.count, pair.true_label, pair.predicted_label))[:count]
 
 
-def per_class(matrix: NDArray[np.int64], classes: Sequence[int]) -> list[ClassQuality]:
-    """Compute precision, recall, F1 and support of each class, in the order of `classes`.
+def per_class(matrix: ConfusionMatrix, classes: Sequence[int]) -> list[ClassQuality]:
+    """Return precision, recall, F1 and support of each class, in the order of `classes`.
 
     Args:
         matrix: from `confusion_matrix`.
@@ -243,8 +248,8 @@ def reliability(
     A bin's accuracy is the share of its images whose most probable class (the lowest label in a tie) is the
     true one. Bins of equal width cut [0, 1] evenly (Guo et al. 2017). Bins of equal mass hold the same number
     of images each (Nguyen and O'Connor, "Posterior calibration and exploratory analysis for natural language
-    processing models", EMNLP 2015); images of the same confidence are never parted, so that the order of the
-    images plays no part, and there are fewer bins where many images tie.
+    processing models", EMNLP 2015); images of the same confidence stay together, so that the order of the
+    images does not matter, and there are fewer bins if many images tie.
 
     Args:
         y_true: true labels, integers (n,).
@@ -254,7 +259,7 @@ def reliability(
         equal_mass: whether bins hold equally many images, rather than being equally wide.
 
     Raises:
-        DataError: shapes that differ, a label that is no class, or rows that are no probabilities.
+        DataError: the shapes differ, a label is not a class, or a row is not probabilities.
     """
     truth = _positions(y_true, classes, "true labels")
     given = _probabilities(probabilities, len(truth), len(classes))
@@ -266,7 +271,7 @@ def reliability(
         edges = np.concatenate(([0.0], np.unique(ascending[last])))
     else:
         edges = np.linspace(0.0, 1.0, bins + 1)
-    # The outer edges are left out: rounding may push a confidence a hair above the last, and it still counts.
+    # Without the outer edges, a confidence that rounding puts just above the last one still counts.
     position = np.searchsorted(edges[1:-1], confidence, side="left")
     count = np.bincount(position, minlength=len(edges) - 1)
     confidence_sum = np.bincount(position, weights=confidence, minlength=len(count))
@@ -284,7 +289,7 @@ def reliability(
 
 
 def expected_calibration_error(bins: Iterable[ReliabilityBin]) -> float:
-    """Mean gap between accuracy and confidence, weighted by images (Guo et al. 2017, equation 3), 0 to 1."""
+    """Return the mean gap between accuracy and confidence by images, 0 to 1 (Guo et al. 2017, equation 3)."""
     gaps, total = 0.0, 0
     for each in bins:
         if each.accuracy is not None and each.mean_confidence is not None:
@@ -293,28 +298,28 @@ def expected_calibration_error(bins: Iterable[ReliabilityBin]) -> float:
     return gaps / total
 
 
-def _top2_accuracy(truth: NDArray[np.int64], given: NDArray[np.float64]) -> float:
+def _top2_accuracy(truth: Positions, given: Probabilities) -> float:
     own = given[np.arange(len(truth)), truth][:, np.newaxis]
     above, level = (given > own).sum(axis=1), (given == own).sum(axis=1)
     return float(np.mean(np.clip((2 - above) / level, 0.0, 1.0)))
 
 
-def _log_loss(truth: NDArray[np.int64], normalised: NDArray[np.float64]) -> float:
+def _log_loss(truth: Positions, normalised: Probabilities) -> float:
     own = normalised[np.arange(len(truth)), truth]
     return float(np.mean(-np.log(np.clip(own, LOG_LOSS_FLOOR, 1.0)))) + 0.0  # -0.0 + 0.0 is 0.0
 
 
-def _brier_score(truth: NDArray[np.int64], normalised: NDArray[np.float64]) -> float:
+def _brier_score(truth: Positions, normalised: Probabilities) -> float:
     own = normalised[np.arange(len(truth)), truth]
     return float(np.mean(np.square(normalised).sum(axis=1) - own**2 + (1.0 - own) ** 2))
 
 
-def _positions(labels: ArrayLike, classes: Sequence[int], what: str) -> NDArray[np.int64]:
-    """Turn labels into column numbers 0..k-1, int64 (n,)."""
+def _positions(labels: ArrayLike, classes: Sequence[int], kind: str) -> Positions:
+    """Return the positions of labels in `classes`."""
     values = np.asarray(labels)
     if values.ndim != 1 or values.size == 0:
         raise DataError(
-            f"The {what} have shape {values.shape}: expected one label for each image, shape (n,)."
+            f"The {kind} have shape {values.shape}: expected one label for each image, shape (n,)."
         )
     known = np.asarray(classes)
     if known.ndim != 1 or known.size == 0 or np.any(known[1:] <= known[:-1]):
@@ -323,28 +328,28 @@ def _positions(labels: ArrayLike, classes: Sequence[int], what: str) -> NDArray[
     strange = known[np.minimum(position, known.size - 1)] != values
     if strange.any():
         raise DataError(
-            f"The {what} hold {values[strange][0]}, which is none of the classes {list(classes)}."
+            f"The {kind} contain {values[strange][0]}, which is not one of the classes {list(classes)}."
         )
     return position
 
 
-def _probabilities(probabilities: ArrayLike, n: int, k: int) -> NDArray[np.float64]:
-    """Check probabilities and return them as float64 (n, k), not yet normalised."""
+def _probabilities(probabilities: ArrayLike, n: int, k: int) -> Probabilities:
+    """Return checked probabilities, not yet normalised."""
     given = np.asarray(probabilities, dtype=np.float64)
     if given.shape != (n, k):
         raise DataError(
             f"The probabilities have shape {given.shape}: expected {(n, k)}, one column for each class."
         )
     if not np.isfinite(given).all() or (given < 0).any():
-        raise DataError("The probabilities hold negative or non-finite values: expected numbers from 0 to 1.")
-    if (np.abs(given.sum(axis=1) - 1) > ROW_SUM_TOLERANCE).any():
         raise DataError(
-            "The probabilities of an image do not sum to 1: expected each row to, after rounding."
+            "The probabilities contain negative or non-finite values: expected numbers from 0 to 1."
         )
+    if (np.abs(given.sum(axis=1) - 1) > ROW_SUM_TOLERANCE).any():
+        raise DataError("The probabilities of an image do not sum to 1, even after rounding.")
     return given
 
 
-def _check_lengths(truth: NDArray[np.int64], predicted: NDArray[np.int64]) -> None:
+def _check_lengths(truth: Positions, predicted: Positions) -> None:
     if truth.shape != predicted.shape:
         raise DataError(
             f"There are {len(predicted)} predictions for {len(truth)} images: expected one for each image."

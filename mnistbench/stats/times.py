@@ -1,4 +1,4 @@
-"""What repeated timings show: their spread, and whether two sets of them differ."""
+"""Repeated timings: their spread, and whether two sets of them differ."""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -16,13 +16,13 @@ from mnistbench.errors import DataError
 from mnistbench.stats.accuracy import CONFIDENCE, Interval, t_quantile
 
 FASTER_FACTOR = 1.05
-"""Least ratio of times worth a verdict; the state of a machine commonly moves times by a few per cent."""
+"""Least ratio of times for a verdict; the state of a machine often changes times by a few per cent."""
 
 POWER = 0.8
-"""Chance of a verdict that `TimeComparison.repeats_to_settle` aims at; the usual convention."""
+"""The conventional power, for `TimeComparison.repeats_to_settle`."""
 
 MOST_REPEATS = 1000
-"""Beyond this many repeats, a difference of times counts as one that repeats cannot settle."""
+"""A difference of times that would take more repeats counts as one that repeats cannot settle."""
 
 
 @dataclass(frozen=True)
@@ -47,16 +47,16 @@ Verdict = Literal["faster", "slower", "same", "cannot tell"]
 
 @dataclass(frozen=True)
 class TimeComparison:
-    """How the times after a change compare with those before; see `compare_times`.
+    """The times after a change against those before; see `compare_times`.
 
     Attributes:
         ratio: geometric mean after over geometric mean before, so above 1 is slower.
-        interval: interval of the ratio; None where a side was timed only once.
-        p_value: two-sided, for the hypothesis that the ratio is 1; None where a side was timed only once.
-        verdict: what became of the time.
-        repeats_to_settle: where the verdict is "cannot tell", about how many repeats a side would settle it
-            in 80 % of cases if ratio and spread are as they now seem. None where a side was timed only once,
-            so that the spread is unknown, and where it would take more than `MOST_REPEATS`.
+        interval: interval of the ratio; None if a side was timed only once.
+        p_value: two-sided, for the hypothesis that the ratio is 1; None if a side was timed only once.
+        verdict: whether the time changed.
+        repeats_to_settle: if the verdict is "cannot tell", about how many repeats per side would settle it in
+            80 % of cases, given the observed ratio and spread. None if a side was timed only once, so that
+            the spread is unknown, or if it would take more than `MOST_REPEATS`.
     """
 
     ratio: float
@@ -67,10 +67,10 @@ class TimeComparison:
 
 
 def timing_summary(seconds: Sequence[float]) -> TimingSummary:
-    """Summarise repeated timings.
+    """Return the summary of repeated timings.
 
     Raises:
-        DataError: no timing, or one that is not a positive number.
+        DataError: there is no timing, or one is not a positive number.
     """
     _logarithms(seconds)
     minimum, lower, median, upper, maximum = np.quantile(seconds, [0, 0.25, 0.5, 0.75, 1]).tolist()
@@ -84,22 +84,22 @@ def compare_times(
     factor: float = FASTER_FACTOR,
     confidence: float = CONFIDENCE,
 ) -> TimeComparison:
-    """Say whether times changed, from repeated timings in seconds or in calibration units.
+    """Return whether times changed, from repeated timings in seconds or in calibration units.
 
-    Welch's t test (B. L. Welch, Biometrika 34, 1947) compares the logarithms, and its interval, turned back,
-    is that of the ratio of geometric means. Logarithms, because disturbances multiply a time; Welch, because
-    two runs differ in their noise; no rank test, because with three timings a side none reaches 5 %.
-    Simulated with 3 to 10 log-normal timings a side and spreads of 2 % and 20 %, alike or not, the interval
+    Welch's t test (B. L. Welch, Biometrika 34, 1947) compares the logarithms, and the exponential of its
+    interval is that of the ratio of geometric means. Logarithms, because disturbances multiply a time; Welch,
+    because two runs differ in their noise; no rank test, because with three timings a side none reaches 5 %.
+    Simulated with 3 to 10 log-normal timings a side and spreads of 2 % and 20 %, equal or not, the interval
     covers the ratio in 93 % to 97 % of cases, and in 97 % to 99 % where a tenth of all timings takes half as
-    long again. It cannot foresee slow outliers of which a side shows none.
+    long again. It cannot anticipate slow outliers that a side has not shown.
 
     The verdict is "slower" or "faster" if the ratio is at least `factor` (or at most its inverse) and also
     differs from 1 significantly; "same" if the whole interval lies between those bounds; else "cannot tell".
-    Timings within one run share the machine's state, so what varies from run to run only is not in the
-    interval: the factor guards against it. To test m times at once, pass 1 - 0.05 / m as `confidence`.
+    Timings within one run share the machine's state, so the interval misses variation between runs; the
+    factor guards against it. To test m times at once, pass 1 - 0.05 / m as `confidence`.
 
     Raises:
-        DataError: no timing on a side, or one that is not a positive number.
+        DataError: a side has no timing, or one that is not a positive number.
     """
     x, y = _logarithms(before), _logarithms(after)
     shift, bound = float(y.mean() - x.mean()), log(factor)
@@ -131,7 +131,7 @@ def compare_times(
 def _repeats_to_see(
     distance: float, x_variance: float, y_variance: float, confidence: float, least: int
 ) -> int | None:
-    """Least number of repeats a side whose Welch test finds `distance`, of logarithms, with `POWER`."""
+    """Return the repeats per side with which Welch's test finds a `distance` of logarithms with `POWER`."""
     variance = x_variance + y_variance
     candidates = range(least, MOST_REPEATS + 1)
 
@@ -145,10 +145,10 @@ def _repeats_to_see(
 
 
 def pareto_front(points: Mapping[str, tuple[float, float]]) -> list[str]:
-    """List the models that none other beats, fastest first, from each model's accuracy and seconds.
+    """Return the models on the Pareto front, fastest first, from each model's (accuracy, seconds).
 
-    One model beats another if it is at least as accurate and as fast, and better in one of the two; so models
-    at the same point stand on the front together.
+    One model dominates another if it is at least as accurate and as fast, and better in one of the two; so
+    models at the same point are on the front together.
     """
     front: list[str] = []
     for model in sorted(points, key=lambda name: (points[name][1], -points[name][0], name)):

@@ -320,8 +320,8 @@ def test_the_known_label_errors_are_fifteen_different_mnist_test_images():
     [
         (([1, 2], [1], None, (1, 2)), "1 predictions for 2 images"),
         (([], [], None, (1, 2)), "one label for each image"),
-        (([1, 2], [1, 3], None, (1, 2)), "predicted labels hold 3"),
-        (([1, 5], [1, 2], None, (1, 2)), "true labels hold 5"),
+        (([1, 2], [1, 3], None, (1, 2)), "predicted labels contain 3"),
+        (([1, 5], [1, 2], None, (1, 2)), "true labels contain 5"),
         (([1, 2], [1, 2], None, (2, 1)), "ascending order"),
         (([1, 2], [1, 2], None, (1, 1, 2)), "ascending order"),
         (([1, 2], [1, 2], [[1.0], [1.0]], (1, 2)), r"shape \(2, 1\): expected \(2, 2\)"),

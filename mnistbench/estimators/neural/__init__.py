@@ -1,4 +1,4 @@
-"""Neural networks: a thin Keras classifier with the contract of scikit-learn, trained in seconds."""
+"""Neural networks: a thin Keras classifier with scikit-learn's interface, and committees of several."""
 
 from mnistbench.estimators.neural.classifier import NeuralClassifier, load_keras
 from mnistbench.estimators.neural.committee import Committee

@@ -1,4 +1,4 @@
-"""Keras, loaded on the backend asked for, and the thin classifier with scikit-learn's contract."""
+"""Loads Keras on a backend, and wraps it as a thin classifier with scikit-learn's interface."""
 
 import importlib
 import importlib.metadata
@@ -24,14 +24,14 @@ _PREDICTION_BATCH = 1_000
 def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
     """Import Keras on a backend and return the module; later calls return the same one.
 
-    Keras picks its backend when it is first imported, which takes seconds: call this before a fit that is
-    timed. The suite does so for a model file whose `build` asks for `keras`.
+    Keras chooses its backend on its first import, which takes seconds: call this before a timed fit. The
+    suite does so for a model file whose `build` takes `keras`.
 
     Args:
         backend: "tensorflow", "torch" or "jax". None leaves the choice to KERAS_BACKEND and Keras's own
             configuration file, whose default is TensorFlow.
-        threads: How many threads one operation may use. None leaves it to the library. JAX has no such
-            setting: it takes the cores that the process may run on.
+        threads: Number of threads that one operation may use. None leaves it to the library. JAX has no such
+            setting: it uses the cores that the process may run on.
 
     Raises:
         ValueError: There is no such backend.
@@ -41,8 +41,8 @@ def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
     if backend is not None and backend not in _BACKENDS:
         raise ValueError(f"backend is {backend!r}; expected one of {', '.join(_BACKENDS)}, or None")
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-    # TensorFlow's default on processors with AVX-512 VNNI alone; on others convolutions take twice as long.
-    # A prediction's last bits then depend on the row's place in its batch.
+    # The default only with AVX-512 VNNI; elsewhere convolutions would take twice as long without it.
+    # With it, the last bits of a prediction depend on the row's position in its batch.
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules and backend is not None:
         os.environ["KERAS_BACKEND"] = backend
@@ -81,34 +81,33 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         hidden_layers: Called with the module `keras.layers`, returns the layers between the input, of shape
-            (height, width, 1), and the dense layer of one logit a class that is put behind them.
-        image_shape: (height, width) of the images in the rows of X. None takes each row as an image one
-            pixel high.
-        min_side: Images lower or narrower than this are centred in so many zero pixels, for layers that need
+            (height, width, 1), and the final dense layer of one logit per class.
+        image_shape: (height, width) of the images in the rows of X. None means images one pixel high.
+        min_side: Smaller images are centred among zero pixels to this height and width, for layers that need
             the room.
-        epochs: How often each training image is seen.
-        min_steps: Fewest optimiser steps: a small training set is seen more than `epochs` times.
-        batch_size: Images a step, or all of them where there are fewer. Each epoch leaves out the images of
-            a last, smaller batch.
+        epochs: Number of passes over the training images.
+        min_steps: Minimum number of optimiser steps, which adds epochs for a small training set.
+        batch_size: Images per step, at most all of them. Each epoch leaves out the images of a last, smaller
+            batch.
         peak_rate: Adam's learning rate at its peak.
         warm_up: The share of the steps before the peak.
         momentum: Adam's beta_1.
-        weight_decay: Decoupled weight decay a step, times the learning rate (AdamW).
+        weight_decay: Decoupled weight decay per step, times the learning rate (AdamW).
         label_smoothing: The share of each target that is spread evenly over the classes.
-        average: Decay of the running average of the weights (their mean is what predicts), from 0 up to 1;
-            None predicts with the last step's weights.
-        distort: Distorts the training images afresh each epoch: called with float32 images, shape
-            (n, height, width), and a NumPy generator, it returns as many. None trains on them as they are.
-        test_shift: Predicts with the mean logits of the image and of its four copies that are moved by so
-            many pixels up, down, left and right; 0 predicts with the image alone.
-        sharpness: Multiplies the mean logits of which the probabilities are the softmax; it does not change
-            the labels. After label smoothing, which holds the logits together, more than 1 calibrates them
+        average: Decay, from 0 up to 1, of the running average of the weights, which predicts; None predicts
+            with the last step's weights.
+        distort: Called each epoch, returns distorted training images, given float32 images, shape
+            (n, height, width), and a NumPy generator. None trains on undistorted images.
+        test_shift: Predicts with the mean logits of the image and of four copies shifted by this many pixels
+            up, down, left and right; 0 predicts with the image alone.
+        sharpness: Multiplies the mean logits before the softmax that gives probabilities; it does not change
+            the labels. After label smoothing, which shrinks the logits, more than 1 calibrates them
             (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks",
             ICML 2017, whose temperature is its inverse).
         precision: "float32"; "bfloat16" for layers that compute in it and keep float32 weights; "auto" for
             bfloat16 where TensorFlow runs on a processor with matrix units for it (AMX).
-        seed: Of the weights, the shuffling and the distortion. The same seed gives the same weights, bit for
-            bit, on the same machine with the same number of threads. None draws one.
+        seed: Seed of the weights, the shuffling and the distortion, which repeats the weights bit for bit on
+            the same machine with the same number of threads. None draws one.
         threads: See `load_keras`.
         backend: See `load_keras`.
 
@@ -118,7 +117,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         device_: "cpu", or the GPU's name.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "epoch"), and in a
             training of one or two epochs as on_progress(done, total, "step") ten times an epoch. It may call
-            `predict`, which then uses the weights so far, averaged where the last ones will be.
+            `predict`, which uses the weights so far, averaged if the final ones are.
     """
 
     on_progress: Progress | None = None
@@ -170,7 +169,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train on images X, float, shape (n, height * width), with labels y, shape (n,).
 
         Raises:
-            ValueError: X or y cannot be used, or a parameter is out of range.
+            ValueError: X or y is unsuitable, or a parameter is out of range.
             ImportError, RuntimeError: See `load_keras`.
         """
         X, y = validate_data(self, X, y, dtype=np.float32)
@@ -225,7 +224,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
     def _images(self, X: Rows) -> Images:
-        """Return the rows of X as images, shape (n, height, width, 1), no side shorter than `min_side`."""
+        """Return the rows of X as images, shape (n, height, width, 1), with sides of at least `min_side`."""
         height, width = self.image_shape or (1, X.shape[1])
         images = X.reshape(-1, height, width, 1)
         missing = [max(0, self.min_side - side) for side in (height, width)]
@@ -265,7 +264,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
 
 class _Network:
-    """A Keras model that pickles as its configuration and weights, which any of the backends can take up."""
+    """A Keras model that pickles as its configuration and weights, which every backend can load."""
 
     def __init__(self, keras: Any, model: Any) -> None:
         self._backend = keras.config.backend()
@@ -308,7 +307,7 @@ class _Network:
 
 
 def _shifted_views(images: Images, pixels: int) -> Iterator[Images]:
-    """Yield images, shape (n, height, width, 1), and their copies moved four ways and filled with zeros."""
+    """Yield images, shape (n, height, width, 1), and copies shifted four ways and filled with zeros."""
     yield images
     if pixels == 0:
         return
@@ -319,7 +318,7 @@ def _shifted_views(images: Images, pixels: int) -> Iterator[Images]:
 
 
 def _engine(keras: Any, precision: str) -> str:
-    """Return the libraries and their versions, and the precision unless it is the usual one."""
+    """Return the libraries and their versions, and the precision unless it is float32."""
     backend = keras.config.backend()
     parts = [f"{backend} {importlib.metadata.version(backend)}"]
     if precision != "float32":
@@ -344,7 +343,7 @@ def _device(keras: Any) -> str:
 
 
 def _has_matrix_units() -> bool:
-    """Say whether Linux reports a processor with AMX units for bfloat16 (Intel, from Sapphire Rapids on)."""
+    """Return whether Linux reports AMX units for bfloat16 (Intel processors from Sapphire Rapids on)."""
     try:
         return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

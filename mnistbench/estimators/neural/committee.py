@@ -1,4 +1,4 @@
-"""Several networks, each with its own view of the images, whose probabilities are averaged."""
+"""Several networks on differently prepared images, whose probabilities are averaged."""
 
 from collections.abc import Sequence
 from typing import Any, Self
@@ -18,8 +18,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     CVPR 2012: networks whose images were prepared differently make fewer errors in common.
 
     Args:
-        columns: The networks, each a `NeuralClassifier` or a pipeline that ends in one. Copies of them are
-            trained.
+        columns: The networks, each a `NeuralClassifier` or a pipeline that ends in one; `fit` clones them.
 
     Attributes:
         classes_: The labels, sorted, shape (k,).
@@ -27,8 +26,8 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine_: See `NeuralClassifier`.
         device_: See `NeuralClassifier`.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, unit), like that of
-            `NeuralClassifier`, with the steps of all columns counted through. It may call `predict`, which
-            then uses the columns so far.
+            `NeuralClassifier`, counting the steps of all columns. It may call `predict`, which uses the
+            columns so far.
     """
 
     on_progress: Progress | None = None
@@ -40,7 +39,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         """Train the columns on images X, float, shape (n, height * width), with labels y, shape (n,).
 
         Raises:
-            ValueError: There are no columns, or one of them cannot use X or y.
+            ValueError: There are no columns, or X or y is unsuitable for one.
         """
         if not self.columns:
             raise ValueError("columns is empty; expected at least one network")
@@ -70,7 +69,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         return np.asarray(np.mean([column.predict_proba(X) for column in self.columns_], axis=0))
 
     def _counted(self, before: int, on_progress: Progress) -> Progress:
-        """Return the `on_progress` of a column that is trained after so many others."""
+        """Return the `on_progress` of a column that follows `before` others."""
 
         def report(done: int, total: int, unit: str) -> None:
             on_progress(before * total + done, len(self.columns) * total, unit)

@@ -19,7 +19,7 @@ from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress
 Loss = Callable[[Any, Any], Any]
 
 _REPORTS_PER_EPOCH = 10
-# For a training of a few hundred steps: Keras's 0.999 would remember the first of them to the end.
+# Keras's 0.999 would retain the first gradients to the end of a training of a few hundred steps.
 _SQUARED_GRADIENT_DECAY = 0.99
 
 
@@ -37,8 +37,8 @@ def train(
 ) -> None:
     """Train a Keras model, whose outputs are logits, on all the epochs.
 
-    On TensorFlow one compiled function makes a whole step, which costs less than Keras's own `fit`; the other
-    backends use that. The arguments are those of `NeuralClassifier`.
+    On TensorFlow one compiled function does a whole step, which costs less than Keras's own `fit`; the other
+    backends use the latter. The arguments are those of `NeuralClassifier`.
     """
     keras = importlib.import_module("keras")
     optimizer = keras.optimizers.Adam(
@@ -60,11 +60,11 @@ class Epochs:
     Args:
         images: float32, shape (n, height, width, 1).
         labels: int32, shape (n,), from 0 to k - 1.
-        generator: Decides the order and the distortions.
-        count: How often each image is seen; more often where that makes fewer than `min_steps` batches.
-        min_steps: Fewest batches of the whole training.
-        batch_size: Images a batch, or all of them where there are fewer.
-        distort: Makes the images of an epoch from the training images, or None.
+        generator: Draws the order and the distortions.
+        count: Minimum number of epochs.
+        min_steps: Minimum number of batches of the whole training.
+        batch_size: Images per batch, at most all of them.
+        distort: Returns an epoch's images from the training images, or None.
     """
 
     def __init__(
@@ -98,7 +98,7 @@ class Epochs:
             yield images, self._labels[order]
 
     def progress(self, step: int) -> tuple[int, int, str] | None:
-        """Return (done, total, unit) after so many steps, or None where nothing is reported.
+        """Return (done, total, unit) after `step` steps, or None if nothing is due.
 
         The unit is "epoch", or "step" in a training of one or two epochs.
         """
@@ -118,7 +118,7 @@ def _train_compiled(
     loss: Loss,
     on_progress: Progress | None,
 ) -> None:
-    """Train with TensorFlow: each call of one compiled function makes a whole step."""
+    """Train with TensorFlow: each call of one compiled function does a whole step."""
     tensorflow = importlib.import_module("tensorflow")
     variables, size = model.trainable_variables, epochs.batch_size
     optimizer.build(variables)
@@ -192,7 +192,7 @@ def _train_with_keras(
 
 @contextlib.contextmanager
 def _averaged(optimizer: Any, variables: Sequence[Any]) -> Iterator[None]:
-    """Let variables have their running averages for a while, where the optimiser keeps some."""
+    """Set variables temporarily to their running averages, if the optimiser has any."""
     if not optimizer.use_ema:
         yield
         return
