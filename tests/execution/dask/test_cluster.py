@@ -257,7 +257,7 @@ def test_the_task_of_a_trial_has_its_name_which_the_dashboard_shows(cluster, mak
     )
     record_on(cluster, job, watching)
     (name,) = found
-    assert name.startswith(f"predicting_late, all images, seed 0, {job.trial.id}-")
+    assert name.startswith(f"{job.trial.model}, all images, seed 0, {job.trial.id}-")
 
 
 def test_a_trial_wider_than_any_worker_is_refused(cluster, make_job):
