@@ -2,13 +2,13 @@
 
 `python -m mnistbench.trial.child TASK FOLDER STARTED` reads FOLDER/request.json and writes
 FOLDER/result.json: never stdout, where libraries print. TASK is "fit", which also writes
-FOLDER/predictions.npz, or one of the measurements that the fit names in its result because they need a
-process of their own: "cold_start", "learning_curve". STARTED is the parent's `time.perf_counter`. Nothing
-but the standard library, and modules of this package that import no more, is loaded before the process is
-tied to its cores, so that every thread pool sees only those.
+FOLDER/predictions.npz, or one of the measurements listed in its result that need another process:
+"cold_start", "learning_curve". STARTED is the parent's `time.perf_counter`. Until the process is pinned to
+its cores it loads only the standard library, and modules of this package that import no more, so that every
+thread pool sees only those cores.
 
-What a model starts with `multiprocessing` or joblib imports this module again, to find there what it pickled
-of `__main__`: whatever is done once a trial belongs into `main`.
+A model's own processes, of `multiprocessing` or joblib, import this module again for the pickled objects of
+`__main__`, so what must happen once per trial belongs in `main`.
 """
 
 import contextlib
@@ -39,16 +39,16 @@ if TYPE_CHECKING:
 _TRAIN_SAMPLE = 1_000
 _INFERENCE_SECONDS = 1.0
 _BATCH_SIZES = (1, 10, 100, 1_000, 10_000)
-_FURTHER_TASKS = 8_192  # threads, of this trial and of all else that the same user starts meanwhile
+_FURTHER_TASKS = 8_192  # threads, of this trial and of the same user's other new processes
 
 
 def main() -> None:
-    """Do what the command line names for the trial in the folder that it names, then leave at once."""
+    """Run the task on the command line for the trial in the folder, write its result and exit at once."""
     faulthandler.enable()
     task, outbox = sys.argv[1], Path(sys.argv[2])
     request = Request.from_json((outbox / "request.json").read_bytes())
-    _die_with(request.parent)
-    _die_first()
+    _end_with(request.parent)
+    _be_killed_first()
     try:
         if hasattr(os, "sched_setaffinity"):
             os.sched_setaffinity(0, request.cores)
@@ -59,7 +59,7 @@ def main() -> None:
             traceback.print_exception(error, file=sys.__stderr__)
     write_json(outbox / "result.json", result)
     for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):  # the model closed it, or put an object of its own there
+        with contextlib.suppress(Exception):  # the model closed or replaced it
             stream.flush()
     os._exit(0)  # threads that a model left running must not keep the process
 
@@ -68,10 +68,10 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     """Import, build, fit and predict one trial; write its predictions into the outbox.
 
     Returns:
-        The fields of its `Measurement`, and the names of those that are to be measured in further processes.
+        The fields of its `Measurement`, and the names of the measurements that need further processes.
 
     Raises:
-        ContractError: The estimator broke scikit-learn's contract.
+        ContractError: The estimator violates scikit-learn's contract.
         Exception: Whatever the model raised.
     """
     progress = Progress(outbox / "progress.json")
@@ -99,11 +99,11 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     baseline = rss_bytes()
 
     progress.phase("fit")
-    gc.collect()  # a tenth of a second where Keras is loaded, which a collection in `fit` would add to it
+    gc.collect()  # with Keras loaded it takes a tenth of a second, which must not fall into `fit`
     meter = LoadMeter()
     fitted = timed(partial(estimator.fit, images.x_train, images.y_train))
     progress.phase("predict")
-    gc.collect(1)  # of what `fit` left; the whole would take as long again
+    gc.collect(1)  # the garbage of `fit`; a full collection would take as long again
     first_image = image.copy()
     first = timed(partial(estimator.predict, first_image))
     predicted = timed(partial(estimator.predict, images.x_eval))
@@ -114,7 +114,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     del images
     train_accuracy = _evaluated(request, estimator, first.value, predicted.value, notes, outbox)
     inference = _inference(request, estimator) if "inference" in request.measurements else None
-    set_progress(estimator, None)  # the suite's own callback is no part of the model that is saved
+    set_progress(estimator, None)  # the suite's own callback must not be saved with the model
     measurement = Measurement(
         import_seconds=import_seconds,
         load_seconds=load_seconds,
@@ -141,15 +141,15 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
 
 
 def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]:
-    """Load the model that `fit` saved a moment ago and predict one image, as a fresh process must.
+    """Load the model that `fit` has just saved and predict one image.
 
-    The saved model is unpickled because this suite wrote it, in a folder of this trial's own; no pickle
-    that comes from elsewhere is ever read.
+    Unpickling is safe because this suite wrote the file, in the trial's private folder; no other pickle is
+    ever read.
 
     Args:
         request: The trial.
         outbox: Its folder.
-        started: The `time.perf_counter` of the parent just before it started this process.
+        started: The parent's `time.perf_counter` just before it started this process.
 
     Returns:
         The fields of a `ColdStart`.
@@ -186,7 +186,7 @@ def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]
 
 
 def learning_curve(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
-    """Train once more, without the hold-out, and note how the accuracy on the hold-out grows.
+    """Train again without the hold-out, and record the growing accuracy on the hold-out.
 
     Returns:
         The fields of a `LearningCurve`.
@@ -209,11 +209,11 @@ def learning_curve(request: Request, outbox: Path, _started: float) -> dict[str,
 
     def count_correct() -> int:
         nonlocal transformed
-        if transformed is None:  # by now the steps before the last are fitted
+        if transformed is None:  # the steps before the last are fitted by now
             transformed = images.x_eval
             for step in before[1:]:
                 transformed = step.transform(transformed)
-        labels = last.predict(copy.deepcopy(transformed))  # which it may change
+        labels = last.predict(copy.deepcopy(transformed))  # a copy, which it may change
         correct = checked_labels(labels, len(images.y_eval), len(request.classes), {}) == images.y_eval
         return int(correct.sum())
 
@@ -226,7 +226,7 @@ def learning_curve(request: Request, outbox: Path, _started: float) -> dict[str,
     estimator.fit(images.x_train, images.y_train)
     curve = recorder.curve()
     if curve is None:
-        raise ContractError("the estimator has an attribute on_progress, and never called it")
+        raise ContractError("the estimator has an attribute on_progress but never called it")
     return {"measurement": asdict(curve)}
 
 
@@ -238,7 +238,7 @@ _TASKS: dict[str, Callable[[Request, Path, float], dict[str, Any]]] = {
 
 
 def _imported(request: Request, outbox: Path) -> tuple[Callable[..., Any], float]:
-    """Return the model's `build`, and the seconds that it took to import it."""
+    """Return the model's `build` and the seconds that its import took."""
     before = time.perf_counter()
     build = import_build(request, outbox)
     return build, time.perf_counter() - before
@@ -247,10 +247,10 @@ def _imported(request: Request, outbox: Path) -> tuple[Callable[..., Any], float
 def _evaluated(
     request: Request, estimator: Any, first: Any, predicted: Any, notes: dict[str, None], outbox: Path
 ) -> float:
-    """Check what the timed calls of `predict` returned, write the predictions, return the train accuracy.
+    """Check the results of the timed calls of `predict`, write them, and return the training accuracy.
 
-    `fit` and `predict` may have changed the images they were given (scikit-learn's copy=False does), so this
-    starts from the pixels on disk again; by now the peak of the memory has been read.
+    `fit` and `predict` may have changed their images (scikit-learn's copy=False does), so this reads the
+    pixels from disk again; the peak of the memory has been read by now.
     """
     import numpy as np
 
@@ -281,7 +281,7 @@ def _inference(request: Request, estimator: Any) -> "Inference":
 
 
 def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list[str]:
-    """Return the measurements that are to be taken in further processes, and leave there what they need."""
+    """Return the measurements that need further processes, after writing their input to the outbox."""
     names = []
     if "cold_start" in request.measurements:
         with contextlib.suppress(Exception):  # a model that cannot be saved has no cold start
@@ -293,7 +293,7 @@ def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list
 
 
 def _save(estimator: Any, image: Any, outbox: Path) -> None:
-    """Save what a serving process needs: the model, and one image to predict."""
+    """Save the model and one image for the cold start."""
     import pickle
 
     import numpy as np
@@ -303,20 +303,20 @@ def _save(estimator: Any, image: Any, outbox: Path) -> None:
         pickle.dump(estimator, file, protocol=5)
 
 
-def _die_with(parent: int) -> None:
-    """Ask the kernel to kill this process when its parent dies, however it dies (Linux, prctl(2))."""
+def _end_with(parent: int) -> None:
+    """Ask the kernel to kill this process when its parent dies in any way (Linux, prctl(2))."""
     if not sys.platform.startswith("linux"):
         return
     set_parent_death_signal = 1
     ctypes.CDLL(None, use_errno=True).prctl(set_parent_death_signal, signal.SIGKILL, 0, 0, 0)
-    if os.getppid() != parent:  # it died before we asked
+    if os.getppid() != parent:  # it died before the request
         os._exit(1)
 
 
-def _die_first() -> None:
-    """Let Linux choose this process when memory runs out, not the run, and bound how often it may fork.
+def _be_killed_first() -> None:
+    """Make Linux kill this process rather than the run when memory runs out, and limit its forks.
 
-    That bound (setrlimit(2), RLIMIT_NPROC) counts all threads of the user; it does not hold root.
+    The limit (setrlimit(2), RLIMIT_NPROC) counts all threads of the user, and does not apply to root.
     """
     if not sys.platform.startswith("linux"):
         return
@@ -326,10 +326,10 @@ def _die_first() -> None:
         Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     with contextlib.suppress(OSError, ValueError, IndexError):
         tasks = int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
-        _, most = resource.getrlimit(resource.RLIMIT_NPROC)
-        bound = tasks + _FURTHER_TASKS
-        if most == resource.RLIM_INFINITY or bound < most:
-            resource.setrlimit(resource.RLIMIT_NPROC, (bound, bound))
+        _, hard_limit = resource.getrlimit(resource.RLIMIT_NPROC)
+        limit = tasks + _FURTHER_TASKS
+        if hard_limit == resource.RLIM_INFINITY or limit < hard_limit:
+            resource.setrlimit(resource.RLIMIT_NPROC, (limit, limit))
 
 
 if __name__ == "__main__":

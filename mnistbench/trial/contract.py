@@ -1,24 +1,24 @@
-"""What an estimator must return: scikit-learn's contract, as far as a benchmark rests on it.
+"""Checks what an estimator returns against the part of scikit-learn's contract that a benchmark needs.
 
-NumPy is imported where it is used: `child` loads this before its process has been tied to its cores.
-What is taken although the contract asks for something else is noted: as the keys of `notes`, in order, each
-once. A Python warning would not do, since a model may have silenced them or made errors of them.
+NumPy is imported where it is used, because `child` loads this before its process is pinned to its cores.
+Tolerated deviations become the keys of `notes`, in order, each once. They are not Python warnings, which a
+model may have silenced or turned into errors.
 """
 
 from typing import Any
 
-# Images whose most probable class is not the label predicted. Platt scaling moves a few: scikit-learn's
-# SVC(probability=True), fitted to 100 of its digits, 6 %. Two swapped columns of ten move 20 %.
+# Shares of images whose most probable class is not the predicted label. Platt scaling causes some:
+# scikit-learn's SVC(probability=True), fitted to 100 of its digits, 6 %. Two swapped columns of ten: 20 %.
 _MENTIONED_DISAGREEMENT = 0.01
 _TOLERATED_DISAGREEMENT = 0.1
 
 
 class ContractError(Exception):
-    """An estimator returned something that scikit-learn's contract does not allow."""
+    """An estimator returned something that violates scikit-learn's contract."""
 
 
 def check_estimator(estimator: Any) -> None:
-    """Make sure that what `build` returned can be fitted and can predict.
+    """Check that the result of `build` can be fitted and can predict.
 
     Raises:
         ContractError: A method is missing.
@@ -31,39 +31,39 @@ def check_estimator(estimator: Any) -> None:
 
 
 def checked_labels(labels: Any, count: int, class_count: int, notes: dict[str, None]) -> Any:
-    """Return what `predict` gave for so many images as int64, shape (count,), labels from 0 to k - 1.
+    """Return the result of `predict` as labels from 0 to k - 1, int64, shape (count,).
 
-    One column, as CatBoost gives, and whole numbers as floats, as cuML gives, are taken with a note.
+    A column (from CatBoost) and whole numbers as floats (from cuML) are accepted with a note.
 
     Raises:
-        ContractError: It has another shape, is not of integers, or holds a label that does not exist.
+        ContractError: It has another shape, does not consist of integers, or has a label that does not exist.
     """
     import numpy as np
 
     array = _as_array(labels, "predict")
     if array.shape == (count, 1):
-        notes["predict returns labels in one column, shape (n, 1), where (n,) is expected"] = None
+        notes["predict returns labels of shape (n, 1); expected (n,)"] = None
         array = array[:, 0]
     if array.shape != (count,):
         raise ContractError(
-            f"predict returned shape {array.shape}; expected ({count},), a label for each image"
+            f"predict returned shape {array.shape}; expected ({count},), one label for each image"
         )
     if array.dtype.kind == "f" and np.array_equal(array, np.rint(array)) and np.isfinite(array).all():
-        notes[f"predict returns whole numbers as {array.dtype}, where integer labels are expected"] = None
+        notes[f"predict returns whole numbers as {array.dtype}; expected integer labels"] = None
     elif array.dtype.kind not in "iu":
         raise ContractError(
-            f"predict returned dtype {array.dtype}; expected integer labels, as fit was given"
+            f"predict returned dtype {array.dtype}; expected integer labels, like those passed to fit"
         )
     if array.min() < 0 or array.max() >= class_count:
         wrong = array[(array < 0) | (array >= class_count)][0]
-        raise ContractError(f"predict returned the label {wrong}, which fit was never given")
+        raise ContractError(f"predict returned the label {wrong}, which was never passed to fit")
     return array.astype(np.int64)
 
 
 def probabilities_of(
     estimator: Any, images: Any, encoded: Any, class_count: int, notes: dict[str, None]
 ) -> Any | None:
-    """Return the checked probabilities of these images; None without a `predict_proba` that works."""
+    """Return the checked probabilities of these images; None without a working `predict_proba`."""
     try:
         if not hasattr(estimator, "predict_proba"):
             return None
@@ -76,17 +76,17 @@ def probabilities_of(
 
 
 def checked_probabilities(probabilities: Any, encoded: Any, class_count: int, notes: dict[str, None]) -> Any:
-    """Return what `predict_proba` gave as float64, shape (n, k); note where it does not go with the labels.
+    """Return the result of `predict_proba` as float64, shape (n, k); note disagreement with the labels.
 
     Args:
-        probabilities: What it gave.
-        encoded: What `predict` gave for the same images, int64, shape (n,).
-        class_count: How many classes there are, k.
-        notes: Gets what is to be noted.
+        probabilities: The result of `predict_proba`.
+        encoded: The result of `predict` for the same images, int64, shape (n,).
+        class_count: The number of classes, k.
+        notes: Receives a note on disagreement.
 
     Raises:
-        ContractError: It has another shape, its rows are no probabilities, or the most probable class is not
-            the label predicted for more than a tenth of the images.
+        ContractError: It has another shape, its rows are not probabilities, or the most probable class is not
+            the predicted label for more than a tenth of the images.
     """
     import numpy as np
 
@@ -95,15 +95,15 @@ def checked_probabilities(probabilities: Any, encoded: Any, class_count: int, no
     if array.shape != expected:
         raise ContractError(f"predict_proba returned shape {array.shape}; expected {expected}")
     if array.dtype.kind != "f" or not np.isfinite(array).all():
-        raise ContractError("predict_proba returned values that are no finite floating-point numbers")
-    array = array.astype(np.float64)  # sums in half precision are too rough to be checked
+        raise ContractError("predict_proba returned values that are not finite floating-point numbers")
+    array = array.astype(np.float64)  # sums in half precision are too inexact to check
     if array.min() < 0 or array.max() > 1 + 1e-6 or np.abs(array.sum(axis=1) - 1).max() > 1e-3:
-        raise ContractError("predict_proba returned rows that are no probabilities: each must sum to 1")
+        raise ContractError("predict_proba returned rows that are not probabilities: each must sum to 1")
     best = array.max(axis=1)
     behind = array[np.arange(len(array)), encoded] < best - 1e-6
     disagreement = (
         f"predict and predict_proba disagree on {behind.sum()} of {len(array)} images: "
-        "the label predicted is not the most probable class"
+        "the predicted label is not the most probable class"
     )
     if behind.mean() > _TOLERATED_DISAGREEMENT:
         raise ContractError(disagreement)
@@ -119,7 +119,7 @@ def _as_array(values: Any, method: str) -> Any:
         return np.asarray(values)
     except Exception as error:  # rows of several lengths, a tensor on another device ...
         raise ContractError(
-            f"{method} returned a {type(values).__name__} that is no array: {error}"
+            f"{method} returned a {type(values).__name__} that is not an array: {error}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Why a trial failed, and what its libraries warned, as text that fits one line of a report."""
+"""Describes why a trial failed, and what its libraries warned about, in one line each."""
 
 import contextlib
 import os
@@ -11,11 +11,11 @@ from typing import Any
 from mnistbench.trial.contract import ContractError, one_line
 
 _KEPT_WARNINGS = 20
-_KERAS_BACKEND = os.environ.get("KERAS_BACKEND")  # as the user set it; a model may set it for itself
+_KERAS_BACKEND = os.environ.get("KERAS_BACKEND")  # the user's; a model may set its own
 
 
 def collect_warnings() -> dict[str, None]:
-    """Note the first distinct warnings from now on, in order, as the keys of what is returned."""
+    """Return a dictionary whose keys become the first distinct warnings from now on, in order."""
     kept: dict[str, None] = {}
     original = warnings.showwarning
 
@@ -30,7 +30,7 @@ def collect_warnings() -> dict[str, None]:
 
 
 def status_of(error: BaseException) -> str:
-    """Return the status of a trial that ended in this exception."""
+    """Return the status of a trial that ended with this exception."""
     if isinstance(error, ContractError):
         return "invalid"
     if isinstance(error, MemoryError):
@@ -43,23 +43,23 @@ def status_of(error: BaseException) -> str:
 def failure_of(error: BaseException) -> dict[str, str]:
     """Return the fields of the `Failure` that describes this exception."""
     text = "".join(traceback.format_exception(error))
-    message = (one_line(error)[:1000] or "it has no message") + _way_out(error)
+    message = (one_line(error)[:1000] or "no message") + _way_out(error)
     return {"kind": type(error).__name__, "message": message, "traceback": text[-8000:]}
 
 
 def _way_out(error: BaseException) -> str:
-    """Return what to do about a library, or a file beside the model, that was not found; else nothing."""
+    """Return advice on a library, or a file beside the model, that was not found; else ""."""
     missing = str(getattr(error, "name", None) or "").partition(".")[0]
     if _KERAS_BACKEND and (missing == _KERAS_BACKEND or "Unable to import backend" in one_line(error)):
         return (
-            f"; the environment variable KERAS_BACKEND asks for {_KERAS_BACKEND}: install it, or unset that"
+            f"; the environment variable KERAS_BACKEND is {_KERAS_BACKEND}: install it or unset the variable"
         )
     if isinstance(error, ModuleNotFoundError) and missing:
         for frame in traceback.extract_tb(error.__traceback__):
             beside = Path(frame.filename).with_name(f"{missing}.py")
             if beside.is_file() and not re.search(rb"^(def\s+build\b|build\s*=)", beside.read_bytes(), re.M):
                 return (
-                    f"; name the file beside it _{missing}.py: "
-                    'what models import, and is no model, has a name that starts with "_"'
+                    f"; rename the file beside it to _{missing}.py: "
+                    'files that models import need a name that starts with "_"'
                 )
     return ""

@@ -1,4 +1,4 @@
-"""The images of one trial, as its model gets them."""
+"""The images of one trial in the form that its model receives."""
 
 from dataclasses import dataclass
 
@@ -13,7 +13,7 @@ from mnistbench.trial.request import Request
 
 @dataclass(frozen=True)
 class Images:
-    """What a model is trained and evaluated on.
+    """The images and labels that a model is trained and evaluated on.
 
     Attributes:
         x_train: float32, shape (n, height * width), from 0 to 1.
@@ -31,14 +31,14 @@ class Images:
 
 
 def load_images(request: Request, split_name: str, most_train: int | None = None) -> Images:
-    """Read the images of a split from the cache: new arrays at each call, which the model may change.
+    """Return the images of a split from the cache, in new arrays, which the model may change.
 
     Args:
         request: The trial.
         split_name: "test" or "validation".
-        most_train: Return at most so many of the training images, evenly spaced; None for all.
+        most_train: The maximum number of training images, evenly spaced; None for all.
 
-    Where the split has fewer training images than the trial asks for, it trains on all of them.
+    A split with fewer training images than the trial's size is used whole.
     """
     arrays = open_arrays(request.arrays_folder)
     available = len(arrays.x_train)

@@ -1,4 +1,4 @@
-"""Clocks and memory: the only place that times anything.
+"""Clocks and memory: the only module that times anything.
 
 Wall time is `time.perf_counter`. CPU time is the process's own (`time.process_time`) plus that of its
 children, running or ended. Memory is read from the kernel: `VmHWM` in /proc/self/status is the largest
@@ -12,23 +12,24 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 import numpy as np
 import psutil
+from numpy.typing import NDArray
 
 from mnistbench.runs.records import Batches, LearningCurve, MachineLoad
 
 T = TypeVar("T")
-Array = np.ndarray[Any, np.dtype[Any]]
+Rows: TypeAlias = NDArray[np.float32]  # one image per row, shape (n, height * width)
 
 
 @dataclass(frozen=True)
 class Timed(Generic[T]):
-    """A call's result with what the call cost.
+    """The result of a call and its cost.
 
     Attributes:
-        value: What the call returned.
+        value: The result.
         wall_seconds: Wall time of the call.
         cpu_seconds: CPU time of the call, children included.
     """
@@ -40,7 +41,7 @@ class Timed(Generic[T]):
 
 def timed(call: Callable[[], T]) -> Timed[T]:
     """Run a call once between two readings of the clocks."""
-    # Asking for the children walks the process table, which itself costs CPU time: it stays outside.
+    # Outside the timed region, because listing the children costs CPU time.
     children_before = _children_cpu_seconds()
     own_before = time.process_time()
     before = time.perf_counter()
@@ -51,7 +52,7 @@ def timed(call: Callable[[], T]) -> Timed[T]:
 
 
 class LoadMeter:
-    """Watches the whole machine from its making to `read`."""
+    """Measures the load of the whole machine from its creation to `read`."""
 
     def __init__(self) -> None:
         self._began = time.perf_counter()
@@ -59,7 +60,7 @@ class LoadMeter:
         self._throttled = _throttled_count()
 
     def read(self, own_seconds: float) -> MachineLoad:
-        """Return what the machine did since this meter was made, of which the caller did `own_seconds`."""
+        """Return the machine's load so far, of which `own_seconds` of CPU time are the caller's."""
         now = psutil.cpu_times()
 
         def spent(*kinds: str) -> float:
@@ -76,15 +77,15 @@ class LoadMeter:
 
 
 def latencies(
-    predict: Callable[[Array], object], images: Array, budget_seconds: float, most: int = 1_000
+    predict: Callable[[Rows], object], images: Rows, budget_seconds: float, most: int = 1_000
 ) -> tuple[float, ...]:
-    """Time predictions of one image each, until the budget is spent or there are enough; at least one.
+    """Time predictions of one image each, until the budget is spent or `most` are made; at least one.
 
     Args:
         predict: The estimator's `predict`.
-        images: float32, shape (n, h * w); used in turn, as copies that `predict` may change.
-        budget_seconds: Wall time after which no further call is begun.
-        most: Calls at the most.
+        images: Used in turn, as copies that `predict` may change.
+        budget_seconds: Wall time after which no further call starts.
+        most: The maximum number of calls.
 
     Returns:
         Wall seconds of each call.
@@ -103,17 +104,16 @@ def latencies(
 
 
 def throughput(
-    predict: Callable[[Array], object], images: Array, sizes: Iterable[int], budget_seconds: float
+    predict: Callable[[Rows], object], images: Rows, sizes: Iterable[int], budget_seconds: float
 ) -> tuple[Batches, ...]:
     """Time batches of growing size, each size until its budget is spent, at least one batch.
 
-    A first batch of each size is a warm-up: libraries that compile for a shape do so there. Sizes above
-    the number of images are left out, and so are those that would overrun the budget ten times over,
-    as the last size's throughput foretells. Each call gets the images as they are, whatever an earlier one
-    made of its own; the time to copy them does not count.
+    The first batch of each size is a warm-up, in which libraries may compile for the shape. Sizes above the
+    number of images are left out, and so are those that would take over ten times the budget at the last
+    size's throughput. Each call gets unchanged images; copying them is not timed.
 
     Returns:
-        One entry a size measured.
+        One entry for each measured size.
     """
     measured: list[Batches] = []
     for size in sizes:
@@ -134,14 +134,14 @@ def throughput(
 
 
 class CurveRecorder:
-    """Takes the points of a learning curve while a model trains; its clock stands still meanwhile."""
+    """Records the points of a learning curve while a model trains; its clock stops meanwhile."""
 
     def __init__(self, count_correct: Callable[[], int], holdout_images: int) -> None:
         """Start the clock.
 
         Args:
-            count_correct: Predicts the hold-out with the model as it is, and counts what is right.
-            holdout_images: Images in the hold-out.
+            count_correct: Returns how many images of the hold-out the current model classifies correctly.
+            holdout_images: Number of images in the hold-out.
         """
         self._count_correct = count_correct
         self._holdout_images = holdout_images
@@ -151,7 +151,7 @@ class CurveRecorder:
         self._began = time.perf_counter()
 
     def note(self, done: int, total: int, unit: str) -> None:
-        """Take a point, if the training has gone a fifth further since the last one or has ended."""
+        """Record a point if training has ended or is a fifth further than at the last one."""
         now = time.perf_counter()
         if done >= self._next or done == total:
             self._unit = unit
@@ -160,7 +160,7 @@ class CurveRecorder:
             self._began += time.perf_counter() - now
 
     def curve(self) -> LearningCurve | None:
-        """Return the points taken; None where the model told nothing."""
+        """Return the curve; None if the model reported nothing."""
         if not self._points:
             return None
         done, seconds, correct = zip(*self._points, strict=True)
@@ -168,16 +168,14 @@ class CurveRecorder:
 
 
 def rss_bytes() -> int:
-    """Return the resident memory of this process now."""
+    """Return the current resident memory of this process."""
     return int(psutil.Process().memory_info().rss)
 
 
 def peak_rss_bytes() -> tuple[int, str]:
-    """Return the largest resident memory of this process so far, and how it was read.
+    """Return the peak resident memory of this process so far, in bytes, and its source.
 
-    Returns:
-        Bytes and "VmHWM" on Linux. Elsewhere bytes and "ru_maxrss" or "peak working set", whichever the
-        system keeps.
+    The source is "VmHWM" on Linux; elsewhere "ru_maxrss" or "peak working set".
     """
     status = Path("/proc/self/status")
     if status.exists():
@@ -194,7 +192,7 @@ def peak_rss_bytes() -> tuple[int, str]:
 
 
 def saved_bytes(estimator: object) -> int | None:
-    """Return the size of the estimator when pickled, as a file of it would have; None if it cannot be."""
+    """Return the size of the pickled estimator; None if it cannot be pickled."""
     counter = _ByteCounter()
     try:
         pickle.Pickler(counter, protocol=5).dump(estimator)
@@ -204,7 +202,7 @@ def saved_bytes(estimator: object) -> int | None:
 
 
 class _ByteCounter:
-    """A file that only counts, so that a large model is not held in memory twice."""
+    """A file that only counts bytes, so that a large model is not in memory twice."""
 
     def __init__(self) -> None:
         self.size = 0
@@ -216,7 +214,7 @@ class _ByteCounter:
 
 
 def _throttled_count() -> int:
-    """Count thermal throttling of all cores, and throttling of the container by its CPU quota (Linux)."""
+    """Return how often cores were throttled for heat, and the container for its CPU quota (Linux)."""
     total = 0
     for path in Path("/sys/devices/system/cpu").glob("cpu[0-9]*/thermal_throttle/core_throttle_count"):
         with contextlib.suppress(OSError, ValueError):
@@ -229,7 +227,7 @@ def _throttled_count() -> int:
 
 
 def _children_cpu_seconds() -> float:
-    """Return the CPU time of all descendants: those that ended and were waited for, and those that run."""
+    """Return the CPU time of all descendants, running or ended and waited for."""
     process = psutil.Process()
     times = process.cpu_times()
     seconds = times.children_user + times.children_system

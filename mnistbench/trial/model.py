@@ -1,6 +1,6 @@
-"""A model as its trial meets it: imported, given its arguments, and asked what it is.
+"""Imports a model for its trial, collects its arguments, and identifies its engine.
 
-NumPy is imported where it is used: `child` loads this before its process has been tied to its cores.
+NumPy is imported where it is used, because `child` loads this before its process is pinned to its cores.
 """
 
 import sys
@@ -18,21 +18,21 @@ _WRAPPERS = {"builtins", "mnistbench", "sklearnex", "daal4py"}
 def import_build(request: Request, outbox: Path) -> Callable[..., Any]:
     """Import the model from the outbox and return its `build`.
 
-    The processes that the model starts get `sys.path` from this one, and import its functions and classes
-    from there too. It comes last, so that no file of a model's hides a library.
+    The model's own processes inherit `sys.path` and import its functions and classes from there, too. The
+    folder comes last, so that no file of a model hides a library.
     """
     sys.path.append(str(outbox.resolve() / MODULES))
-    __import__(request.module)  # unlike importlib.import_module, it leaves no frames in a traceback
+    __import__(request.module)  # unlike importlib.import_module, adds no frames to tracebacks
     build = getattr(sys.modules[request.module], "build", None)
     if not callable(build):
-        raise ContractError("the model's file has no function `build` once it is imported")
+        raise ContractError("the model's file has no function `build` after its import")
     return build  # type: ignore[no-any-return]
 
 
 def arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
-    """Return all arguments of `build`: what it wants from the suite, and its parameters.
+    """Return all arguments of `build`: those that the suite supplies, and its parameters.
 
-    Keras is loaded here where `build` asks for it, so that no fit pays for that.
+    This loads Keras if `build` takes it, so that no fit includes that time.
     """
     from mnistbench.runs.json import plain_value
 
@@ -47,7 +47,7 @@ def arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
 
 
 def set_progress(estimator: Any, report: Callable[[int, int, str], None] | None) -> None:
-    """Give every part of the estimator that wants one the function to call while it trains."""
+    """Set the progress callback of every part of the estimator that has one."""
     for part in parts(estimator):
         if hasattr(part, "on_progress"):
             part.on_progress = report
@@ -69,14 +69,14 @@ def parts(estimator: Any) -> list[Any]:
 
 
 def engine(estimator: Any) -> str:
-    """Name the library that did the work: as the estimator says, else where its class comes from."""
+    """Return the library that did the work, from the estimator's `engine_` or else from its class."""
     named = attribute(estimator, "engine_")
     if named:
         return str(named)
     last = parts(estimator)[-1]
     members = getattr(last, "__dict__", {}).get("estimators_")
     workers = members if isinstance(members, list) and members else [last]
-    # scikit-learn-intelex falls back to scikit-learn without a warning: then oneDAL has fitted nothing.
+    # scikit-learn-intelex falls back to scikit-learn silently, and then oneDAL has fitted nothing.
     if all(getattr(worker, "_onedal_estimator", None) is not None for worker in workers):
         from importlib.metadata import version
 

@@ -1,6 +1,6 @@
-"""What a trial's process is doing, told to its parent through a small file.
+"""The progress of a trial, which its process reports to the parent through a small file.
 
-Standard library only: `worker` loads this before its process is tied to its cores.
+Standard library only, because `child` loads this before its process is pinned to its cores.
 """
 
 import contextlib
@@ -14,7 +14,7 @@ _INTERVAL_SECONDS = 0.1
 
 
 class Progress:
-    """The side of the trial's process, which writes."""
+    """Writes the progress, in the trial's process."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -27,28 +27,28 @@ class Progress:
         self._write({"phase": name})
 
     def step(self, done: int, total: int, unit: str) -> None:
-        """Say how far a fit has come; calls closer together than a tenth of a second are dropped."""
+        """Report the progress of a fit; calls closer together than a tenth of a second are dropped."""
         now = time.monotonic()
         if now - self._written >= _INTERVAL_SECONDS or done == total:
             self._write({"phase": self._phase, "done": int(done), "total": int(total), "unit": str(unit)})
 
     def _write(self, state: Mapping[str, Any]) -> None:
         self._written = time.monotonic()
-        with contextlib.suppress(OSError):  # a full disk is no reason to stop a fit
+        with contextlib.suppress(OSError):  # a full disk must not stop a fit
             write_json(self._path, state)
 
 
 def write_json(path: Path, values: Mapping[str, Any]) -> None:
-    """Write a file of JSON that a reader sees whole or not at all."""
+    """Write a JSON file atomically."""
     partial = path.with_suffix(".partial")
     partial.write_text(json.dumps(values), encoding="utf-8")
     partial.replace(path)
 
 
 def read_progress(path: Path) -> Mapping[str, Any]:
-    """Return what was written last: "phase" and, in a fit that tells it, "done", "total" and "unit".
+    """Return the last report: "phase" and, in a fit that reports them, "done", "total" and "unit".
 
-    It is empty where nothing of the kind can be read.
+    It is empty if there is none that can be read.
     """
     with contextlib.suppress(OSError, ValueError):
         state = json.loads(path.read_text(encoding="utf-8"))

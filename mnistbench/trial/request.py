@@ -1,4 +1,4 @@
-"""What the parent asks of a trial's process: plain values alone, so that reading them loads no library."""
+"""The parent's request to a trial's process: plain values, so that reading them loads no library."""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -13,21 +13,21 @@ class Request:
     """One trial, as plain values.
 
     Attributes:
-        parent: Number of the parent's process.
-        cores: The cores to which the child is tied.
-        module: The name under which the folder `MODULES` of the outbox has the model's file.
+        parent: Process id of the parent.
+        cores: The cores to pin the child to.
+        module: The module name of the model's file in the folder `MODULES` of the outbox.
         parameters: Every parameter of its `build`, by name.
-        keras: How Keras is to compute ("precision", "backend"), for a `build` that asks for it; else empty.
-        supplied: The further arguments that its `build` wants from the suite.
-        seed: Of what is random in the model.
-        threads: Threads that the model may use.
-        arrays_folder: The data set's decoded arrays.
+        keras: Keras's settings ("precision", "backend") if `build` takes `keras`; else empty.
+        supplied: The arguments of `build` that the suite supplies.
+        seed: The model's seed.
+        threads: Number of threads that the model may use.
+        arrays_folder: The folder of the data set's decoded arrays.
         classes: The data set's labels, sorted.
         split: "test" or "validation".
         holdout: The kind of hold-out.
-        train_size: Training images used; None for all.
-        subset_seed: Of the choice of these images.
-        measurements: What to measure beside quality, `fit` and `predict`.
+        train_size: Number of training images; None for all.
+        subset_seed: The seed that draws these images.
+        measurements: Measurements beside quality, `fit` and `predict`.
     """
 
     parent: int
@@ -47,10 +47,10 @@ class Request:
     measurements: Sequence[str]
 
     def to_json(self) -> bytes:
-        """Return it as the parent writes it to request.json."""
+        """Return the bytes of request.json."""
         return json.dumps(asdict(self)).encode()
 
     @classmethod
     def from_json(cls, content: bytes) -> Self:
-        """Return what the parent wrote; tuples come back as lists."""
+        """Return the request in these bytes; tuples come back as lists."""
         return cls(**json.loads(content))

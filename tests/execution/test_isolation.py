@@ -73,7 +73,7 @@ FATES = {
     "raises_in_build": Expected(FAILED, "ValueError", "depth must be positive, not -1"),
     "raising": Expected(FAILED, "ValueError", "no such luck: try again"),
     "raises_in_predict": Expected(FAILED, "KeyError", "'weights'"),
-    "unprintable": Expected(FAILED, "UnprintableError", "it has no message"),
+    "unprintable": Expected(FAILED, "UnprintableError", "no message"),
     "leaving": Expected(FAILED, "SystemExit", "0"),
     "exiting": Expected(CRASHED, "exit status 0", "left with exit status 0 before it had finished"),
     "crashing": Expected(CRASHED, "SIGSEGV", "killed by SIGSEGV"),
@@ -87,20 +87,22 @@ FATES = {
     ),
     "printing": Expected(OK),
     "wrong_length": Expected(
-        INVALID, "ContractError", r"predict returned shape \(59,\); expected \(60,\), a label for each image"
+        INVALID,
+        "ContractError",
+        r"predict returned shape \(59,\); expected \(60,\), one label for each image",
     ),
     "wrong_dtype": Expected(INVALID, "ContractError", "predict returned dtype float64; expected integer"),
     "ragged": Expected(INVALID, "ContractError", "predict returned a list that is no array"),
     "no_answer": Expected(INVALID, "ContractError", r"predict returned shape \(\); expected \(60,\)"),
-    "unknown_labels": Expected(INVALID, "ContractError", "the label 99, which fit was never given"),
-    "nan_probabilities": Expected(INVALID, "ContractError", "no finite floating-point numbers"),
+    "unknown_labels": Expected(INVALID, "ContractError", "the label 99, which was never passed to fit"),
+    "nan_probabilities": Expected(INVALID, "ContractError", "not finite floating-point numbers"),
     "wrong_sums": Expected(INVALID, "ContractError", "each must sum to 1"),
     "wrong_columns": Expected(INVALID, "ContractError", r"shape \(60, 1\); expected \(60, 10\)"),
     "disagreeing": Expected(
         INVALID, "ContractError", "predict and predict_proba disagree on 60 of 60 images: the label"
     ),
     "no_fit": Expected(INVALID, "ContractError", "`build` returned a object, which has no method fit"),
-    "rebound": Expected(INVALID, "ContractError", "no function `build` once it is imported"),
+    "rebound": Expected(INVALID, "ContractError", "no function `build` after its import"),
     "half_precision": Expected(OK),
     "allocating": Expected(
         Status.OUT_OF_MEMORY,

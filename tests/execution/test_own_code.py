@@ -123,7 +123,7 @@ def test_a_file_beside_a_model_that_looks_like_a_model_is_refused_with_advice(ma
     path.write_text("from features import LEVEL\ndef build(): ...\n")
     record = run_trial(make_job(path), CORE)
     assert record.status is Status.UNAVAILABLE
-    assert "No module named 'features'; name the file beside it _features.py" in record.failure.message
+    assert "No module named 'features'; rename the file beside it to _features.py" in record.failure.message
 
 
 def test_a_missing_backend_of_keras_names_the_variable_that_asks_for_it(make_job, tmp_path, monkeypatch):
@@ -132,7 +132,7 @@ def test_a_missing_backend_of_keras_names_the_variable_that_asks_for_it(make_job
     monkeypatch.setenv("KERAS_BACKEND", "no_such_backend")
     record = run_trial(make_job(path), CORE)
     assert record.status is Status.UNAVAILABLE
-    assert "KERAS_BACKEND asks for no_such_backend: install it, or unset that" in record.failure.message
+    assert "KERAS_BACKEND is no_such_backend: install it or unset the variable" in record.failure.message
 
 
 def test_what_scales_in_place_is_measured_like_what_scales_a_copy(make_job):
@@ -169,8 +169,8 @@ def test_without_probabilities_after_all_there_is_a_row_without_them(error, make
     assert (record.quality.accuracy, record.quality.log_loss) == (1, None)
     assert decode_predictions(outcome.predictions).probabilities is None
     assert record.measurement.warnings == (
-        "predict returns labels in one column, shape (n, 1), where (n,) is expected",
-        "predict returns whole numbers as float32, where integer labels are expected",
+        "predict returns labels of shape (n, 1); expected (n,)",
+        "predict returns whole numbers as float32; expected integer labels",
         f"no probabilities: predict_proba raised {error}: not for this loss",
     )
 

@@ -204,4 +204,4 @@ def test_a_failure_is_one_line_of_bounded_length():
     described = failure.failure_of(ValueError("a\n\n  b\t" + "c" * 5000))
     assert described["message"].startswith("a b ccc")
     assert len(described["message"]) == 1000
-    assert failure.failure_of(MemoryError())["message"] == "it has no message"
+    assert failure.failure_of(MemoryError())["message"] == "no message"

@@ -1,4 +1,4 @@
-"""What an estimator may return, and how it is told what it may not."""
+"""What an estimator may return, and the errors for what it may not."""
 
 import numpy as np
 import pytest
@@ -26,22 +26,22 @@ def test_labels_of_any_integer_type_are_accepted(labels):
 
 
 @pytest.mark.parametrize(
-    ("labels", "told"),
+    ("labels", "expected_notes"),
     [
-        ([[0], [2], [1]], ["one column"]),
+        ([[0], [2], [1]], ["(n, 1)"]),
         ([0.0, 2.0, 1.0], ["as float64"]),
         (np.array([0, 2, 1], np.float16), ["as float16"]),
-        (np.array([[0], [2], [1]], np.float32), ["one column", "as float32"]),
+        (np.array([[0], [2], [1]], np.float32), ["(n, 1)", "as float32"]),
     ],
 )
-def test_a_column_and_whole_numbers_as_floats_are_taken_with_a_note(labels, told):
+def test_a_column_and_whole_numbers_as_floats_are_taken_with_a_note(labels, expected_notes):
     notes = {}
     for _ in range(2):
         checked = checked_labels(labels, 3, 3, notes)
     assert checked.dtype == np.int64
     assert checked.tolist() == [0, 2, 1]
-    assert len(notes) == len(told)
-    assert all(part in note for part, note in zip(told, notes, strict=True))
+    assert len(notes) == len(expected_notes)
+    assert all(part in note for part, note in zip(expected_notes, notes, strict=True))
 
 
 @pytest.mark.parametrize(
@@ -60,7 +60,7 @@ def test_a_column_and_whole_numbers_as_floats_are_taken_with_a_note(labels, told
         ([0, 1, 3], "the label 3"),
         ([0, -1, 2], "the label -1"),
         (np.array([0, 2**63, 1], np.uint64), "the label 9223372036854775808"),
-        ([[0], [1, 2], []], "a list that is no array"),
+        ([[0], [1, 2], []], "a list that is not an array"),
         (None, r"shape \(\)"),
     ],
 )
@@ -93,12 +93,12 @@ def test_probabilities_may_disagree_with_a_few_labels_with_a_note():
         (SURE[:99], r"shape \(99, 3\); expected \(100, 3\)"),
         (SURE[:, :2], r"shape \(100, 2\)"),
         (SURE.argmax(axis=1), r"shape \(100,\)"),
-        (SURE.astype(int), "no finite floating-point numbers"),
-        (np.where(SURE == 0.8, np.inf, 0), "no finite"),
+        (SURE.astype(int), "not finite floating-point numbers"),
+        (np.where(SURE == 0.8, np.inf, 0), "not finite"),
         (SURE * 1.01, "each must sum to 1"),
-        (SURE - [[0, 0.2, -0.2]], "no probabilities"),
-        (SURE - [[-0.4, 0.2, 0.2]], "no probabilities"),
-        ([[1.0]] * 99 + [[1.0, 0.0]], "a list that is no array"),
+        (SURE - [[0, 0.2, -0.2]], "not probabilities"),
+        (SURE - [[-0.4, 0.2, 0.2]], "not probabilities"),
+        ([[1.0]] * 99 + [[1.0, 0.0]], "a list that is not an array"),
     ],
 )
 def test_what_are_no_probabilities_is_refused(probabilities, reason):
