@@ -1,4 +1,4 @@
-"""What a run shows while it works: a live table in a terminal, plain lines elsewhere, JSON for programs."""
+"""The progress of a run: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
 import json
 import threading
@@ -20,10 +20,11 @@ from mnistbench.text import duration, visible
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
 _RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
-_WIDE = 120  # columns from which on the best models stand beside the table
-_ROOMY = 72  # columns from which on a running trial has a bar
-_LABEL = 14  # columns that a model's name has at least, if it needs them
-_WIDTHS = {"accuracy": 8, "state": 8, "time": 6, "progress": 23, "fit": 6}  # at least, so that little moves
+# In columns of the terminal:
+_WIDE = 120  # from this width, the best models are listed beside the table
+_ROOMY = 72  # from this width, a running trial has a bar
+_LABEL = 14  # at least so many for a model's name that needs them
+_WIDTHS = {"accuracy": 8, "state": 8, "time": 6, "progress": 23, "fit": 6}  # minima, so that little moves
 _BAR = 8
 
 
@@ -125,9 +126,9 @@ class PlainLines(View):
 class LiveTable(View):
     """A table that follows every trial while it runs; it never grows beyond the terminal.
 
-    Where there is room, the best models so far stand beside it, else below in one line. Under the table is
-    the last line that each running trial has printed. A narrow terminal has fewer columns: the model and its
-    accuracy stay to the last.
+    The best models so far are listed beside it, or in one line below where there is no room. The last line
+    that each running trial has printed is below as well. A narrow terminal gets fewer columns, but always the
+    model and its accuracy.
     """
 
     def __init__(
@@ -138,15 +139,7 @@ class LiveTable(View):
         earlier: Sequence[Record] = (),
         side_by_side: int = 1,
     ) -> None:
-        """Show a run's trials.
-
-        Args:
-            console: Where.
-            trials: All of them, in the order of the plan.
-            finished: Those that have ended.
-            earlier: Trials of earlier runs on this machine, to tell how long this run's take.
-            side_by_side: How many run at a time.
-        """
+        """Show a run's trials; `earlier` ones of this machine help to estimate how long these will take."""
         self._trials = list(trials)
         self._labels = trial_labels(trials)
         self._records = {record.trial.id: record for record in finished}
@@ -208,12 +201,11 @@ class LiveTable(View):
         body: RenderableType = table
         if beside:
             body = Table.grid(padding=(0, 4))
-            body.add_row(table, _leaderboard(best[:room], widths["model"]))
-        footer = [self._summary("trials " if width >= _ROOMY else "")]
+            body.add_row(table, self._leaderboard(best[:room], widths["model"]))
+        footer = [self._summary(roomy=width >= _ROOMY)]
         if best and not beside:
-            text = ", ".join(f"{label} {accuracy}" for label, accuracy, _ in best)
             lead = "best so far: " if width >= _ROOMY else "best: "
-            footer.insert(0, Text(lead + text, style="dim", no_wrap=True, overflow="ellipsis"))
+            footer.insert(0, _line(lead + ", ".join(f"{self._label(r)} {_accuracy(r)}" for r in best)))
         return Group(body, Text(""), *logs, *footer)
 
     def _visible_trials(self, room: int) -> list[Trial]:
@@ -227,7 +219,7 @@ class LiveTable(View):
         return self._trials[start : start + room]
 
     def _row(self, trial: Trial, *, roomy: bool) -> dict[str, Text]:
-        """Return a trial's cells by column; those that are left out are empty."""
+        """Return a trial's cells by column, without the empty ones."""
         label = Text(self._labels[trial.id])
         if trial.id in self._records:
             record = self._records[trial.id]
@@ -237,7 +229,7 @@ class LiveTable(View):
                 "state": Text(STATUS_NAMES[record.status], style=style),
                 "time": Text(duration(record.trial_seconds)),
                 "accuracy": Text(_accuracy(record), style="bold"),
-                "fit": Text(duration(record.measurement.fit_seconds) if record.measurement else ""),
+                "fit": Text(_fit(record)),
             }
         if trial.id in self._running:
             activity = self._running[trial.id]
@@ -258,54 +250,61 @@ class LiveTable(View):
             "progress": Text(about, style="dim"),
         }
 
-    def _best(self) -> list[tuple[str, str, str]]:
-        """Name the trials that ended well, most accurate first: label, accuracy, training time."""
+    def _best(self) -> list[Record]:
+        """Return the successful trials, most accurate first."""
         scored = [
-            (record.quality.accuracy, self._labels.get(record.trial.id, record.trial.model), record)
+            (-record.quality.accuracy, self._label(record), record)
             for record in self._records.values()
-            if record.quality is not None and record.measurement is not None
+            if record.quality is not None
         ]
-        return [
-            (label, _accuracy(record), duration(record.measurement.fit_seconds) if record.measurement else "")
-            for _, label, record in sorted(scored, key=lambda each: (-each[0], each[1]))
-        ]
+        return [record for _, _, record in sorted(scored, key=lambda each: each[:2])]
+
+    def _label(self, record: Record) -> str:
+        return self._labels.get(record.trial.id, record.trial.model)
 
     def _logs(self, most: int) -> list[Text]:
-        """Return the last line of each running trial that has printed something, of so many at most."""
+        """Return the last line of each running trial that has printed something, at most so many."""
         return [
-            Text(
-                visible(f"{self._labels[trial_id]}: {activity.last_line}"),
-                style="yellow",
-                no_wrap=True,
-                overflow="ellipsis",
-            )
+            _line(visible(f"{self._labels[trial_id]}: {activity.last_line}"), "yellow")
             for trial_id, activity in self._running.items()
             if activity.last_line
         ][:most]
 
-    def _summary(self, noun: str) -> Text:
-        ended = len(self._records)
-        text = f"{ended} of {len(self._trials)} {noun}done, {duration(time.monotonic() - self._began)}"
-        by_id = {trial.id: trial for trial in self._trials}
-        running = [(by_id[trial_id], activity) for trial_id, activity in self._running.items()]
-        waiting = [t for t in self._trials if t.id not in self._records and t.id not in self._running]
+    def _leaderboard(self, best: Sequence[Record], width: int) -> Table:
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=max(width, 11))
+        for heading in ("accuracy", "fit"):
+            table.add_column(heading, justify="right", no_wrap=True)
+        for record in best:
+            table.add_row(
+                Text(self._label(record)), Text(_accuracy(record), style="bold"), Text(_fit(record))
+            )
+        return table
+
+    def _summary(self, *, roomy: bool) -> Text:
+        noun, and_, in_use = ("trials ", " and", " in use") if roomy else ("", ",", "")
+        elapsed = duration(time.monotonic() - self._began)
+        text = f"{len(self._records)} of {len(self._trials)} {noun}done, {elapsed}"
+        unfinished = [trial for trial in self._trials if trial.id not in self._records]
+        waiting = [trial for trial in unfinished if trial.id not in self._running]
+        running = [(trial, self._running[trial.id]) for trial in unfinished if trial.id in self._running]
         left = self._estimates.run_seconds_left(waiting, running, self._side_by_side)
-        if left is not None and (waiting or running):
+        if left is not None and unfinished:
             text += f", about {_estimated(left)} left"
         memory = sum(activity.rss_bytes for _, activity in running)
         if memory:
             cores = sum(activity.busy_cores for _, activity in running)
-            text += f"; {memory / 1e6:,.0f} MB and {cores:.1f} cores in use"
-        return Text(text, style="dim", no_wrap=True, overflow="ellipsis")
+            text += f"; {memory / 1e6:,.0f} MB{and_} {cores:.1f} cores{in_use}"
+        return _line(text)
 
 
 def _column_widths(rows: Sequence[dict[str, Text]], width: int, *, beside: bool) -> dict[str, int]:
-    """Return the columns that fit and how wide they are, in their order; the model takes what is left.
+    """Return the names and widths of the columns that fit, in their order; the model gets what is left.
 
     Args:
         rows: The cells.
-        width: Of the terminal.
-        beside: Whether the best models stand to the right.
+        width: The terminal's.
+        beside: Whether the best models are listed to the right.
     """
     needed = {
         name: max([least, *(cell_len(row[name].plain) for row in rows if name in row)])
@@ -332,22 +331,20 @@ def _gap(width: int) -> int:
     return 2 if width >= _ROOMY else 1
 
 
-def _leaderboard(best: Sequence[tuple[str, str, str]], width: int) -> Table:
-    table = Table(box=None, pad_edge=False, header_style="bold")
-    table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=max(width, 11))
-    table.add_column("accuracy", justify="right", no_wrap=True)
-    table.add_column("fit", justify="right", no_wrap=True)
-    for label, accuracy, fit in best:
-        table.add_row(Text(label), Text(accuracy, style="bold"), Text(fit))
-    return table
+def _line(text: str, style: str = "dim") -> Text:
+    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
 
 
 def _accuracy(record: Record) -> str:
     return f"{100 * record.quality.accuracy:.2f} %" if record.quality else ""
 
 
+def _fit(record: Record) -> str:
+    return duration(record.measurement.fit_seconds) if record.measurement else ""
+
+
 def _progress(activity: Activity, seconds_left: float | None) -> Text:
-    """Draw how far a trial has come: by the model's own count, else by the time it is expected to take."""
+    """Draw a trial's progress: by the model's own count, else by the time that it is expected to take."""
     left = "" if seconds_left is None else f" {_estimated(seconds_left)} left"
     if activity.done is not None and activity.total:
         share = activity.done / activity.total
@@ -364,7 +361,7 @@ def _progress(activity: Activity, seconds_left: float | None) -> Text:
 
 
 def _estimated(seconds: float) -> str:
-    """Write a time that is not known to fractions of a second."""
+    """Write an estimated time, which is not known to fractions of a second."""
     return f"{seconds:.0f} s" if seconds < 100 else duration(seconds)
 
 
