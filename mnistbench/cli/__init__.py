@@ -35,7 +35,7 @@ def main() -> None:
 
 
 def _with_home(argument: str) -> str:
-    """Expand the `~` of a path as shells do, which leave it alone after `--option=` and within quotes."""
+    """Expand the `~` of a path where shells do not: after `--option=` and within quotes."""
     option, equals, value = argument.partition("=")
     if option.startswith("--") and equals:
         return f"{option}={os.path.expanduser(value)}"  # noqa: PTH111 - Path() would change a URL

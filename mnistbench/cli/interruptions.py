@@ -12,8 +12,8 @@ _ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "
 class Interruptions:
     """Raises KeyboardInterrupt for each of them inside `allowed`, and defers them in the rest of its block.
 
-    So what is opened and closed around `allowed`, a terminal's settings for one, is always put right: Python
-    may raise KeyboardInterrupt between an `__enter__` and the block it opens, and nothing is closed then
+    So whatever is opened around `allowed`, such as a terminal, is always closed: Python may raise
+    KeyboardInterrupt between an `__enter__` and its block, and then nothing is closed
     (https://docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions").
     """
 
@@ -25,7 +25,7 @@ class Interruptions:
         self._before = {
             number: signal.signal(number, self._arrive)
             for number in _ENDING
-            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # nohup wants to outlive its terminal
+            if signal.getsignal(number) not in (signal.SIG_IGN, None)  # nohup outlives its terminal
         }
         return self
 
@@ -37,7 +37,7 @@ class Interruptions:
 
     @contextlib.contextmanager
     def allowed(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at once within this block, at its start for what came before."""
+        """Raise KeyboardInterrupt at once within this block, at its start for a signal that came before."""
         try:
             self._deferred = False
             if self._arrived:

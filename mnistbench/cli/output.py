@@ -1,7 +1,7 @@
 """Standard output and standard error that never fail, and how the commands print.
 
-Characters that the encoding lacks are replaced, and a reader that leaves (`| head -1`) or a full disk takes
-away the output but not the run.
+Characters that the encoding lacks are replaced, and a reader that leaves (`| head -1`) or a full disk ends
+the output but not the run.
 """
 
 import codecs

@@ -92,7 +92,7 @@ class Training:
         """Create the folder of a new run.
 
         Raises:
-            UsageError: The command line asks for something impossible.
+            UsageError: The command line cannot be planned.
             DataError: The data set is unavailable.
         """
         from mnistbench.datasets import Reading
@@ -213,7 +213,7 @@ class Training:
         return "dask" if self.cluster else "local"
 
     def _give_hints(self, new: NewRun) -> None:
-        """Say what the user may have meant otherwise."""
+        """Print what the user may have wanted instead."""
         from mnistbench.runs.folder import find_runs
 
         for folder in find_runs(self.results)[-1:]:
@@ -231,7 +231,7 @@ class Training:
             )
 
     def _dataset(self, spec: str | None, reading: "Reading") -> "DatasetInfo":
-        """Return the data set, fetched and verified; a notice that cannot be missed says if MNIST is not."""
+        """Return the data set, fetched and verified, with a prominent notice if digits replace MNIST."""
         from mnistbench.datasets import cache_folder, mnist_advice, resolve
 
         cache = cache_folder(self.cache_dir)

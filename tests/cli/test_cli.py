@@ -37,6 +37,7 @@ def test_report_is_made_again_from_the_records_alone(shell):
         (["run", "--dataset", "nowhere", "--offline"], 2, "no data set or folder 'nowhere'"),
         (["run", "--dataset", "mnist", "--offline"], 3, "mnistbench fetch"),
         (["run", "svm"], 2, "--only svm"),
+        (["run", "svm", "--trial", "x/1"], 2, "a run is named only to resume it"),
         (["report", "nothing"], 2, "no run named 'nothing'"),
         (["report"], 2, "no run in results yet"),
         (["run", "--frobnicate"], 2, "--frobnicate"),

@@ -12,7 +12,7 @@ ENDING = [signal.SIGINT, signal.SIGTERM] + ([signal.SIGHUP] if hasattr(signal, "
 
 @pytest.fixture(autouse=True)
 def as_a_shell_starts_it():
-    """Ctrl-C as Python has it; a job that a script started in the background is born deaf to it."""
+    """Ctrl-C as Python has it; a job that a script starts in the background ignores it."""
     before = {number: signal.getsignal(number) for number in ENDING}
     signal.signal(signal.SIGINT, signal.default_int_handler)
     for number in set(ENDING) - {signal.SIGINT}:
@@ -47,7 +47,7 @@ def carry_out(terminal, run):
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed(number):
+def test_a_signal_while_the_terminal_is_opened_waits_until_it_can_be_closed(number):
     terminal, ran = Terminal(number, opening=True), []
     with pytest.raises(KeyboardInterrupt):
         carry_out(terminal, lambda: ran.append(1))
@@ -70,7 +70,7 @@ def test_a_run_is_interrupted_at_once(number):
 
 
 @pytest.mark.parametrize("number", ENDING)
-def test_what_comes_while_the_terminal_is_closed_waits_until_it_is(number):
+def test_a_signal_while_the_terminal_is_closed_waits_until_it_is(number):
     terminal = Terminal(number, closing=True)
     with pytest.raises(KeyboardInterrupt):
         carry_out(terminal, lambda: None)
@@ -87,7 +87,7 @@ def test_an_error_outranks_an_interruption_that_came_after_it():
     assert not terminal.is_open
 
 
-def test_signals_are_as_before_afterwards():
+def test_the_signal_handlers_are_restored():
     before = [signal.getsignal(number) for number in ENDING]
     with Interruptions():
         assert [signal.getsignal(number) for number in ENDING] != before

@@ -143,7 +143,7 @@ def test_help_keeps_its_texts_where_python_drops_docstrings(shell, typed):
     assert len(plain.stdout) > 300
 
 
-def test_a_home_that_cannot_be_written_to_is_no_concern_of_the_user(shell):
+def test_an_unwritable_home_prints_no_warning(shell):
     nowhere = shell.place / "file"
     nowhere.write_text("not a folder")
     home = {
@@ -190,7 +190,7 @@ def test_hints_work_as_printed_from_where_they_were_printed(shell):
     assert "`mnistbench run --results 'no runs'`" in empty.stderr
 
 
-def test_a_number_alone_is_one_seed_and_the_run_explains_it(shell):
+def test_a_single_number_is_one_seed_and_the_run_explains_it(shell):
     answer = shell.run("--only", "nearest", "--seeds", "3", "--json")
     assert answer.stdout.count('"seed": 3') == 1
     assert "--seeds 3 is one seed, number 3; for 3 seeds type --seeds 0-2" in answer.stderr

@@ -8,6 +8,10 @@ import sys
 import time
 
 import pytest
+import typer
+
+from mnistbench.cli import app
+from mnistbench.errors import UsageError
 
 
 def test_a_run_writes_its_report_and_ends_with_status_0(shell):
@@ -20,7 +24,7 @@ def test_a_run_writes_its_report_and_ends_with_status_0(shell):
     assert (shell.results / "report.md").exists()
 
 
-def test_every_death_of_a_model_is_a_row_and_the_rest_goes_on(shell):
+def test_every_way_to_crash_is_a_row_and_the_other_trials_run(shell):
     fates = {
         "raising_markup": "failed",
         "hanging": "timeout",
@@ -85,7 +89,7 @@ def test_an_interrupted_run_keeps_what_is_done_and_resumes(shell, number):
 
 
 @pytest.mark.slow
-def test_a_terminated_run_puts_the_terminal_right(shell):
+def test_a_terminated_run_restores_the_terminal(shell):
     pytest.importorskip("termios")
     import pty
     import termios
@@ -132,23 +136,39 @@ def test_resume_runs_only_what_is_missing(shell):
         (("--resume", "--name", "other"), "--name changes nothing with --resume"),
         (("--trial", "x/1", "--set", "svm.C=1"), "--set changes nothing with --trial"),
         (("--trial", "x/1", "--train-size", "100"), "--train-size changes nothing with --trial"),
+        (("--trial", "x/1", "--resume"), "--resume changes nothing with --trial"),
     ],
 )
-def test_what_an_earlier_plan_has_settled_is_not_passed_over(shell, typed, complaint):
+def test_an_option_that_would_change_nothing_is_refused(shell, typed, complaint):
     answer = shell("run", *typed)
     assert answer.returncode == 2
     assert f"{complaint}, which keeps to the run's own plan" in answer.stderr
 
 
-def test_one_trial_is_run_again_once_its_model_is_mended(shell):
+ANY_RUN = {"backend", "scheduler", "results", "cache_dir", "resume", "trial", "offline", "quiet", "json"}
+
+
+def test_resume_refuses_every_option_but_those_of_any_run():
+    command = typer.main.get_command(app).commands["run"]
+    of_new_runs = {each.name for each in command.params if each.name not in {*ANY_RUN, "run_name"}}
+    assert of_new_runs >= {"suite", "seeds", "set_", "validation", "name"}
+    for parameter in command.params:
+        if parameter.name in of_new_runs:
+            values = {"unseen": ["drop"], "measure": ["none"], "validation": []}
+            typed = [parameter.opts[0], *values.get(parameter.name, ["1"])]
+            with pytest.raises(UsageError, match=f"{parameter.opts[0]} changes nothing with --resume"):
+                app(["run", "--resume", *typed], standalone_mode=False)
+
+
+def test_one_trial_is_run_again_after_its_model_was_corrected(shell):
     shell.run("--only", "constant,stub", "--set", "stub.how=raising")
     run = shell.only_run()
     again = re.search(r"mnistbench (run --trial \S+/[0-9a-f]+)", (run / "report.md").read_text())
     stub = shell.models / "stub.py"
     stub.write_text(stub.read_text().replace("raise ValueError", "str"))
-    answer = shell(*again[1].split(), "--name", "mended")
+    answer = shell(*again[1].split(), "--name", "corrected")
     assert answer.returncode == 0, answer.stderr
-    (line,) = (shell.results / "mended" / "records.jsonl").read_text().splitlines()
+    (line,) = (shell.results / "corrected" / "records.jsonl").read_text().splitlines()
     assert json.loads(line)["trial"]["model"] == "stub"
     assert json.loads(line)["status"] == "ok"
 
