@@ -6,7 +6,7 @@ import shutil
 import pytest
 
 
-def test_report_is_made_again_from_the_records_alone(shell):
+def test_the_report_is_written_again_from_the_records_alone(shell):
     shell.run("--only", "constant,nearest")
     page = shell.only_run() / "report.md"
     before = page.read_text(encoding="utf-8")

@@ -17,7 +17,7 @@ def test_verify_reports_an_unavailable_data_set(ran):
     assert "verified" not in answer.stdout
     assert "one: bars is not in the cache" in answer.stderr
     assert "add --without-dataset" in answer.stderr
-    content = ran("verify", "one", "--without-dataset")
+    skipped = ran("verify", "one", "--without-dataset")
     assert skipped.returncode == 0, skipped.stderr
     assert "one: note: bars is not in the cache" in skipped.stdout
     assert "one: verified" in skipped.stdout
