@@ -14,7 +14,7 @@ from support.trials import CORE
 
 from mnistbench import machine
 from mnistbench.execution.processes import child_environment
-from mnistbench.machine import Calibration, calibrate, drift
+from mnistbench.machine import Calibration, calibrate, drift, waiting_variables
 from mnistbench.runs.json import from_json, to_json
 
 ROOT = Path(__file__).parent.parent
@@ -88,6 +88,14 @@ def test_it_imports_no_slow_library():
     )
     answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert answer.stdout.strip() == "[]"
+
+
+def test_spins_are_bounded_unless_the_user_has_set_how_threads_wait():
+    assert waiting_variables({}) == {"GOMP_SPINCOUNT": "10000"}
+    assert waiting_variables({"GOMP_SPINCOUNT": "7", "HOME": "/"}) == {"GOMP_SPINCOUNT": "7"}
+    assert waiting_variables({"OMP_WAIT_POLICY": "ACTIVE"}) == {"OMP_WAIT_POLICY": "ACTIVE"}
+    assert child_environment({}, 2)["GOMP_SPINCOUNT"] == "10000"
+    assert child_environment({"GOMP_SPINCOUNT": "7"}, 2)["GOMP_SPINCOUNT"] == "7"
 
 
 def calibration(**scales):

@@ -139,7 +139,11 @@ def _load(measured: Sequence[Measurement]) -> Iterable[_Sign]:
         return statistics.median(map(of, watched))
 
     others, steal = share(lambda load: load.others_share), share(lambda load: load.steal_share)
-    yield _letter(others, OTHERS_BOUNDS), f"{_percent(others)} of the CPU was used by others"
+    letter, cores = _letter(others, OTHERS_BOUNDS), watched[0].logical_cores
+    reason = f"{_percent(others)} of the CPU was used by others"
+    if letter == "D":
+        reason += f": the trial had about {(1 - others) * cores:.1f} of {cores} cores"
+    yield letter, reason
     yield _letter(steal, STEAL_BOUNDS), f"{_percent(steal)} of the CPU was stolen by the host"
 
 

@@ -17,6 +17,7 @@ from mnistbench.plan.trials import Options, Suite, choose_models, plan
 if TYPE_CHECKING:
     from mnistbench.cli.live import View
     from mnistbench.datasets import DatasetInfo, Reading
+    from mnistbench.execution import runner
     from mnistbench.execution.dask.cluster import Cluster
     from mnistbench.runs.folder import RunFolder
     from mnistbench.runs.records import Trial
@@ -111,8 +112,7 @@ class Training:
         models = choose_models(suite, options, new.models, own)
         data = self._dataset(new.dataset, Reading(new.pixel_max, drop_unseen=new.drop_unseen))
         has_path = new.dataset not in (None, "mnist", "digits")
-        folder = runner.create_run(
-            self.results,
+        planned = runner.Plan(
             suite=suite.name,
             dataset=data,
             dataset_spec=str(Path(str(new.dataset)).resolve()) if has_path else data.name,
@@ -124,10 +124,8 @@ class Training:
                 new.jobs,
             ),
             measurements=suite.measurements if new.measurements is None else new.measurements,
-            command=_typed_command(),
-            name=new.name,
-            backend=self._backend,
         )
+        folder = self._create(planned, new.name)
         return Planned(folder, {model.name: model for model in models}, data)
 
     def plan_again(
@@ -142,11 +140,8 @@ class Training:
         from mnistbench.execution import runner
 
         _, models, data = self.resume(earlier, may_differ=may_differ)
-        info, typed = earlier.info(), _typed_command()
-        folder = runner.create_run_again(
-            self.results, info, trials, data, models, typed, name=name, backend=self._backend
-        )
-        return Planned(folder, models, data)
+        planned = runner.plan_again(earlier.info(), trials, data, models)
+        return Planned(self._create(planned, name), models, data)
 
     def resume(self, folder: "RunFolder", *, may_differ: bool = False) -> Planned:
         """Return an earlier run with its models, which may have changed only if `may_differ`, and its data.
@@ -208,9 +203,11 @@ class Training:
             return INTERRUPTED
         return int(any(record.failure is not None for record in records))
 
-    @property
-    def _backend(self) -> str:
-        return "dask" if self.cluster else "local"
+    def _create(self, planned: "runner.Plan", name: str | None) -> "RunFolder":
+        from mnistbench.execution import runner
+
+        backend = "dask" if self.cluster else "local"
+        return runner.create_run(self.results, planned, _typed_command(), name=name, backend=backend)
 
     def _give_hints(self, new: NewRun) -> None:
         """Print what the user may have wanted instead."""

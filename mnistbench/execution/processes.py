@@ -22,6 +22,7 @@ import psutil
 
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.cgroup import ControlGroup
+from mnistbench.machine import waiting_variables
 
 MARK = "MNISTBENCH_TRIAL"
 _TERM_GRACE_SECONDS = 3.0
@@ -47,6 +48,7 @@ def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, s
     return {
         **inherited,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
+        **waiting_variables(inherited),
         "PYTHONHASHSEED": "0",
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # a log takes whatever a model prints
         "PYTHONUNBUFFERED": "1",

@@ -36,82 +36,74 @@ class Limits:
     jobs: int = 1
 
 
-def create_run(
-    results: Path,
-    *,
-    suite: str,
-    dataset: DatasetInfo,
-    dataset_spec: str,
-    trials: Sequence[Trial],
-    models: Sequence[ModelFile],
-    limits: Limits,
-    measurements: Sequence[str],
-    command: Sequence[str],
-    name: str | None = None,
-    backend: str = "local",
-) -> RunFolder:
-    """Make the run folder with its plan and the true labels that its trials are judged by.
+@dataclass(frozen=True)
+class Plan:
+    """What a new run will do.
 
-    Args:
-        results: The folder of the runs.
+    Attributes:
         suite: The suite's name.
         dataset: The data set, with its arrays on this machine.
         dataset_spec: What names it on the command line.
-        trials: The plan.
+        trials: The trials, in the order in which they run.
         models: The models' files.
         limits: What each trial may take.
         measurements: What to measure beside quality, `fit` and `predict`.
+    """
+
+    suite: str
+    dataset: DatasetInfo
+    dataset_spec: str
+    trials: Sequence[Trial]
+    models: Sequence[ModelFile]
+    limits: Limits
+    measurements: Sequence[str]
+
+
+def create_run(
+    results: Path, plan: Plan, command: Sequence[str], *, name: str | None = None, backend: str = "local"
+) -> RunFolder:
+    """Make the run folder with its plan and the true labels of the images that evaluate it.
+
+    Args:
+        results: The folder of the runs.
+        plan: What the run will do.
         command: The command line, as typed after the program's name.
-        name: The run's name; time, suite and data set if left out.
-        backend: Where the trials will be run: "local" or "dask".
+        name: The run's name; time, suite and data set if None.
+        backend: Where the trials will run: "local" or "dask".
 
     Raises:
         UsageError: The name is taken, or is no plain file name.
         MnistbenchError: The folder cannot be written.
     """
     now = datetime.now(UTC)
-    split = trials[0].split
+    split = plan.trials[0].split
     info = RunInfo(
-        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{suite}-{dataset.name}", split)
+        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{plan.suite}-{plan.dataset.name}", split)
         if name is None
         else _checked_name(results, name),
         created_at=now.isoformat(timespec="seconds"),
         command=tuple(command),
-        suite=suite,
-        dataset=replace(dataset, arrays_folder=""),
-        dataset_spec=dataset_spec,
-        trials=tuple(trials),
-        models=tuple(_model_info(model) for model in models),
-        timeout_seconds=limits.timeout_seconds,
-        memory_limit_bytes=limits.memory_limit_bytes,
-        jobs=limits.jobs,
-        measurements=tuple(measurements),
+        suite=plan.suite,
+        dataset=replace(plan.dataset, arrays_folder=""),
+        dataset_spec=plan.dataset_spec,
+        trials=tuple(plan.trials),
+        models=tuple(_model_info(model) for model in plan.models),
+        timeout_seconds=plan.limits.timeout_seconds,
+        memory_limit_bytes=plan.limits.memory_limit_bytes,
+        jobs=plan.limits.jobs,
+        measurements=tuple(plan.measurements),
         environment=machine.environment(),
         backend=backend,
     )
-    truth = evaluation_labels(open_arrays(dataset.arrays_folder), info.split, info.holdout)
+    truth = evaluation_labels(open_arrays(plan.dataset.arrays_folder), info.split, info.holdout)
     return RunFolder.create(results, info, encode_predictions(truth, None))
 
 
-def create_run_again(
-    results: Path,
-    info: RunInfo,
-    trials: Sequence[Trial],
-    dataset: DatasetInfo,
-    models: Mapping[str, ModelFile],
-    command: Sequence[str],
-    *,
-    name: str | None = None,
-    backend: str = "local",
-) -> RunFolder:
-    """Make a new run folder for trials of an earlier run, under the same limits and measurements.
-
-    Raises:
-        UsageError: The name is taken, or is no plain file name.
-        MnistbenchError: The folder cannot be written.
-    """
-    return create_run(
-        results,
+def plan_again(
+    info: RunInfo, trials: Sequence[Trial], dataset: DatasetInfo, models: Mapping[str, ModelFile]
+) -> Plan:
+    """Return the plan of a new run with trials of an earlier one, under the same limits and measurements."""
+    return Plan(
         suite=info.suite,
         dataset=dataset,
         dataset_spec=info.dataset_spec,
@@ -119,9 +111,6 @@ def create_run_again(
         models=[models[name] for name in dict.fromkeys(trial.model for trial in trials)],
         limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
         measurements=info.measurements,
-        command=command,
-        name=name,
-        backend=backend,
     )
 
 

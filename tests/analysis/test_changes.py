@@ -356,8 +356,8 @@ def test_an_environment_is_compared_by_every_field():
     known = {f.name for f in dataclasses.fields(ENVIRONMENT)}
     assert known == {
         *("host", "cpu", "logical_cores", "usable_cores", "memory_bytes", "system", "python", "libraries"),
-        *("commit", "gpus"),
-    }, "teach mnistbench/compare/environments.py the new field"
+        *("commit", "gpus", "waiting"),
+    }, "teach mnistbench/analysis/environments.py the new field"
 
 
 def test_the_folder_of_a_run_may_be_anywhere(pair, tmp_path: Path):

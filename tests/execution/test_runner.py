@@ -17,7 +17,7 @@ import pytest
 from mnistbench.datasets import DatasetInfo
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.execution.local import Concurrency, LocalCores
-from mnistbench.execution.runner import Limits, create_run, models_of, run
+from mnistbench.execution.runner import Limits, Plan, create_run, models_of, run
 from mnistbench.plan.models import ModelFile, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Status, Trial
@@ -75,15 +75,16 @@ def plan_run(tmp_path, dataset):
             Trial(dataset.name, dataset.sha256, None, file.name, {**file.parameters, **parameters}, seed, 1)
             for seed, (file, (_, parameters)) in enumerate(zip(files, wanted, strict=True))
         ]
-        options = {"suite": "tests", "dataset_spec": "noise", "measurements": (), "command": ("run",)}
-        folder = create_run(
-            tmp_path / "results",
+        plan = Plan(
+            suite="tests",
             dataset=dataset,
+            dataset_spec="noise",
             trials=trials,
             models=list({file.name: file for file in files}.values()),
             limits=Limits(60, 2**32, jobs),
-            **{**options, **changes},
+            measurements=changes.pop("measurements", ()),
         )
+        folder = create_run(tmp_path / "results", plan, ("run",), **changes)
         return folder, {file.name: file for file in files}
 
     return make
