@@ -206,6 +206,14 @@ def test_sessions_fit_the_records(folder, session, words):
     assert all(words in line for line in said)
 
 
+def test_a_trial_that_ran_again_counts_for_its_last_session(folder):
+    (first, *_) = folder.records()
+    for wall_seconds in (0.0, 1e6):
+        folder.append_session(Session("2026-01-01T00:00:00+00:00", wall_seconds, (first.trial.id,), True))
+    write_report(folder, None)
+    assert found(folder).differences == ()
+
+
 def test_an_error_names_a_damaged_session(folder):
     (folder.path / "sessions.jsonl").write_text("{}\n")
     assert "sessions.jsonl has 1 lines, of which 0 can be read" in found(folder).differences
