@@ -19,17 +19,25 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
 import psutil
 import pytest
+from support.trials import MODELS, write_npz
 
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record
 
-MODELS = Path(__file__).parents[1] / "support" / "faults"
+CLOCK = Path(__file__).parents[1] / "support" / "clock"
 PACKAGE = Path(__file__).parents[2] / "mnistbench"
-PLAN = ("--only", "steady,raising,breeding,dying", "--set", "steady.part=0,1")
-TRIALS = 5
+
+
+def stubs(*ways: str) -> tuple[str, str, str, str]:
+    """Return the options that run `stub.py` in these ways."""
+    return ("--only", "stub", "--set", f"stub.how={','.join(ways)}")
+
+
+WAYS = ("steady-0", "steady-1", "raising-0", "breeding-0", "crashing-0")
+PLAN = stubs(*WAYS)
+TRIALS = len(WAYS)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")
 
 
@@ -99,8 +107,7 @@ class Bench:
 
 def label(record: Record) -> str:
     """Name a trial as its model notes its start."""
-    part = record.trial.parameters.get("part")
-    return record.trial.model if part is None else f"{record.trial.model} {part}"
+    return record.trial.parameters["how"]
 
 
 def results_of(folder: RunFolder) -> dict[str, object]:
@@ -119,16 +126,7 @@ def results_of(folder: RunFolder) -> dict[str, object]:
 @pytest.fixture(scope="module")
 def data(tmp_path_factory) -> Path:
     """Ten classes of 6 x 5 images, 240 to train with and 60 to test with, as an .npz."""
-    draw = np.random.default_rng(5)
-    means = draw.integers(60, 196, (10, 6, 5))
-    arrays = {}
-    for part, count in (("train", 240), ("test", 60)):
-        labels = np.arange(count) % 10
-        arrays[f"x_{part}"] = (means[labels] + draw.integers(-20, 21, (count, 6, 5))).astype(np.uint8)
-        arrays[f"y_{part}"] = labels
-    path = tmp_path_factory.mktemp("data") / "noise.npz"
-    np.savez(path, **arrays)
-    return path
+    return write_npz(tmp_path_factory.mktemp("data") / "noise.npz")
 
 
 @pytest.fixture
@@ -153,7 +151,7 @@ def undisturbed(tmp_path_factory, data) -> Undisturbed:
     results = results_of(bench.folder())
     assert len(results) == TRIALS
     assert [str(result[0]) for result in results.values()] == ["ok", "ok", "failed", "ok", "crashed"]
-    assert bench.started() == dict.fromkeys(("steady 0", "steady 1", "raising", "breeding", "dying"), 1)
+    assert bench.started() == dict.fromkeys(WAYS, 1)
     bench.assert_nothing_left()
     return Undisturbed(bench, results, time.monotonic() - before)
 
@@ -342,12 +340,12 @@ def fill(disk: Path) -> Path:
 )
 def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk, pages, record_property):
     bench = on_small_disk
-    plan = ("--only", "raising,spilling,steady", "--set", f"spilling.pages={pages}")
-    answer = bench(*bench.new(*plan))
+    ways = ("raising-0", f"spilling-{pages}", "steady-0")
+    answer = bench(*bench.new(*stubs(*ways)))
     assert answer.returncode == 1
     assert "No space left on device" in answer.stderr
     kept = bench.folder().records()
-    assert label(kept[0]) == "raising"
+    assert label(kept[0]) == "raising-0"
     if "report" in answer.stderr:
         assert (
             f"`mnistbench report it --results {bench.results}` writes it once there is room" in answer.stderr
@@ -363,10 +361,10 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk
     (small_disk / "ballast").unlink()
     answer = bench("run", "--resume", "it")
     assert answer.returncode == 1, answer.stderr
-    assert [label(record) for record in bench.folder().records()] == ["raising", "spilling", "steady 0"]
+    assert [label(record) for record in bench.folder().records()] == list(ways)
     assert bench.folder().records()[: len(kept)] == kept
     assert not list(bench.folder().path.rglob(".*.partial"))
-    assert bench.started()["raising"] == 1
+    assert bench.started()["raising-0"] == 1
     record_property("did", f"with {pages} pages left {len(kept)} of 3 records were kept")
 
 
@@ -374,7 +372,7 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk
 def test_a_full_disk_starts_no_run(on_small_disk, small_disk, record_property):
     on_small_disk.results.mkdir()
     fill(small_disk)
-    answer = on_small_disk(*on_small_disk.new("--only", "steady"))
+    answer = on_small_disk(*on_small_disk.new(*stubs("steady-0")))
     assert answer.returncode == 1
     assert "cannot write the run folder" in answer.stderr
     assert "No space left on device. Choose another folder with --results" in answer.stderr
@@ -387,7 +385,7 @@ def test_a_full_disk_starts_no_run(on_small_disk, small_disk, record_property):
 @pytest.mark.slow
 def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_disk, record_property):
     bench = on_small_disk
-    assert bench(*bench.new("--only", "steady")).returncode == 0
+    assert bench(*bench.new(*stubs("steady-0"))).returncode == 0
     before = bench.folder().records()
     page = bench.folder().path / "report.md"
     page.unlink()
@@ -399,7 +397,7 @@ def test_a_report_that_finds_no_room_leaves_the_records(on_small_disk, small_dis
     assert not list(bench.folder().path.rglob(".*.partial"))
     ballast.unlink()
     assert bench("report", "it").returncode == 0
-    assert "steady" in page.read_text(encoding="utf-8")
+    assert "stub" in page.read_text(encoding="utf-8")
     record_property("did", answer.stderr)
 
 
@@ -412,7 +410,7 @@ def test_a_read_only_results_folder_is_reported(on_small_disk, small_disk, recor
     (bench.folder().path / "records.jsonl").write_text("".join(lines[:-1]))
     subprocess.run(["mount", "-o", "remount,ro", small_disk], check=True)
     for arguments, words in (
-        (bench.new("--only", "steady", name="other"), "cannot write the run folder"),
+        (bench.new(*stubs("steady-0"), name="other"), "cannot write the run folder"),
         (["run", "--resume", "it"], "cannot be written: Read-only file system"),
         (["report", "it"], "cannot write the report"),
     ):
@@ -426,12 +424,12 @@ def test_a_read_only_results_folder_is_reported(on_small_disk, small_disk, recor
 
 
 def test_results_deleted_under_the_run_are_reported(bench, record_property):
-    answer = bench(*bench.new("--only", "erasing,steady"))
+    answer = bench(*bench.new(*stubs("erasing-0", "steady-0")))
     assert answer.returncode == 1
     assert "cannot be written" in answer.stderr
     assert "No such file or directory" in answer.stderr
     assert not bench.results.exists()
-    assert not bench.started()
+    assert bench.started() == {"erasing-0": 1}
     bench.assert_nothing_left()
     record_property("did", answer.stderr)
 
@@ -441,7 +439,7 @@ def test_results_deleted_under_the_run_are_reported(bench, record_property):
 
 @pytest.mark.slow
 def test_a_clock_that_is_set_back_spoils_no_duration(bench, record_property):
-    bench.environment["PYTHONPATH"] = str(MODELS / "clock")
+    bench.environment["PYTHONPATH"] = str(CLOCK)
     probe = subprocess.run(
         [sys.executable, "-c", "import time; a = time.time(); print(time.time() - a)"],
         env=bench.environment,
@@ -451,7 +449,7 @@ def test_a_clock_that_is_set_back_spoils_no_duration(bench, record_property):
     )
     assert float(probe.stdout) < -1700
     before = time.perf_counter()
-    answer = bench(*bench.new("--only", "steady", "--measure", "inference,cold_start,calibration"))
+    answer = bench(*bench.new(*stubs("steady-0"), "--measure", "inference,cold_start,calibration"))
     wall = time.perf_counter() - before
     assert answer.returncode == 0, answer.stderr
     (record,) = bench.folder().records()
@@ -487,7 +485,7 @@ def test_only_the_age_of_files_is_read_from_the_clock():
 
 @pytest.mark.slow
 def test_two_runs_at_once_do_not_disturb_each_other(bench):
-    plan = [part for part in bench.new("--only", "steady,raising") if part not in ("--name", "it")]
+    plan = [part for part in bench.new(*stubs("steady-0", "raising-0")) if part not in ("--name", "it")]
     first, second = bench.start(*plan), bench.start(*plan)
     for process in (first, second):
         _, err = process.communicate(timeout=200)
@@ -495,25 +493,25 @@ def test_two_runs_at_once_do_not_disturb_each_other(bench):
     folders = [RunFolder(path.parent) for path in bench.results.glob("*/run.json")]
     assert len(folders) == 2
     for folder in folders:
-        assert [label(record) for record in folder.records()] == ["steady 0", "raising"]
+        assert [label(record) for record in folder.records()] == ["steady-0", "raising-0"]
         assert (folder.path / "report.md").is_file()
     assert (bench.results / "report.md").is_file()
-    assert bench.started() == {"steady 0": 2, "raising": 2}
+    assert bench.started() == {"steady-0": 2, "raising-0": 2}
     bench.assert_nothing_left()
 
 
 @linux
 def test_a_second_runner_of_the_same_run_is_refused(bench, record_property):
-    first = bench.start(*bench.new("--only", "steady,hanging"))
+    first = bench.start(*bench.new(*stubs("steady-0", "hanging-0")))
     deadline = time.monotonic() + 60
-    while not bench.started()["hanging"]:
+    while not bench.started()["hanging-0"]:
         assert time.monotonic() < deadline
         time.sleep(0.1)
     answer = bench("run", "--resume", "it")
     assert answer.returncode == 1
     assert "is in use by another mnistbench; wait for it to end, or start a new run" in answer.stderr
     assert first.poll() is None
-    assert bench.started() == {"steady 0": 1, "hanging": 1}
+    assert bench.started() == {"steady-0": 1, "hanging-0": 1}
     first.send_signal(signal.SIGTERM)
     _, err = first.communicate(timeout=60)
     assert first.returncode == 130
@@ -559,7 +557,7 @@ def test_a_run_copied_from_another_machine_is_reported_but_not_gone_on_with(visi
     record_property("did", answer.stderr)
     (copy.path / "report.md").unlink()
     assert visited("report", "copy").returncode == 0
-    assert "steady" in (copy.path / "report.md").read_text(encoding="utf-8")
+    assert "stub" in (copy.path / "report.md").read_text(encoding="utf-8")
     listed = visited("runs").stdout
     assert "4 of 5 done" in listed
     assert "complete" in listed
@@ -596,20 +594,14 @@ def test_a_run_folder_from_elsewhere_cannot_write_outside_itself(visited, tmp_pa
     (copy.path / "records.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     before = {path for path in tmp_path.rglob("*") if copy.path not in path.parents}
     assert visited("run", "--resume", "copy").returncode == 1
-    assert [label(record) for record in copy.records()] == [
-        "steady 0",
-        "steady 1",
-        "raising",
-        "breeding",
-        "dying",
-    ]
+    assert [label(record) for record in copy.records()] == list(WAYS)
     after = {path for path in tmp_path.rglob("*") if copy.path not in path.parents}
     assert {path for path in after - before if "cache" not in path.parts} <= {visited.results / "report.md"}
 
 
 @pytest.mark.slow
 def test_a_gigabyte_of_output_is_drained_and_left_out(bench, record_property):
-    answer = bench(*bench.new("--only", "pouring"))
+    answer = bench(*bench.new(*stubs("pouring-0")))
     assert answer.returncode == 0, answer.stderr
     (record,) = bench.folder().records()
     log = bench.folder().log(record.trial.id)
