@@ -17,7 +17,7 @@ import sysconfig
 import time
 import tomllib
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import metadata
 from pathlib import Path
@@ -26,6 +26,7 @@ import psutil
 import pytest
 from packaging.requirements import Requirement
 from packaging.specifiers import SpecifierSet
+from support.processes import wait_for
 
 ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / ".requirements.lock"
@@ -138,13 +139,6 @@ def make_in_background(folder: Path, log: Path) -> Iterator[subprocess.Popen[byt
 def builds(folder: Path) -> int:
     log = folder / "builds.log"
     return len(log.read_text(encoding="utf-8").splitlines()) if log.exists() else 0
-
-
-def wait_for(condition: Callable[[], bool], *, seconds: float = 60) -> None:
-    end = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < end, "it did not happen in time"
-        time.sleep(0.05)
 
 
 def runs(folder: Path) -> bool:

@@ -1,6 +1,6 @@
 """The fault matrix of a run: whatever happens to it, no finished result is lost and it can be gone on with.
 
-The faults of models are in test_isolation.py, those of data in test_datasets_*.py. `make faults` runs them
+The faults of models are in test_isolation.py, those of data in tests/datasets. `make faults` runs them
 all and prints the table.
 """
 

@@ -3,16 +3,14 @@
 import json
 import os
 import signal
-import subprocess
-import sys
-import textwrap
 import threading
 import time
 from pathlib import Path
 
-import numpy as np
-import psutil
 import pytest
+from support.processes import descendants, wait_for
+from support.shell import Shell
+from support.trials import MODELS
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.errors import MnistbenchError, UsageError
@@ -22,29 +20,8 @@ from mnistbench.plan.models import ModelFile, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Status, Trial
 
-MODELS = Path(__file__).parents[1] / "support" / "models"
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 two_cores = pytest.mark.skipif(CORES < 2, reason="needs two cores that Linux can tie processes to")
-NOTING = '''
-    """Notes when it ran and on which cores."""
-    import json, os, time
-    import numpy as np
-    class Noting:
-        def __init__(self, folder, seconds):
-            self.folder, self.seconds = folder, seconds
-        def fit(self, X, y):
-            began = time.time()
-            time.sleep(self.seconds)
-            note = {"cores": sorted(os.sched_getaffinity(0)), "began": began, "ended": time.time()}
-            note["threads"] = os.environ["OMP_NUM_THREADS"]
-            with open(f"{self.folder}/{os.getpid()}.json", "w") as file:
-                json.dump(note, file)
-            return self
-        def predict(self, X):
-            return np.zeros(len(X), dtype=int)
-    def build(folder="", seconds=0.5):
-        return Noting(folder, seconds)
-    '''
 
 
 class Quiet:
@@ -91,11 +68,10 @@ def plan_run(tmp_path, dataset):
 
 
 @pytest.fixture
-def noting(tmp_path) -> Path:
-    path = tmp_path / "noting.py"
-    path.write_text(textwrap.dedent(NOTING).lstrip(), encoding="utf-8")
+def noting(tmp_path) -> tuple[str, dict]:
+    """A stub model that takes half a second and notes when it ran on which cores."""
     (tmp_path / "notes").mkdir()
-    return path
+    return "stub", {"how": "noting-5", "folder": str(tmp_path / "notes")}
 
 
 def notes_in(tmp_path: Path) -> list[dict]:
@@ -137,8 +113,7 @@ def test_a_run_from_a_wider_machine_is_refused():
 
 @two_cores
 def test_side_by_side_means_disjoint_cores_and_is_marked(plan_run, dataset, noting, tmp_path):
-    parameters = {"folder": str(tmp_path / "notes")}
-    folder, models = plan_run(*[(noting, parameters)] * 4, jobs=2)
+    folder, models = plan_run(*[noting] * 4, jobs=2)
     assert run(folder, models, dataset, Quiet())
     records = folder.records()
     assert [record.status for record in records] == [Status.OK] * 4
@@ -157,14 +132,14 @@ def test_side_by_side_means_disjoint_cores_and_is_marked(plan_run, dataset, noti
 
 @two_cores
 def test_a_trial_that_ran_alone_is_not_marked(plan_run, dataset, noting, tmp_path):
-    folder, models = plan_run((noting, {"folder": str(tmp_path / "notes")}), jobs=2)
+    folder, models = plan_run(noting, jobs=2)
     assert run(folder, models, dataset, Quiet())
     assert [record.beside for record in folder.records()] == [0]
     assert [session.side_by_side for session in folder.sessions()] == [1]
 
 
 def test_trials_that_have_a_record_are_not_run_again(plan_run, dataset):
-    folder, models = plan_run(("constant", {}), ("nearest", {}), ("raising", {}))
+    folder, models = plan_run(("constant", {}), ("nearest", {}), ("stub", {"how": "raising"}))
     assert run(folder, models, dataset, Quiet())
     lines = (folder.path / "records.jsonl").read_bytes().splitlines(keepends=True)
     (folder.path / "records.jsonl").write_bytes(b"".join(lines[:2]))
@@ -180,13 +155,13 @@ def test_trials_that_have_a_record_are_not_run_again(plan_run, dataset):
 
 @two_cores
 def test_a_folder_that_cannot_be_written_ends_the_run_and_all_its_processes(plan_run, dataset, tmp_path):
-    folder, models = plan_run(("hanging", {}), ("constant", {}), jobs=2)
+    folder, models = plan_run(("stub", {"how": "hanging"}), ("constant", {}), jobs=2)
     (folder.path / "logs").rmdir()
     before = time.monotonic()
     with pytest.raises(MnistbenchError, match=r"cannot be written.*--resume"):
         run(folder, models, dataset, Quiet())
     assert time.monotonic() - before < 40
-    assert not processes_of(os.getpid())
+    assert not descendants(os.getpid())
     (session,) = folder.sessions()
     assert not session.complete
 
@@ -221,41 +196,6 @@ def test_a_name_is_taken_once(plan_run):
         plan_run(("constant", {}), name="mine")
 
 
-def processes_of(pid: int) -> list[psutil.Process]:
-    return [
-        process
-        for process in psutil.Process(pid).children(recursive=True)
-        if process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    ]
-
-
-def wait_for(condition, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)
-
-
-@pytest.fixture
-def start(tmp_path, dataset):
-    """Return a function that starts `mnistbench run` as a user would, on the stub models."""
-    source = tmp_path / "noise.npz"
-    np.savez(source, **{path.stem: np.load(path) for path in Path(dataset.arrays_folder).glob("*.npy")})
-
-    def start(*arguments: str, before: str = "") -> subprocess.Popen[str]:
-        command = [sys.executable, "-m", "mnistbench", "run", "--models", str(MODELS), "--threads", "1"]
-        return subprocess.Popen(
-            [*before.split(), *command, "--dataset", str(source), *arguments],
-            cwd=tmp_path,
-            env={**os.environ, "MNISTBENCH_CACHE": str(tmp_path / "cache")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    return start
-
-
 @two_cores
 @pytest.mark.parametrize(
     "number",
@@ -264,30 +204,32 @@ def start(tmp_path, dataset):
         pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
     ],
 )
-def test_two_jobs_are_both_ended_and_what_was_done_is_kept(start, tmp_path, number):
-    process = start("--jobs", "2", "--only", "constant,hanging,stubborn")
-    wait_for(lambda: any("\n" in path.read_text() for path in tmp_path.glob("results/*/records.jsonl")))
-    wait_for(lambda: len(processes_of(process.pid)) >= 2)
-    children = processes_of(process.pid)
+def test_two_jobs_are_both_ended_and_what_was_done_is_kept(tmp_path, number):
+    shell = Shell.made(tmp_path)
+    ways = ("--set", "stub.how=steady,hanging,stubborn")
+    process = shell.start(*shell.new("--jobs", "2", "--only", "stub", *ways))
+    wait_for(lambda: any("\n" in path.read_text() for path in shell.results.glob("*/records.jsonl")))
+    wait_for(lambda: len(descendants(process.pid)) >= 2)
+    children = descendants(process.pid)
     process.send_signal(number)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 130, err
     assert "run --resume" in err
     assert not [child for child in children if child.is_running()]
-    (run_folder,) = (path.parent for path in tmp_path.glob("results/*/run.json"))
-    assert [record.trial.model for record in RunFolder(run_folder).records()] == ["constant"]
+    assert [r.trial.parameters["how"] for r in RunFolder(shell.only_run()).records()] == ["steady"]
 
 
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
-def test_nohup_outlives_its_terminal(start, tmp_path):
-    process = start("--only", "hanging,constant", "--timeout", "4", before="nohup")
-    wait_for(lambda: processes_of(process.pid))
+def test_nohup_outlives_its_terminal(tmp_path):
+    shell = Shell.made(tmp_path)
+    ways = ("--set", "stub.how=hanging,steady")
+    process = shell.start(*shell.new("--only", "stub", *ways, "--timeout", "4"), before=("nohup",))
+    wait_for(lambda: descendants(process.pid))
     process.send_signal(signal.SIGHUP)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 1, err
-    (run_folder,) = (path.parent for path in tmp_path.glob("results/*/run.json"))
-    assert [record.status for record in RunFolder(run_folder).records()] == [Status.TIMEOUT, Status.OK]
+    assert [record.status for record in RunFolder(shell.only_run()).records()] == [Status.TIMEOUT, Status.OK]
 
 
 def test_a_run_in_another_thread_needs_no_signals(plan_run, dataset):

@@ -6,11 +6,10 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+from support.processes import wait_for
 
 
 class Dask:
@@ -51,10 +50,7 @@ class Dask:
             *(
                 "worker",
                 self.address,
-                "--host",
-                "127.0.0.1",
-                "--nthreads",
-                "1",
+                *("--host", "127.0.0.1", "--nthreads", "1"),
                 *(options or ("--no-nanny",)),
             ),
             *("--local-directory", str(self.folder / f"worker-{number}"), "--name", f"worker-{number}"),
@@ -89,10 +85,3 @@ class Dask:
             )
         self.all.append(process)
         return process
-
-
-def wait_for(condition: Callable[[], object], seconds: float = 40) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.05)

@@ -32,11 +32,11 @@ class Shell:
         return Shell(Path(shutil.copytree(self.place, place)))
 
     def start(self, *arguments: object, **options: object) -> subprocess.Popen[str]:
-        """Start a command; variables in `env` are added, or removed where they are None."""
+        """Start a command, by the program `before` it; variables in `env` that are None are removed."""
         variables = {"MNISTBENCH_CACHE": str(self.place / "cache"), "COLUMNS": "100", "NO_COLOR": "1"}
         environment = {**os.environ, **variables, **options.pop("env", {})}
         return subprocess.Popen(
-            [sys.executable, "-m", "mnistbench", *map(str, arguments)],
+            [*options.pop("before", ()), sys.executable, "-m", "mnistbench", *map(str, arguments)],
             env={name: value for name, value in environment.items() if value is not None},
             **{"cwd": self.place, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
             | options,

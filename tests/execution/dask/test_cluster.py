@@ -5,7 +5,6 @@ import os
 import signal
 import subprocess
 import sys
-import textwrap
 import threading
 from collections.abc import Iterator
 from dataclasses import replace
@@ -13,7 +12,9 @@ from pathlib import Path
 
 import psutil
 import pytest
-from support.dask_processes import Dask, wait_for
+from support.dask_processes import Dask
+from support.processes import wait_for
+from support.shell import Shell
 
 from mnistbench.datasets import resolve
 from mnistbench.errors import DataError, MnistbenchError, UsageError
@@ -24,57 +25,6 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record, Status
 
 pytest.importorskip("distributed", reason="needs the extra: pip install 'mnistbench[distributed]'")
-
-LOCATED = '''
-    """Says on which cores it runs, and imports a library that one worker alone has."""
-    import os
-    import onetree
-    import numpy as np
-    class Located:
-        def fit(self, X, y):
-            return self
-        def predict(self, X):
-            return np.zeros(len(X), dtype=int)
-    def build():
-        return Located()
-    '''
-SLOW = '''
-    """Takes a second, and notes when it ran on which cores."""
-    import json, os, time
-    import numpy as np
-    class Slow:
-        def __init__(self, folder):
-            self.folder = folder
-        def fit(self, X, y):
-            began = time.time()
-            time.sleep(1)
-            note = {"cores": sorted(os.sched_getaffinity(0)), "began": began, "ended": time.time()}
-            with open(f"{self.folder}/{os.getpid()}.json", "w") as file:
-                json.dump(note, file)
-            return self
-        def predict(self, X):
-            return np.zeros(len(X), dtype=int)
-    def build(folder=""):
-        return Slow(folder)
-    '''
-FATEFUL = '''
-    """Hangs as long as there are lives left in a folder, and takes one each time."""
-    import os, time
-    import numpy as np
-    class Fateful:
-        def __init__(self, folder):
-            self.folder = folder
-        def fit(self, X, y):
-            for life in os.listdir(self.folder):
-                os.unlink(f"{self.folder}/{life}")
-                while True:
-                    time.sleep(0.1)
-            return self
-        def predict(self, X):
-            return np.zeros(len(X), dtype=int)
-    def build(folder=""):
-        return Fateful(folder)
-    '''
 
 
 class Watching:
@@ -91,13 +41,6 @@ class Watching:
         self.activities.append(activity)
 
     def finished(self, record) -> None: ...
-
-
-def write_model(folder: Path, name: str, source: str) -> Path:
-    folder.mkdir(exist_ok=True)
-    path = folder / f"{name}.py"
-    path.write_text(textwrap.dedent(source).lstrip(), encoding="utf-8")
-    return path
 
 
 @pytest.fixture(scope="module")
@@ -152,7 +95,7 @@ def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching
 def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching):
     record = record_on(cluster, make_job("raising"), watching)
     assert record.status is Status.FAILED
-    assert "raising.py" in record.failure.traceback
+    assert "stub.py" in record.failure.traceback
 
 
 def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching):
@@ -162,7 +105,9 @@ def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_j
 
 
 def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(cluster, make_job, watching, tmp_path):
-    job = make_job(write_model(tmp_path, "gone", "def build(): ..."))
+    path = tmp_path / "gone.py"
+    path.write_text("def build(): ...")
+    job = make_job(path)
     job.model.path.unlink()
     record = record_on(cluster, job, watching)
     assert record.status is Status.INVALID
@@ -187,7 +132,7 @@ def test_a_stopped_trial_is_killed_on_the_worker(cluster, make_job, watching, tw
 
 
 def test_a_library_that_one_worker_has_places_the_trial_there(cluster, make_job, watching, tmp_path):
-    job = make_job(write_model(tmp_path, "located", LOCATED))
+    job = make_job("located")
     for _ in range(3):
         record = record_on(cluster, job, watching)
         assert record.status is Status.OK
@@ -219,8 +164,7 @@ def test_a_shared_folder_is_believed_only_after_a_check(cluster, make_job, datas
 def test_trials_of_one_machine_get_cores_of_their_own(cluster, make_job, tmp_path):
     notes = tmp_path / "notes"
     notes.mkdir()
-    slow = write_model(tmp_path / "models", "slow", SLOW)
-    jobs = [make_job(slow, parameters={"folder": str(notes)}, seed=seed) for seed in range(3)]
+    jobs = [make_job("noting-10", parameters={"folder": str(notes)}, seed=seed) for seed in range(3)]
     assert cluster.side_by_side([job.trial for job in jobs]) == min(2, len(os.sched_getaffinity(0)))
     records = [finished.record() for finished in cluster.run_trials(jobs, Watching())]
     found = [json.loads(path.read_text()) for path in notes.iterdir()]
@@ -265,11 +209,8 @@ def test_a_trial_wider_than_any_worker_is_refused(cluster, make_job):
         cluster.side_by_side([make_job("constant", threads=1000).trial])
 
 
-def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching, tmp_path):
-    lives = tmp_path / "lives"
-    lives.mkdir()
-    (lives / "1").touch()
-    job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
+def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching, lives):
+    job = make_job("fateful", parameters={"folder": str(lives)})
     dask.start_worker()
     with connect(dask.address) as cluster:
         cluster._workers.some()
@@ -280,10 +221,8 @@ def test_a_trial_survives_the_death_of_its_worker_once(dask, make_job, watching,
 
 
 @pytest.mark.slow
-def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watching, tmp_path):
-    lives = tmp_path / "lives"
-    lives.mkdir()
-    job = make_job(write_model(tmp_path / "models", "fateful", FATEFUL), parameters={"folder": str(lives)})
+def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watching, lives):
+    job = make_job("fateful", parameters={"folder": str(lives)})
 
     def kill_twice() -> None:
         for _ in range(2):
@@ -291,7 +230,6 @@ def test_the_second_death_of_its_worker_is_the_trials_end(dask, make_job, watchi
             kill_busy(dask)
             (lives / "2").touch()
 
-    (lives / "1").touch()
     dask.start_worker("--nanny")  # which starts a worker again
     with connect(dask.address) as cluster:
         threading.Thread(target=kill_twice).start()
@@ -323,80 +261,61 @@ def test_a_worker_that_cannot_load_mnistbench_gets_no_trials(dask, make_job, tmp
 
 
 @pytest.fixture
-def start(tmp_path, dataset):
-    """Return a function that starts `mnistbench run` on a cluster, as a user would, on stub models."""
-    models = tmp_path / "models"
-    for name in ("constant", "hanging", "nearest"):
-        write_model(
-            models, name, (Path(__file__).parents[2] / "support" / "models" / f"{name}.py").read_text()
-        )
-    source = tmp_path / "data.npz"
-    import numpy as np
-
-    folder = Path(dataset.arrays_folder)
-    np.savez(source, **{p.stem: np.load(p) for p in folder.glob("*.npy")})
-
-    def start(address: str, *arguments: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(
-            [
-                sys.executable,
-                "-m",
-                "mnistbench",
-                "run",
-                "--backend",
-                "dask",
-                "--scheduler",
-                address,
-                *arguments,
-            ],
-            cwd=tmp_path,
-            env={**os.environ, "MNISTBENCH_CACHE": str(tmp_path / "cache")},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-        )
-
-    start.new = ("--models", str(models), "--dataset", str(source), "--timeout", "60")
-    return start
+def shell(tmp_path) -> Shell:
+    return Shell.made(tmp_path / "place")
 
 
-def records_in(folder: Path) -> list:
-    paths = list((folder / "results").glob("*/run.json"))
+def start(shell: Shell, address: str, *arguments: object) -> subprocess.Popen[str]:
+    """Start `mnistbench run` on a cluster, as a user would."""
+    return shell.start("run", "--backend", "dask", "--scheduler", address, *arguments)
+
+
+def new(shell: Shell, *ways: str) -> list[object]:
+    """Return the arguments of a run of `stub.py` in these ways."""
+    return [*shell.new("--timeout", "60", "--only", "stub", "--set", f"stub.how={','.join(ways)}")[1:]]
+
+
+@pytest.fixture
+def lives(tmp_path) -> Path:
+    """A folder with one life left."""
+    (tmp_path / "lives").mkdir()
+    (tmp_path / "lives" / "1").touch()
+    return tmp_path / "lives"
+
+
+def records_in(shell: Shell) -> list:
+    paths = list(shell.results.glob("*/run.json"))
     return RunFolder(paths[0].parent).records() if paths else []
 
 
 @pytest.mark.slow
-def test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes(dask, start, tmp_path):
+def test_a_lost_scheduler_ends_the_run_with_its_records_kept_and_it_resumes(dask, shell, lives):
     dask.start_worker()
-    lives = tmp_path / "lives"
-    lives.mkdir()
-    (lives / "1").touch()
-    write_model(tmp_path / "models", "fateful", FATEFUL)
-    process = start(
-        dask.address, *start.new, "--only", "constant,fateful,nearest", "--set", f"fateful.folder={lives}"
-    )
-    wait_for(lambda: len(records_in(tmp_path)) == 1 and not any(lives.iterdir()))
+    plan = new(shell, "steady", "fateful", "reading")
+    process = start(shell, dask.address, *plan, "--set", f"stub.folder={lives}")
+    wait_for(lambda: len(records_in(shell)) == 1 and not any(lives.iterdir()))
     dask.scheduler.kill()
     out, err = process.communicate(timeout=30)
     assert process.returncode == 1, err
     assert f"connection to the Dask scheduler {dask.address} is lost" in err
     assert "--resume --backend dask --scheduler" in err
     assert "Traceback" not in err
-    assert [record.trial.model for record in records_in(tmp_path)] == ["constant"]
+    assert [record.trial.parameters["how"] for record in records_in(shell)] == ["steady"]
     wait_for(lambda: not dask.processes(), 15)
 
     dask.start_scheduler()
     dask.start_worker()
-    process = start(dask.address, "--resume", "--json")
+    process = start(shell, dask.address, "--resume", "--json")
     out, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    assert [json.loads(line)["model"] for line in out.splitlines()] == ["fateful", "nearest"]
+    rows = [json.loads(line) for line in out.splitlines()]
+    assert [row["parameters"]["how"] for row in rows] == ["fateful", "reading"]
 
 
 @pytest.mark.slow
-def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp_path):
+def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, shell):
     for number, status in ((signal.SIGINT, 130), (signal.SIGKILL, -signal.SIGKILL)):
-        process = start(two_workers.address, *start.new, "--only", "hanging")
+        process = start(shell, two_workers.address, *new(shell, "hanging"))
         wait_for(two_workers.trials)
         process.send_signal(number)
         _, err = process.communicate(timeout=20)
@@ -407,12 +326,12 @@ def test_ctrl_c_and_kill_leave_no_process_on_the_workers(two_workers, start, tmp
 
 
 @pytest.mark.slow
-def test_the_report_lists_which_versions_ran(two_workers, start, tmp_path):
-    write_model(tmp_path / "models", "located", LOCATED)
-    process = start(two_workers.address, *start.new, "--only", "located,constant,nearest", "--quiet")
+def test_the_report_lists_which_versions_ran(two_workers, shell):
+    plan = shell.new("--timeout", "60", "--only", "located,constant,nearest", "--quiet")[1:]
+    process = start(shell, two_workers.address, *plan)
     _, err = process.communicate(timeout=60)
     assert process.returncode == 0, err
-    page = (tmp_path / "results" / "report.md").read_text(encoding="utf-8")
+    page = (shell.results / "report.md").read_text(encoding="utf-8")
     assert "threadpoolctl 0.0.1" in page
 
 
