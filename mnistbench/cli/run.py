@@ -8,7 +8,7 @@ import typer
 
 from mnistbench.cli import options
 from mnistbench.cli.options import PLAN, of_plan, register
-from mnistbench.cli.training import NewRun, Training
+from mnistbench.cli.training import NewRun, Planned, Training
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.options import (
@@ -110,18 +110,13 @@ def run(
     Exit status: 0 all trials ok; 1 some trial not ok, the report is written;
     2 wrong usage; 3 data unavailable; 130 interrupted.
     """
-    from mnistbench.runs.folder import find_interrupted_run, find_run, find_trial
-
     _refuse_misuse(context)
     with _cluster(backend, scheduler, jobs, offline=offline) as cluster:
         training = Training(results, cache_dir, offline, quiet, json, cluster, scheduler)
         if trial is not None:
-            earlier, chosen = find_trial(results, trial)
-            planned = training.plan_again(earlier, [chosen], name=name, may_differ=True)
+            planned = _trial_again(training, trial, name)
         elif resume:
-            planned = training.resume(
-                find_run(results, run_name) if run_name else find_interrupted_run(results)
-            )
+            planned = _resumed(training, run_name)
         else:
             changes = Options(only, skip or (), train_size, seeds, repeats=repeats)
             split = "validation" if validation else "test"
@@ -142,6 +137,23 @@ def run(
             planned = training.plan(new)
         complete = training.carry_out(planned)
     raise typer.Exit(training.finish(planned.folder, complete=complete))
+
+
+def _trial_again(training: Training, address: str, name: str | None) -> Planned:
+    """Plan a new run of one earlier trial, whose model may have been corrected since."""
+    from mnistbench.runs.folder import find_trial
+
+    earlier, trial = find_trial(training.results, address)
+    return training.plan_again(earlier, [trial], name, may_differ=True)
+
+
+def _resumed(training: Training, name: str | None) -> Planned:
+    """Find the run of that name, or else the newest one that was interrupted."""
+    from mnistbench.runs.folder import find_interrupted_run, find_run
+
+    return training.resume(
+        find_run(training.results, name) if name else find_interrupted_run(training.results)
+    )
 
 
 def _refuse_misuse(context: typer.Context) -> None:
