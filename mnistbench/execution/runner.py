@@ -169,20 +169,7 @@ def run(
     """
     with folder.locked():
         info = folder.info()
-        recorded = {record.trial.id for record in folder.records()}
-        jobs = [
-            Job(
-                trial=trial,
-                model=models[trial.model],
-                dataset=dataset,
-                timeout_seconds=info.timeout_seconds,
-                memory_limit_bytes=info.memory_limit_bytes,
-                measurements=info.measurements,
-                dataset_spec=info.dataset_spec,
-            )
-            for trial in info.trials
-            if trial.id not in recorded
-        ]
+        jobs = _unfinished(folder, info, models, dataset)
         backend = backend or LocalCores(info.jobs)
         side_by_side = backend.side_by_side([job.trial for job in jobs])
         calibrating = bool(jobs) and "calibration" in info.measurements
@@ -221,6 +208,25 @@ def run(
                     )
                 )
     return complete
+
+
+def _unfinished(
+    folder: RunFolder, info: RunInfo, models: Mapping[str, ModelFile], dataset: DatasetInfo
+) -> list[Job]:
+    recorded = {record.trial.id for record in folder.records()}
+    return [
+        Job(
+            trial=trial,
+            model=models[trial.model],
+            dataset=dataset,
+            timeout_seconds=info.timeout_seconds,
+            memory_limit_bytes=info.memory_limit_bytes,
+            measurements=info.measurements,
+            dataset_spec=info.dataset_spec,
+        )
+        for trial in info.trials
+        if trial.id not in recorded
+    ]
 
 
 @contextlib.contextmanager

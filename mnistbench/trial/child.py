@@ -27,7 +27,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnistbench.trial.contract import ContractError, check_estimator, checked_labels, probabilities_of
+from mnistbench.trial.contract import ContractError, checked_estimator, checked_labels, probabilities_of
 from mnistbench.trial.failure import collect_warnings, failure_of, status_of
 from mnistbench.trial.model import arguments, attribute, engine, import_build, parts, set_progress
 from mnistbench.trial.progress import Progress, write_json
@@ -88,13 +88,12 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     progress.phase("load")
     load = timed(lambda: load_images(request, request.split))
     images, shape, load_seconds = load.value, load.value.shape, load.wall_seconds
-    train_count, eval_count, image = len(images.x_train), len(images.x_eval), images.x_eval[:1].copy()
     del load
+    train_count, eval_count, image = len(images.x_train), len(images.x_eval), images.x_eval[:1].copy()
 
     progress.phase("build")
     built = timed(lambda: build(**arguments(request, shape)))
-    estimator = built.value
-    check_estimator(estimator)
+    estimator = checked_estimator(built.value)
     set_progress(estimator, progress.step)
     baseline = rss_bytes()
 
@@ -104,8 +103,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     fitted = timed(partial(estimator.fit, images.x_train, images.y_train))
     progress.phase("predict")
     gc.collect(1)  # the garbage of `fit`; a full collection would take as long again
-    first_image = image.copy()
-    first = timed(partial(estimator.predict, first_image))
+    first = timed(partial(estimator.predict, image.copy()))
     predicted = timed(partial(estimator.predict, images.x_eval))
     load_meanwhile = meter.read(fitted.cpu_seconds + first.cpu_seconds + predicted.cpu_seconds)
     peak, source = peak_rss_bytes()
@@ -113,8 +111,6 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     progress.phase("evaluate")
     del images
     train_accuracy = _evaluated(request, estimator, first.value, predicted.value, notes, outbox)
-    inference = _inference(request, estimator) if "inference" in request.measurements else None
-    set_progress(estimator, None)  # the suite's own callback must not be saved with the model
     measurement = Measurement(
         import_seconds=import_seconds,
         load_seconds=load_seconds,
@@ -135,7 +131,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
         load=load_meanwhile,
-        inference=inference,
+        inference=_inference(request, estimator),
     )
     return {"measurement": asdict(measurement), "further": _further(request, estimator, image, outbox)}
 
@@ -265,10 +261,13 @@ def _evaluated(
     (outbox / "predictions.npz").write_bytes(encode_predictions(classes[encoded], probabilities))
     on_train = estimator.predict(images.x_train)
     correct = checked_labels(on_train, len(images.y_train), len(classes), notes) == images.y_train
+    set_progress(estimator, None)  # the suite's own callback must not be saved with the model
     return float(np.mean(correct))
 
 
-def _inference(request: Request, estimator: Any) -> "Inference":
+def _inference(request: Request, estimator: Any) -> "Inference | None":
+    if "inference" not in request.measurements:
+        return None
     from mnistbench.runs.records import Inference
     from mnistbench.trial.images import load_images
     from mnistbench.trial.measure import latencies, throughput

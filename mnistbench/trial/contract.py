@@ -17,8 +17,8 @@ class ContractError(Exception):
     """An estimator returned something that violates scikit-learn's contract."""
 
 
-def check_estimator(estimator: Any) -> None:
-    """Check that the result of `build` can be fitted and can predict.
+def checked_estimator(estimator: Any) -> Any:
+    """Return the result of `build`, which can be fitted and can predict.
 
     Raises:
         ContractError: A method is missing.
@@ -28,6 +28,7 @@ def check_estimator(estimator: Any) -> None:
             raise ContractError(
                 f"`build` returned a {type(estimator).__name__}, which has no method {method}"
             )
+    return estimator
 
 
 def checked_labels(labels: Any, count: int, class_count: int, notes: dict[str, None]) -> Any:

@@ -3,15 +3,15 @@
 import numpy as np
 import pytest
 
-from mnistbench.trial.contract import ContractError, check_estimator, checked_labels, checked_probabilities
+from mnistbench.trial.contract import ContractError, checked_estimator, checked_labels, checked_probabilities
 
 
 @pytest.mark.parametrize("missing", ["fit", "predict"])
 def test_an_estimator_has_both_methods(missing):
     methods = {name: lambda *_: None for name in ("fit", "predict")}
-    check_estimator(type("Whole", (), methods)())
+    checked_estimator(type("Whole", (), methods)())
     with pytest.raises(ContractError, match=f"returned a Partial, which has no method {missing}"):
-        check_estimator(type("Partial", (), {**methods, missing: None})())
+        checked_estimator(type("Partial", (), {**methods, missing: None})())
 
 
 @pytest.mark.parametrize(

@@ -15,7 +15,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress, Rows, Scores
-from mnistbench.estimators.neural.training import Epochs, train
+from mnistbench.estimators.neural.training import Epochs, one_cycle_adam, train
 
 _BACKENDS = ("tensorflow", "torch", "jax")
 _PREDICTION_BATCH = 1_000
@@ -196,15 +196,19 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self._network = _Network(keras, model)
         self.engine_ = _engine(keras, precision)
         self.device_ = _device(keras)
-        train(
-            model,
-            epochs,
+        optimizer = one_cycle_adam(
+            epochs.step_count,
             peak_rate=self.peak_rate,
             warm_up=self.warm_up,
             momentum=self.momentum,
             weight_decay=self.weight_decay,
-            label_smoothing=self.label_smoothing,
             average=self.average,
+        )
+        train(
+            model,
+            optimizer,
+            epochs,
+            label_smoothing=self.label_smoothing,
             on_progress=self.on_progress,
         )
         return self

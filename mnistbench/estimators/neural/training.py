@@ -23,32 +23,41 @@ _REPORTS_PER_EPOCH = 10
 _SQUARED_GRADIENT_DECAY = 0.99
 
 
-def train(
-    model: Any,
-    epochs: "Epochs",
+def one_cycle_adam(
+    step_count: int,
     *,
     peak_rate: float,
     warm_up: float,
     momentum: float,
     weight_decay: float | None,
-    label_smoothing: float,
     average: float | None,
-    on_progress: Progress | None,
-) -> None:
-    """Train a Keras model, whose outputs are logits, on all the epochs.
-
-    On TensorFlow one compiled function does a whole step, which costs less than Keras's own `fit`; the other
-    backends use the latter. The arguments are those of `NeuralClassifier`.
-    """
+) -> Any:
+    """Return the Keras optimiser of a training of so many steps; `NeuralClassifier` has its arguments."""
     keras = importlib.import_module("keras")
-    optimizer = keras.optimizers.Adam(
-        _one_cycle(keras, peak_rate, warm_up, epochs.step_count),
+    return keras.optimizers.Adam(
+        _one_cycle(keras, peak_rate, warm_up, step_count),
         beta_1=momentum,
         beta_2=_SQUARED_GRADIENT_DECAY,
         weight_decay=weight_decay,
         use_ema=average is not None,
         ema_momentum=average or 0.0,
     )
+
+
+def train(
+    model: Any,
+    optimizer: Any,
+    epochs: "Epochs",
+    *,
+    label_smoothing: float,
+    on_progress: Progress | None,
+) -> None:
+    """Train a Keras model, whose outputs are logits, on all the epochs.
+
+    On TensorFlow one compiled function does a whole step, which costs less than Keras's own `fit`; the other
+    backends use the latter.
+    """
+    keras = importlib.import_module("keras")
     loss = _loss(keras, epochs.class_count, label_smoothing)
     loop = _train_compiled if keras.config.backend() == "tensorflow" else _train_with_keras
     loop(keras, model, optimizer, epochs, loss, on_progress)
