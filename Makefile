@@ -1,8 +1,8 @@
-# Every target sets itself up: it makes .venv when that is not there, out of date or half-made.
-#   PYTHON=python3.12   the interpreter to make .venv with (3.11 to 3.13; found automatically if left out)
+# Every target first makes .venv if it is missing, out of date or incomplete.
+#   PYTHON=python3.12   the interpreter for .venv (3.11 to 3.13; by default found automatically)
 #   EXTRAS=gpu          further extras of pyproject.toml to install; remembered
 #   ARGS="..."          arguments for the program behind the target
-# All paths are relative, so that the folder's own path may hold spaces.
+# All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
 .PHONY: help setup bench bench-speed bench-contention bench-jobs bench-report list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
@@ -14,7 +14,7 @@ help: ## List the targets
 setup: ## Make .venv and install the package with the versions of .requirements.lock (EXTRAS=gpu adds an extra)
 	@.ci/setup
 
-# make itself exits with 2 whatever fails, and prints the program's own exit status:
+# On any failure make exits with 2 and prints the program's exit status:
 # 1 some trial not ok, 2 usage, 3 no data.
 bench: setup ## Run the standard suite and write its report to results/
 	@.venv/bin/mnistbench run $(ARGS)
@@ -43,7 +43,7 @@ readme: setup ## Bring the tables of the READMEs up to date; ARGS=--check fails 
 fetch: setup ## Fetch and check MNIST; ARGS="--from PLACE" names a folder or another mirror
 	@.venv/bin/mnistbench fetch $(ARGS)
 
-# Two files of tests at a time; ARGS="-n 0" runs them one after another, for --pdb say.
+# Two test files at a time; ARGS="-n 0" runs them one after another, for example for --pdb.
 SIDE_BY_SIDE = -n 2 --dist loadfile
 
 test: setup ## Run the tests, all but the slow ones
@@ -55,7 +55,7 @@ test-all: setup ## Run all tests
 faults: setup ## Test every fault of the fault matrix, and print its expected and its actual outcome
 	.venv/bin/python -m pytest -p tests.support.fault_matrix -m "" -q -r f $(ARGS)
 
-# axe-core judges accessibility in the browser's tests alone; without npm or Chromium these are skipped, and say so.
+# axe-core checks accessibility in the browser tests; without npm or Chromium these are skipped with a note.
 AXE = axe-core@4.14.1
 
 node_modules/axe-core/axe.min.js:

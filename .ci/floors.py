@@ -1,7 +1,7 @@
-"""Hold a run to accuracy floors: `floors.py DATASET`, with the lines of `mnistbench run --json` as input.
+"""Check a run against accuracy floors: `floors.py DATASET` reads the output of `mnistbench run --json`.
 
-A floor is the accuracy that the quick suite had when the floor was set, less about three standard errors.
-It catches a model or a data path that broke, not a model that got slightly worse.
+A floor is the accuracy of the quick suite when the floor was set, less about three standard errors. It
+detects a broken model or data path, not a slightly worse model.
 """
 
 import json
@@ -19,14 +19,14 @@ def main() -> int:
     missing = sorted(floors.keys() - {trial["model"] for trial in trials})
     for model in missing:
         print(f"{model:10} FAILED: no trial")
-    fallen = 0
+    failed = 0
     for trial in trials:
         model, status, accuracy = trial["model"], trial["status"], trial["accuracy"]
         floor = floors.get(model, 0.0)
         holds = status == "ok" and accuracy >= floor
-        fallen += not holds
+        failed += not holds
         print(f"{model:10} {'holds' if holds else 'FAILED'}: {status}, accuracy {accuracy}, floor {floor}")
-    return 1 if missing or fallen else 0
+    return 1 if missing or failed else 0
 
 
 if __name__ == "__main__":

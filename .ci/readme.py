@@ -1,4 +1,4 @@
-"""Put the tables of the READMEs between their markers: results of the reference runs, and rules of the code.
+"""Update the tables of the READMEs: results of the reference runs, and rules from the code.
 
 `python .ci/readme.py` rewrites the README files; with `--check` it fails if that would change one of them.
 A marker names its table: `<!-- table: trust -->` begins it, `<!-- end of table: trust -->` ends it.
@@ -112,12 +112,12 @@ def main() -> None:
     stale = []
     for name in READMES:
         path = ROOT / name
-        now = path.read_text(encoding="utf-8")
-        then = filled(now)
-        if now != then:
+        current = path.read_text(encoding="utf-8")
+        updated = filled(current)
+        if current != updated:
             stale.append(name)
             if "--check" not in sys.argv:
-                path.write_text(then, encoding="utf-8")
+                path.write_text(updated, encoding="utf-8")
     if stale and "--check" in sys.argv:
         raise SystemExit(f"Out of date: {', '.join(stale)}. Run `make readme` and commit the result.")
 

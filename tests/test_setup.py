@@ -234,7 +234,7 @@ def test_a_lock_that_cannot_be_installed_is_reported_and_the_next_call_starts_ag
     answer = make(folder, "setup")
     assert answer.returncode != 0
     assert "no-such" in answer.stderr
-    assert "Set-up is not finished" in answer.stderr
+    assert "Set-up failed" in answer.stderr
     assert not (folder / ".venv/mnistbench-setup").exists()
     pyproject.write_text(sound, encoding="utf-8")
     (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
@@ -295,7 +295,7 @@ def test_a_killed_installation_is_repaired_by_the_next_call(tmp_path, victim):
                 process.kill()
         assert process.wait(timeout=60) != 0
         assert not (folder / ".venv/mnistbench-setup").exists()
-    assert victim != "pip" or "Set-up is not finished" in log.read_text(encoding="utf-8")
+    assert victim != "pip" or "Set-up failed" in log.read_text(encoding="utf-8")
     assert runs(folder)
 
 

@@ -1,4 +1,4 @@
-"""How the networks of cnn_record were chosen: each alone and every committee of them, on held-out images.
+"""How the networks of cnn_record were chosen: each network and every committee, on held-out images.
 
 `python benchmarks/studies/committees.py --blocks 2` trains the recipe's networks on MNIST's training images
 without a block of 10,000, scores them on that block, repeats this with another block, and prints a row for
@@ -32,11 +32,11 @@ def main():
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         datasets = held_out_in_turn(arguments.blocks, Path(folder))
-        judged = [votes(dataset, arguments.seed, arguments.threads) for dataset in datasets]
+        evaluated = [votes(dataset, arguments.seed, arguments.threads) for dataset in datasets]
     for size in range(1, len(NETWORKS) + 1):
         for members in itertools.combinations(range(len(NETWORKS)), size):
             names = ", ".join(NETWORKS[member] for member in members)
-            scores = [score(probabilities[list(members)], truth) for probabilities, truth in judged]
+            scores = [score(probabilities[list(members)], truth) for probabilities, truth in evaluated]
             wrong = "; ".join(str(each.error_count) for each in scores)
             loss = "; ".join(f"{each.log_loss:.4f}" for each in scores)
             print(f"| {names} | {wrong} | {loss} |")
@@ -57,7 +57,7 @@ def votes(dataset, seed, threads):
 
 
 def score(votes, truth):
-    """Return the quality of networks that decide by the mean of their probabilities."""
+    """Return the quality of the mean of the networks' probabilities."""
     mean, classes = votes.mean(axis=0), np.unique(truth)
     return quality(truth, classes[mean.argmax(axis=1)], mean, classes)
 

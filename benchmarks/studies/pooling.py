@@ -25,7 +25,7 @@ def loss(probabilities, truth):
 
 
 def arithmetic_mean(votes, truth):
-    """Return the rule that takes the weighted mean of probabilities."""
+    """Return the weighted mean of probabilities as a function of the votes, its weights fitted."""
 
     def mean(raw, probabilities):
         return np.tensordot(softmax(raw), probabilities, 1)
@@ -35,7 +35,7 @@ def arithmetic_mean(votes, truth):
 
 
 def geometric_mean(votes, truth):
-    """Return the suite's rule."""
+    """Return the suite's rule as a function of the votes, its weights fitted."""
     weights = pool_weights(votes, truth, range(votes.shape[2]))
     return lambda votes: pooled(weights, votes)
 
@@ -58,12 +58,12 @@ def main():
     votes = np.stack([each for each in stored if each is not None]).astype(float)
     fifths = np.arange(len(truth)) * FOLDS // len(truth)
     for name, choose in RULES.items():
-        judged = np.empty(votes.shape[1:])
+        predicted = np.empty(votes.shape[1:])
         for fifth in range(FOLDS):
             chosen = choose(votes[:, fifths != fifth], truth[fifths != fifth])
-            judged[fifths == fifth] = chosen(votes[:, fifths == fifth])
-        wrong = int((judged.argmax(axis=1) != truth).sum())
-        print(f"{name}: {wrong} of {len(truth)} wrong, log loss {loss(judged, truth):.5f}")
+            predicted[fifths == fifth] = chosen(votes[:, fifths == fifth])
+        wrong = int((predicted.argmax(axis=1) != truth).sum())
+        print(f"{name}: {wrong} of {len(truth)} wrong, log loss {loss(predicted, truth):.5f}")
 
 
 if __name__ == "__main__":

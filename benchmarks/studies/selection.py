@@ -21,8 +21,8 @@ from mnistbench.runs.folder import find_run
 
 HOLDOUT = 10_000
 
-# Each sweep is one value or several for some of a model's parameters: every combination is a candidate,
-# and what is not named keeps the default of the model's file.
+# Each sweep has one or several values for some of a model's parameters: every combination is a candidate,
+# and the other parameters keep the defaults of the model's file.
 SWEEPS = {
     "logreg": [{"C": "0.1,0.15,0.3,1", "tol": "0.001,0.0005,0.0003,0.0002,0.00015"}],
     "svm": [{"C": "10"}],
@@ -83,7 +83,7 @@ def main():
 
 
 def held_out_in_turn(blocks, folder):
-    """Yield MNIST and rotated copies of it: each has another block last, which is the one held out."""
+    """Yield MNIST and rotated copies of it, each with another block last, which is held out."""
     yield "mnist"
     if blocks == 1:
         return

@@ -1,10 +1,10 @@
-"""What the suite's recipes save: a plain script with the libraries' defaults, then the suite, back to back.
+"""The time that the suite's recipes save: a plain script with the libraries' defaults against the suite.
 
-`make bench-speed` runs it. The plain side is what a newcomer writes: each library's classifier as it comes,
-fitted one after the other in one process, and for Keras, which has no default network, the two networks of
-its own introductions (the perceptron of TensorFlow's quickstart for beginners, the network of Keras's
-"Simple MNIST convnet"). The other side is `mnistbench run` with the standard suite. Nothing else may run
-on the machine meanwhile.
+`make bench-speed` runs it. The plain script is a newcomer's: each library's default classifier, fitted one
+after the other in one process, and for Keras, which has no default network, the two networks of its own
+introductions (the perceptron of TensorFlow's quickstart for beginners, the network of Keras's
+"Simple MNIST convnet"). Right after it `mnistbench run` runs the standard suite. Nothing else may run on the
+machine meanwhile.
 """
 
 import argparse
@@ -71,7 +71,7 @@ def plain_estimators():
 
 
 def run_plain(train_size, only):
-    """Fit and predict each family as it comes; print a JSON line for each."""
+    """Fit and predict each family with its defaults; print a JSON line for each."""
     import warnings
 
     import numpy as np
@@ -164,7 +164,7 @@ def main():
     console.print(ratios(plain, suite))
     console.print(
         f"The harness took {cost.seconds:.1f} s of the suite's {cost.available_seconds:.1f} s, "
-        f"{100 * cost.share:.1f} %: starting processes, and all else that is not a trial's own work."
+        f"{100 * cost.share:.1f} %, for starting processes and everything else beside the trials' own work."
     )
 
 
