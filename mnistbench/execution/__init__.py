@@ -1,1 +1,1 @@
-"""The parent process: it runs each trial in a process of its own, and stores its record."""
+"""The parent process: runs each trial in a separate process and stores its record."""

@@ -1,9 +1,9 @@
-"""A control group of a trial's own, where Linux grants one: the kernel then keeps the trial to its limits.
+"""A control group for each trial, where Linux grants one, so that the kernel enforces the trial's limits.
 
-Version 2 of the interface, as https://docs.kernel.org/admin-guide/cgroup-v2.html describes it. The group is
-made beside this process's own, for which the group above must be this user's to write and must hand the
-memory controller down: so it is in a systemd user session, in a service with `Delegate=yes`, and for root.
-Elsewhere there is none, and the limits are enforced by watching.
+This uses version 2 of the interface, https://docs.kernel.org/admin-guide/cgroup-v2.html. The group is created
+beside this process's own, in a parent group that this user can write and that delegates the memory
+controller: in a systemd user session, in a service with `Delegate=yes`, or as root. Elsewhere the monitor
+enforces the limits.
 """
 
 import contextlib
@@ -12,26 +12,26 @@ from pathlib import Path
 
 _ROOT = Path("/sys/fs/cgroup")
 _MEMBERSHIP = Path("/proc/self/cgroup")
-_TASKS = 4_096  # threads count; the libraries of one trial have some hundreds on the largest machines
+_TASKS = 4_096  # threads; the libraries of one trial start hundreds on the largest machines
 _END_SECONDS = 5.0
 
 
 class ControlGroup:
-    """A group of processes, none of which can leave it without further rights."""
+    """A group of processes, which they cannot leave without further rights."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
 
     @classmethod
     def make(cls, name: str, memory_limit_bytes: int) -> "ControlGroup | None":
-        """Make a group whose processes may take so much memory together; None if it cannot be had here."""
+        """Create a group with one memory limit for all its processes; None if that is impossible here."""
         group = cls.named(name)
         if group is None:
             return None
         try:
             group._path.mkdir()
             group._write("memory.max", memory_limit_bytes)
-            group._write("memory.oom.group", 1)  # all of a trial ends, not a helper that it waits for
+            group._write("memory.oom.group", 1)  # kills the whole trial, not one process it waits for
         except OSError:
             group.end()
             return None
@@ -42,12 +42,12 @@ class ControlGroup:
 
     @classmethod
     def named(cls, name: str) -> "ControlGroup | None":
-        """Return the group of that name, made or not; None where this process can make none."""
+        """Return the group of that name, existing or not; None if this process cannot create groups."""
         with contextlib.suppress(OSError):
             for line in _MEMBERSHIP.read_text(encoding="utf-8").splitlines():
                 if line.startswith("0::/") and "/.." not in line:
                     own = _ROOT / line.removeprefix("0::/")
-                    for parent in (own, own.parent):  # only the root has both processes and groups below
+                    for parent in (own, own.parent):  # only the root has both processes and child groups
                         if (
                             "memory"
                             in (parent / "cgroup.subtree_control").read_text(encoding="ascii").split()
@@ -56,7 +56,7 @@ class ControlGroup:
         return None
 
     def take(self, pid: int) -> bool:
-        """Move a process, with all that it will start, into the group; return whether that was allowed."""
+        """Move a process, and all that it will start, into the group; return whether that was allowed."""
         try:
             self._write("cgroup.procs", pid)
         except OSError:
@@ -76,7 +76,7 @@ class ControlGroup:
             self._write("cgroup.kill", 1)  # since Linux 5.14
         deadline = time.monotonic() + _END_SECONDS
         while self._path.exists() and time.monotonic() < deadline:
-            with contextlib.suppress(OSError):  # busy, while its last processes end
+            with contextlib.suppress(OSError):  # busy until its last processes have ended
                 self._path.rmdir()
                 return
             time.sleep(0.02)

@@ -1,7 +1,7 @@
-"""One trial in a fresh process of its own, with limits that are enforced from outside.
+"""Runs one trial in a fresh process, with limits that are enforced from outside.
 
-Whatever the model does (hang, crash, leak, print, fork), this module returns an outcome within the time
-limit, and leaves no process behind.
+Whatever the model does (hang, crash, leak, print, fork), an outcome is returned within the time limit and no
+process is left behind.
 """
 
 import json
@@ -23,7 +23,7 @@ from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.datasets.splits import evaluation_labels
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.cgroup import ControlGroup
-from mnistbench.execution.monitor import Activity, Interrupted, Watch
+from mnistbench.execution.monitor import Activity, Interrupted, Monitor
 from mnistbench.execution.processes import (
     MARK,
     CappedLog,
@@ -47,16 +47,16 @@ __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
 @dataclass(frozen=True)
 class Job:
-    """A trial with what it needs to run here.
+    """A trial and everything needed to run it on this machine.
 
     Attributes:
         trial: The trial.
         model: The model's file.
         dataset: The data set, with its arrays on this machine.
-        timeout_seconds: Wall time the trial may take.
-        memory_limit_bytes: Resident memory its process tree may take.
-        measurements: What to measure beside quality, `fit` and `predict`.
-        dataset_spec: What names the data set on any machine.
+        timeout_seconds: Limit on the trial's wall time.
+        memory_limit_bytes: Limit on the resident memory of its process tree.
+        measurements: Measurements beside quality, `fit` and `predict`.
+        dataset_spec: The data set on the command line, valid on any machine.
     """
 
     trial: Trial
@@ -70,7 +70,7 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended in its process, and what it left behind.
+    """How a trial ended in its process, and its results.
 
     Attributes:
         status: How it ended.
@@ -78,9 +78,9 @@ class Outcome:
         trial_seconds: Wall time from starting its process to collecting its result.
         environment: The machine it ran on.
         failure: None if and only if the status is ok.
-        measurement: None unless the trial reached its end.
-        predictions: Bytes of the npz of predictions; None unless the trial reached its end.
-        log: The end and the beginning of what its process printed.
+        measurement: None unless the trial finished.
+        predictions: Bytes of the npz of predictions; None unless the trial finished.
+        log: The beginning and the end of its process's output.
     """
 
     status: Status
@@ -93,15 +93,15 @@ class Outcome:
     log: bytes = b""
 
     def record(self, job: Job, *, beside: int, attempts: int = 1) -> Record:
-        """Return the record of this outcome, its predictions scored.
+        """Return the record of this outcome, after scoring its predictions.
 
         Args:
             job: The trial.
-            beside: The most other trials that ran at the same time on its machine.
+            beside: The peak number of other trials running at the same time on its machine.
             attempts: How often it was started.
 
         Raises:
-            DataError: The data set's arrays are gone.
+            DataError: The data set's arrays are missing.
         """
         scores = digest = None
         if self.predictions is not None:
@@ -132,18 +132,18 @@ def run_trial(
     on_activity: Callable[[Activity], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
-    """Run one trial in a process of its own and return how it ended, whatever happens in there.
+    """Run one trial in a separate process and return its outcome, whatever happens there.
 
     Args:
-        job: The trial, and what it needs.
-        cores: The cores to which the process is tied.
-        on_activity: Called a few times a second with what the trial is doing.
+        job: The trial.
+        cores: The cores to pin the process to.
+        on_activity: Called a few times a second with the trial's activity.
         stop: When set, the trial is killed.
 
     Raises:
         Interrupted: `stop` was set.
-        DataError: The data set's arrays are gone.
-        MnistbenchError: No process can be started, or there is no room for temporary files.
+        DataError: The data set's arrays are missing.
+        MnistbenchError: No process can be started, or temporary files cannot be written.
     """
     if stop is not None and stop.is_set():
         raise Interrupted
@@ -169,7 +169,7 @@ def run_trial(
 
 @dataclass(frozen=True)
 class _Exit:
-    """How a process ended: by itself, with an exit status, or stopped at a limit."""
+    """How a process ended: with an exit status, or stopped at a limit."""
 
     returncode: int
     overrun: tuple[Status, Failure] | None
@@ -178,14 +178,14 @@ class _Exit:
 
 
 _FURTHER: Mapping[str, type] = {"cold_start": ColdStart, "learning_curve": LearningCurve}
-"""The measurements that a process of its own takes after the trial's, and their types."""
+"""The measurements that further processes take after the trial's, and their types."""
 
 
 def _run_processes(run: Callable[[str], _Exit], outbox: Path, outcome: Callable[..., Outcome]) -> Outcome:
-    """Run the trial's process and, where that asks for them, those of its further measurements.
+    """Run the trial's process, then those of the further measurements that it requests.
 
-    Without a result the trial crashed, even if its process left with status 0. What happens to a further
-    measurement costs that alone: the trial has its result by then.
+    Without a result the trial crashed, even if its process exited with status 0. A further measurement that
+    fails costs only itself, as the trial already has its result.
     """
     left = run("fit")
     if left.overrun is not None:
@@ -205,7 +205,7 @@ def _run_processes(run: Callable[[str], _Exit], outbox: Path, outcome: Callable[
         decode_predictions(predictions)
         further = [name for name in _FURTHER if name in result["further"]]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        failure = Failure("damaged result", f"its process left a result that cannot be read: {error}")
+        failure = Failure("damaged result", f"its process wrote an unreadable result: {error}")
         return outcome(Status.CRASHED, failure=failure, log=left.log)
     if left.peak_tree_bytes > measured["peak_rss_bytes"]:
         measured |= {"peak_rss_bytes": left.peak_tree_bytes, "memory_source": "sampled"}
@@ -226,7 +226,7 @@ def _run_processes(run: Callable[[str], _Exit], outbox: Path, outcome: Callable[
 def _result(outbox: Path) -> dict[str, Any]:
     result = json.loads((outbox / "result.json").read_bytes())
     if not isinstance(result, dict):
-        raise ValueError("it is no object")
+        raise ValueError("not an object")
     return result
 
 
@@ -239,13 +239,13 @@ def _run_process(
     stop: threading.Event | None,
 ) -> _Exit:
     mark = outbox.name
-    work = outbox / "work"  # a model that writes files, or deletes them, does so there
+    work = outbox / "work"  # where a model's own files appear
     kills_before = kernel_kills()
     group = ControlGroup.make(mark, job.memory_limit_bytes)
     try:
         work.mkdir(exist_ok=True)
         process = subprocess.Popen(  # noqa: S603 - our own interpreter and module
-            # The clock of `perf_counter` is the same for all processes.
+            # All processes share the clock of `perf_counter`.
             [
                 sys.executable,
                 "-P",
@@ -266,54 +266,56 @@ def _run_process(
         if group is not None:
             group.end()
         raise MnistbenchError(f"no process can be started for a trial: {error.strerror or error}.") from error
-    watch = Watch(process, outbox / "progress.json", job.timeout_seconds, job.memory_limit_bytes)
+    monitor = Monitor(process, outbox / "progress.json", job.timeout_seconds, job.memory_limit_bytes)
     try:
         if group is not None and not group.take(process.pid):
             group.end()
             group = None
-        assert process.stdout is not None  # noqa: S101 - Popen was asked for a pipe
+        assert process.stdout is not None  # noqa: S101 - Popen made a pipe
         log = CappedLog(process.stdout)
-        tell = None if on_activity is None else partial(_tell, on_activity, log)
-        overrun = watch.until_end(tell, stop)
+        report = None if on_activity is None else partial(_report_with_log, on_activity, log)
+        overrun = monitor.until_end(report, stop)
         if overrun is not None and overrun[0] is Status.TIMEOUT:
             overrun = Status.TIMEOUT, _with_log(overrun[1], log)
         if group is not None and group.ran_out_of_memory():
-            overrun = watch.over_memory("was killed by the kernel")
+            overrun = monitor.memory_overrun("was killed by the kernel")
     finally:
-        kill_tree(process, mark, watch.descendants)
+        kill_tree(process, mark, monitor.descendants)
         if group is not None:
             group.end()
     if process.returncode == -getattr(signal, "SIGKILL", 9) and kernel_kills() > kills_before:
-        message = "its process was killed by the kernel: the machine, or its container, ran out of memory"
+        message = (
+            "its process was killed by the kernel because the machine, or its container, ran out of memory"
+        )
         overrun = overrun or (Status.OUT_OF_MEMORY, Failure("out of memory", message))
-    return _Exit(process.returncode, overrun, watch.peak_tree_bytes, log.content())
+    return _Exit(process.returncode, overrun, monitor.peak_tree_bytes, log.content())
 
 
 def _with_log(failure: Failure, log: CappedLog) -> Failure:
-    """Add the last lines of the log, in which a pool whose processes fail says so, to the message."""
+    """Return the failure with the last lines of the log, where a failing process pool reports its errors."""
     lines = " / ".join(" ".join(line.split()) for line in log.last_lines(_QUOTED_LINES))
     return replace(failure, message=f"{failure.message}; its log ends: {lines}") if lines else failure
 
 
-def _tell(on_activity: Callable[[Activity], None], log: CappedLog, activity: Activity) -> None:
+def _report_with_log(on_activity: Callable[[Activity], None], log: CappedLog, activity: Activity) -> None:
     on_activity(replace(activity, last_line=log.last_line()))
 
 
 def outbox_files(job: Job, cores: tuple[int, ...]) -> dict[str, bytes]:
-    """Return what the trial's process finds in its folder, by path: the request, and the model's modules."""
+    """Return the files of the trial's folder by path: the request and the model's modules."""
     return {"request.json": _request(job, cores), **_modules(job.model)}
 
 
 class _UnfitModelError(Exception):
-    """A model's file cannot be run, or is no longer the one that was planned."""
+    """A model's file cannot be run, or has changed since the plan."""
 
 
 def _modules(model: ModelFile) -> dict[str, bytes]:
     """Return the files from which the trial's process, and all that it starts, import the model.
 
-    Each runs the source that was checked here, under the path that it came from: whatever is edited
-    meanwhile, or is cached as bytecode, has no part in it, while tracebacks and `__file__` name the user's
-    file. The model goes by a name of its own, so that xgboost.py does not hide the library.
+    Each runs the source checked here under its original path: later edits and cached bytecode have no effect,
+    while tracebacks and `__file__` name the user's file. The model has a unique module name, so that
+    xgboost.py does not hide the library.
 
     Raises:
         _UnfitModelError: The model has a problem, or has changed since it was planned.
@@ -340,13 +342,13 @@ def _modules(model: ModelFile) -> dict[str, bytes]:
 
 def _request(job: Job, cores: tuple[int, ...]) -> bytes:
     trial = job.trial
-    of_keras = KERAS_PARAMETERS.keys() if "keras" in job.model.supplied else ()
+    keras_names = KERAS_PARAMETERS.keys() if "keras" in job.model.supplied else ()
     return Request(
         parent=os.getpid(),
         cores=cores,
         module=job.model.module,
-        parameters={name: value for name, value in trial.parameters.items() if name not in of_keras},
-        keras={name: trial.parameters[name] for name in of_keras},
+        parameters={name: value for name, value in trial.parameters.items() if name not in keras_names},
+        keras={name: trial.parameters[name] for name in keras_names},
         supplied=job.model.supplied,
         seed=trial.derived_seed("fit"),
         threads=trial.threads,
@@ -362,7 +364,7 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
 
 def _crash(returncode: int) -> Failure:
     if returncode >= 0:
-        message = f"its process left with exit status {returncode} before it had finished"
+        message = f"its process exited with status {returncode} before it had finished"
         return Failure(f"exit status {returncode}", message)
     try:
         name = signal.Signals(-returncode).name

@@ -1,4 +1,4 @@
-"""Where trials are run: what a backend is, and the one of this machine's own cores."""
+"""Backends, which run trials: their protocol, and the one for the cores of this machine."""
 
 import logging
 import os
@@ -18,30 +18,30 @@ from mnistbench.machine import Calibration, calibrate
 from mnistbench.runs.records import Record, Trial
 
 _LOG = logging.getLogger(__name__)
-_STOP_SECONDS = 10  # three for a process to end on TERM, and some to find those that escaped
+_STOP_SECONDS = 10  # three for a process to end on TERM, the rest to find those that escaped
 
 
 class Observer(Protocol):
-    """Is told what happens in a run; its methods may be called from several threads."""
+    """Receives the events of a run; several threads may call its methods."""
 
     def started(self, trial: Trial) -> None:
-        """A trial's process is about to be started."""
+        """A trial is about to start."""
 
     def activity(self, trial: Trial, activity: Activity) -> None:
-        """A running trial made progress, or merely still runs."""
+        """A trial is still running, with or without progress."""
 
     def finished(self, record: Record) -> None:
-        """A trial ended and its record is on disk."""
+        """A trial has ended and its record is on disk."""
 
 
 @dataclass(frozen=True)
 class Finished:
-    """A trial that ran to its outcome, and the circumstances.
+    """A finished trial, its outcome and the circumstances.
 
     Attributes:
         job: The trial.
-        outcome: What became of it.
-        beside: The peak number of other trials that ran beside it on its machine.
+        outcome: Its outcome.
+        beside: The peak number of other trials running at the same time on its machine.
         attempts: How often it was started.
     """
 
@@ -51,31 +51,31 @@ class Finished:
     attempts: int = 1
 
     def record(self) -> Record:
-        """Return the record of the trial; raises DataError where the data set's arrays are gone."""
+        """Return the record of the trial; see `Outcome.record`."""
         return self.outcome.record(self.job, beside=self.beside, attempts=self.attempts)
 
 
 class Backend(Protocol):
-    """Where trials are run."""
+    """Runs trials."""
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
         """Return how many of the trials can run at the same time.
 
         Raises:
-            MnistbenchError: There is no room for some of them.
+            MnistbenchError: Some of them cannot run here.
         """
 
     def run_trials(self, jobs: Sequence[Job], observer: Observer) -> Generator[Finished]:
-        """Run the trials and yield each as soon as it is finished, in whichever order they end.
+        """Run the trials and yield each as soon as it ends, in any order.
 
-        However that ends, the trials that still run are stopped.
+        When the generator ends or is closed, trials that still run are stopped.
 
         Raises:
-            MnistbenchError: The rest of them cannot be run here.
+            MnistbenchError: The remaining trials cannot run here.
         """
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Measure how fast each machine is now, the machines in the same order each time."""
+        """Measure the current speed of each machine, always in the same order."""
 
 
 class Concurrency:
@@ -86,7 +86,7 @@ class Concurrency:
         self._peaks: dict[str, dict[str, int]] = {}
 
     def enter(self, machine: str, trial_id: str) -> None:
-        """Note that a trial starts on a machine."""
+        """Register the start of a trial on a machine."""
         with self._lock:
             running = self._peaks.setdefault(machine, {})
             running[trial_id] = 0
@@ -94,40 +94,40 @@ class Concurrency:
                 running[other] = max(peak, len(running) - 1)
 
     def leave(self, machine: str, trial_id: str) -> int:
-        """Note that it has ended; return the peak number of others that ran beside it."""
+        """Register its end; return the peak number of others that ran beside it."""
         with self._lock:
             return self._peaks[machine].pop(trial_id)
 
 
 class LocalCores:
-    """This machine: trials side by side, each tied to cores of its own."""
+    """Runs trials on this machine, side by side on disjoint cores."""
 
     def __init__(self, jobs: int = 1) -> None:
-        """Take at most so many trials at a time."""
+        """Allow at most `jobs` trials at a time."""
         self._jobs = jobs
         self._free = list(machine.usable_cores())
         self._freed = threading.Condition()
         self._concurrency = Concurrency()
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
-        """Return `jobs`, or fewer where the widest trials need the cores.
+        """Return `jobs`, or fewer if the trials with the most threads need the cores.
 
         Raises:
-            UsageError: A trial has more threads than there are cores, as after a move to another machine.
+            UsageError: A trial has more threads than there are cores, for example on another machine.
         """
         widest = max((trial.threads for trial in trials), default=1)
         cores = len(self._free)
         if widest > cores:
             raise UsageError(
-                f"this run has trials of {widest} threads, and this process may use {cores} cores; "
-                "go on where there are enough of them, or start a new run."
+                f"this run has trials with {widest} threads, but this process may use only {cores} cores; "
+                "resume it where there are enough, or start a new run."
             )
         return max(1, min(self._jobs, cores // widest, len(trials)))
 
     def run_trials(self, jobs: Sequence[Job], observer: Observer) -> Generator[Finished]:
         """Run the trials through joblib, as many at a time as fit.
 
-        However that ends, no trial is under way any more when it has ended.
+        When the generator ends or is closed, no trial is running any more.
         """
         import joblib
 
@@ -151,7 +151,7 @@ class LocalCores:
             deadline = time.monotonic() + _STOP_SECONDS
             for _ in range(count):
                 under_way.acquire(timeout=max(0.0, deadline - time.monotonic()))
-            with warnings.catch_warnings(action="ignore"):  # joblib's, of what nobody took
+            with warnings.catch_warnings(action="ignore"):  # joblib warns about results that nobody took
                 finished.close()
 
     def _run(self, job: Job, observer: Observer, stop: threading.Event) -> Finished:
@@ -172,7 +172,7 @@ class LocalCores:
         return Finished(job, outcome, beside)
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Measure the machine's speed on all usable cores; a run goes on without it if that fails."""
+        """Measure the machine's speed on all usable cores; log a warning if that fails."""
         cores = machine.usable_cores()
         try:
             return (calibrate(cores, child_environment(os.environ, len(cores))),)

@@ -1,4 +1,4 @@
-"""The watch over a trial's process: what it does, what its whole tree takes, when it must be stopped."""
+"""Monitors a trial's process: its activity, the resources of its process tree, and its limits."""
 
 import contextlib
 import signal
@@ -19,28 +19,28 @@ from mnistbench.trial.progress import read_progress
 
 _POLL_SECONDS = 0.1
 _CPU_SECONDS = 1.0
-_TREE_SECONDS = 1.0  # walking the process table costs a few milliseconds of CPU, so it is done seldom
-_TREE_SHARE = 0.05  # of the time at the most, as it takes longer the more processes there are
-_MOST_PROCESSES = 512  # some libraries start one for each core; what starts more than this forks without end
+_TREE_SECONDS = 1.0  # between walks of the process table, which cost a few milliseconds of CPU
+_TREE_SHARE = 0.05  # of the time at most, as walks take longer the more processes there are
+_MOST_PROCESSES = 512  # some libraries start one for each core; more means endless forking
 _FEW_PROCESSES = 32
-_IDLE_CORES = 0.05  # busy cores below which a trial waits rather than works
-_NAMED_KINDS = 4  # of a trial's processes, in the message of a time limit
+_IDLE_CORES = 0.05  # busy cores below which a trial counts as waiting
+_NAMED_KINDS = 4  # kinds of processes in the message of a time limit
 _NAME_LENGTH = 70
-_CROWD = 256  # more threads on the machine than at the last count: time to count the trial's processes
+_CROWD = 256  # new threads on the machine after which the trial's processes are counted
 
 
 @dataclass(frozen=True)
 class Activity:
-    """What a running trial is doing.
+    """The current activity of a running trial.
 
     Attributes:
         phase: "start", "import", "load", "build", "fit", "predict", "evaluate" or "learn".
-        elapsed_seconds: Since its process was started.
-        done: Epochs or rounds done, where the model reports them.
-        total: Of how many.
-        unit: What is counted, e.g. "epoch".
+        elapsed_seconds: Since the start of its process.
+        done: Units done, if the model reports them.
+        total: Units in all.
+        unit: For example "epoch".
         rss_bytes: Resident memory of the process tree.
-        busy_cores: Cores that its processes kept busy in the last second or so.
+        busy_cores: Cores that its processes kept busy in about the last second.
         last_line: The last line of its log.
     """
 
@@ -54,12 +54,12 @@ class Activity:
     last_line: str = ""
 
 
-class Interrupted(Exception):  # noqa: N818 - being asked to stop is no error
+class Interrupted(Exception):  # noqa: N818 - a request to stop is not an error
     """The run was stopped while this trial was running; the trial has no record."""
 
 
-class Watch:
-    """Follows a trial's process until it ends, runs over a limit, or is to be stopped."""
+class Monitor:
+    """Monitors a trial's process until it ends, exceeds a limit, or must stop."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class Watch:
         timeout_seconds: float,
         memory_limit_bytes: int,
     ) -> None:
-        """Watch a process that writes what it is doing to the file `progress`."""
+        """Monitor a process that writes its progress to the file `progress`."""
         self._process = process
         self._progress = progress
         self._timeout_seconds = timeout_seconds
@@ -90,7 +90,7 @@ class Watch:
     def until_end(
         self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
     ) -> tuple[Status, Failure] | None:
-        """Wait for the end; return the limit that was met, or None if the process ended by itself.
+        """Wait for the end; return the exceeded limit, or None if the process ended by itself.
 
         Raises:
             Interrupted: `stop` was set.
@@ -108,39 +108,39 @@ class Watch:
                 self._read_cpu()
                 self._read_memory()
                 if self._is_crowded():
-                    # The crowd may be another's: a trial with few processes is not made to wait.
+                    # The threads may be another program's, so a trial with few processes is not paused.
                     if len(self._children()) > _FEW_PROCESSES:
-                        self._count_held_still()
+                        self._count_paused()
                     else:
                         self._task_count = task_count()
             if on_activity is not None:
                 on_activity(self._activity(elapsed_seconds))
             if elapsed_seconds > self._timeout_seconds:
                 message = f"was stopped after {self._timeout_seconds:g} s, its time limit, {self._where}"
-                return Status.TIMEOUT, Failure("time limit", message + self._awaited())
+                return Status.TIMEOUT, Failure("time limit", message + self._diagnosis())
             if self._rss_bytes > self._memory_limit_bytes:
-                return self.over_memory(f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB")
+                return self.memory_overrun(f"was stopped at {self._rss_bytes / 2**20:,.0f} MiB")
             if self._process_count > _MOST_PROCESSES:
                 signal_group(self._process, getattr(signal, "SIGKILL", signal.SIGTERM))
                 count = f"was stopped with {self._process_count:,} processes {self._where}"
-                return Status.FAILED, Failure("process limit", f"{count}; a trial may have {_MOST_PROCESSES}")
+                return Status.FAILED, Failure("process limit", f"{count}; its limit is {_MOST_PROCESSES}")
 
-    def over_memory(self, how: str) -> tuple[Status, Failure]:
-        """Tell that the memory limit was met, and how that was enforced."""
+    def memory_overrun(self, how: str) -> tuple[Status, Failure]:
+        """Return the failure for exceeding the memory limit; `how` says how the process was stopped."""
         limit = f"its memory limit is {self._memory_limit_bytes / 2**20:,.0f} MiB"
         return Status.OUT_OF_MEMORY, Failure("memory limit", f"{how} {self._where}; {limit}")
 
-    def _awaited(self) -> str:
-        """Return what a trial that is to be stopped waits for: whether it works at all, and its processes."""
+    def _diagnosis(self) -> str:
+        """Return why a trial may have run out of time: whether it was idle, and its processes."""
         found = ""
         if self._busy_cores < _IDLE_CORES:
-            found += "; it was waiting: its processes were not using the CPU"
+            found += "; it was idle: its processes were not using the CPU"
         with contextlib.suppress(psutil.Error):
             own = self._tree.cmdline()
             counts = Counter(_described(child, own) for child in self._children())
             if counts:
                 kinds = ", ".join(f"{count} x {name}" for name, count in counts.most_common(_NAMED_KINDS))
-                found += f"; the processes that it had started: {kinds}"
+                found += f"; it had started the processes: {kinds}"
         return found
 
     @property
@@ -209,8 +209,8 @@ class Watch:
     def _is_crowded(self) -> bool:
         return task_count() > self._task_count + _CROWD
 
-    def _count_held_still(self) -> None:
-        """Count the tree's processes while they rest: what forks without end leaves no time to count it."""
+    def _count_paused(self) -> None:
+        """Count the tree's processes while they are paused, as endless forking outruns the count."""
         signal_group(self._process, signal.SIGSTOP)
         try:
             self._children()
@@ -221,12 +221,12 @@ class Watch:
 
 
 def _described(process: psutil.Process, parents_command: list[str]) -> str:
-    """Return a process's name and what it runs; those that do the same have the same description."""
+    """Return a process's name and command; equal processes have equal descriptions."""
     try:
         name, command = process.name(), process.cmdline()
     except psutil.Error:
         return "ended"
     if command == parents_command:
-        return f"{name}, forked from it"
+        return f"{name}, forked from the trial"
     text = " ".join(" ".join([name, *command[1:]]).split())
     return text if len(text) <= _NAME_LENGTH else f"{text[:_NAME_LENGTH]}..."

@@ -1,6 +1,6 @@
-"""Processes of a trial's own: their environment, folder and log, their memory, and their end.
+"""The processes of a trial: their environment, folder, log and memory, and how to end them.
 
-A trial's processes bear its mark in their environment, so that they are found wherever they go.
+A trial's processes inherit a mark in their environment, by which they are found after leaving their group.
 """
 
 import contextlib
@@ -26,8 +26,8 @@ from mnistbench.machine import waiting_variables
 
 MARK = "MNISTBENCH_TRIAL"
 _TERM_GRACE_SECONDS = 3.0
-_KILL_ROUNDS = 50  # at 0.02 s and a walk of the process table: a second or two
-_CLOCK_SLACK_SECONDS = 24 * 3600.0  # clocks get set; to take a living process for a dead one would be worse
+_KILL_ROUNDS = 50  # of 0.02 s and a walk of the process table: a second or two
+_CLOCK_SLACK_SECONDS = 24 * 3600.0  # clocks get set, and a living process must not pass for a dead one
 _LOG_HALF_BYTES = 128 * 1024
 _THREAD_VARIABLES = (
     "OMP_NUM_THREADS",
@@ -44,28 +44,28 @@ _THREAD_VARIABLES = (
 
 
 def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, str]:
-    """Return the environment of a measuring process: most libraries read their thread count from it, once."""
+    """Return the environment of a trial's process, from which most libraries read their thread count once."""
     return {
         **inherited,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
         **waiting_variables(inherited),
         "PYTHONHASHSEED": "0",
-        "PYTHONIOENCODING": "utf-8:backslashreplace",  # a log takes whatever a model prints
+        "PYTHONIOENCODING": "utf-8:backslashreplace",  # so that a model can print anything
         "PYTHONUNBUFFERED": "1",
     }
 
 
 @contextlib.contextmanager
 def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Make a temporary folder with the files; should this process be killed, the next one here removes it.
+    """Yield a temporary folder with the files; if this process is killed, the next one removes it.
 
-    Its name says whose it is, and marks the processes that belong to it.
+    Its name contains this process's id, and is the mark of the trial's processes.
 
     Args:
-        files: What it holds, by path relative to it.
+        files: Their contents by path relative to the folder.
 
     Raises:
-        MnistbenchError: There is no room for it.
+        MnistbenchError: It cannot be written.
     """
     prefix = f"mnistbench-{platform.node()}-"
     with contextlib.ExitStack() as stack:
@@ -78,15 +78,15 @@ def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
                 (folder / name).write_bytes(content)
         except OSError as error:
             raise MnistbenchError(
-                f"no temporary files can be written to {tempfile.gettempdir()}: {error.strerror or error}. "
-                "Make room, or set TMPDIR to a folder on another disk."
+                f"temporary files cannot be written to {tempfile.gettempdir()}: {error.strerror or error}. "
+                "Free space, or set TMPDIR to a folder on another disk."
             ) from error
         yield folder
 
 
-@functools.cache  # once a process is enough
+@functools.cache  # once per process is enough
 def _sweep(prefix: str) -> None:
-    """End the processes and remove the folders that an mnistbench on this machine left when it was killed."""
+    """End the processes and remove the folders of killed mnistbench processes on this machine."""
     for folder in Path(tempfile.gettempdir()).glob(f"{glob.escape(prefix)}*-*"):
         with contextlib.suppress(ValueError, OSError):
             owner = int(folder.name.removeprefix(prefix).partition("-")[0])
@@ -98,7 +98,7 @@ def _sweep(prefix: str) -> None:
 
 
 def _is_alive(pid: int, since: float) -> bool:
-    """Return whether the process exists, and is no later one that was given the same number."""
+    """Return whether the process exists, and is not a later one with the same id."""
     try:
         return psutil.Process(pid).create_time() <= since + _CLOCK_SLACK_SECONDS
     except psutil.NoSuchProcess:
@@ -111,7 +111,7 @@ _LAST_LINES_BYTES = 500
 
 
 class CappedLog:
-    """Drains what a process prints, however much, and keeps the beginning and the end."""
+    """Drains the output of a process and keeps the beginning and the end."""
 
     def __init__(self, pipe: IO[bytes]) -> None:
         self._pipe = pipe
@@ -122,20 +122,20 @@ class CappedLog:
         self._thread.start()
 
     def content(self) -> bytes:
-        """Return the beginning and the end, with a line between that says how much is left out.
+        """Return the beginning and the end, with a line between them on how much is left out.
 
-        It waits for the rest, but not for a process that escaped with the pipe in its hands.
+        It waits for the rest, but not for an escaped process that keeps the pipe open.
         """
         self._thread.join(timeout=2)
         gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
         return bytes(self._head) + gap + bytes(self._tail)
 
     def last_line(self) -> str:
-        """Return the last line so far that is not empty, or its end where it is long."""
+        """Return the last non-empty line so far, or the end of a long one."""
         return next(iter(self.last_lines(1)), "")
 
     def last_lines(self, count: int) -> list[str]:
-        """Return as many of the last lines that are not empty, as far as the log's last 500 bytes go."""
+        """Return the last `count` non-empty lines within the log's last 500 bytes."""
         end = bytes((self._tail or self._head)[-_LAST_LINES_BYTES:]).decode(errors="replace")
         return [line for line in end.splitlines() if line.strip()][-count:]
 
@@ -152,7 +152,7 @@ class CappedLog:
 
 
 def kernel_kills() -> int:
-    """Return how many processes the kernel has killed for want of memory since it started (Linux, else 0)."""
+    """Return how many processes the kernel has killed for lack of memory since boot (Linux, else 0)."""
     with contextlib.suppress(OSError, ValueError):
         for line in Path("/proc/vmstat").read_text(encoding="ascii").splitlines():
             if line.startswith("oom_kill "):
@@ -161,14 +161,14 @@ def kernel_kills() -> int:
 
 
 def task_count() -> int:
-    """Return how many threads the whole machine has (Linux, else 0); cheap, unlike a walk of processes."""
+    """Return the number of threads on the machine (Linux, else 0); cheaper than a walk of processes."""
     with contextlib.suppress(OSError, ValueError, IndexError):
         return int(Path("/proc/loadavg").read_text(encoding="ascii").split()[3].partition("/")[2])
     return 0
 
 
 def kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psutil.Process]) -> None:
-    """End the process, its process group, and whatever escaped from that group: TERM first, then KILL."""
+    """End the process, its group, and processes that escaped from the group: TERM first, then KILL."""
     if process.poll() is None:
         signal_group(process, signal.SIGTERM)
         with contextlib.suppress(subprocess.TimeoutExpired):
@@ -179,7 +179,7 @@ def kill_tree(process: subprocess.Popen[bytes], mark: str, descendants: set[psut
 
 
 def kill_marked(mark: str, descendants: Iterable[psutil.Process]) -> None:
-    """Kill what bears the trial's mark or is known to descend from it, again while it still forks."""
+    """Kill the processes with the trial's mark and its known descendants, repeatedly while they fork."""
     known, done_with = set(descendants), set[int]()
     for _ in range(_KILL_ROUNDS):
         strays = [stray for stray in known if _is_running(stray)]
@@ -192,15 +192,15 @@ def kill_marked(mark: str, descendants: Iterable[psutil.Process]) -> None:
 
 
 def _kill_newest_first(mark: str, done_with: set[int]) -> bool:
-    """Kill each process that inherited the mark, wherever it went, as soon as it is found.
+    """Kill each process that inherited the mark as soon as it is found.
 
     Args:
-        mark: The trial's.
-        done_with: Numbers of processes that need no look; those looked at now are added.
+        mark: The trial's mark.
+        done_with: Process ids to skip; those inspected now are added.
 
     Returns:
-        Whether there may be more: what flees, going on in a child again and again, has ended before it is
-        read, and its child came after the numbers were listed.
+        Whether there may be more: a process that keeps continuing in a new child ends before it is inspected,
+        and its child starts after the ids are listed.
     """
     may_be_more = False
     for pid in reversed(psutil.pids()):
@@ -212,7 +212,7 @@ def _kill_newest_first(mark: str, done_with: set[int]) -> bool:
                 process.kill()
                 may_be_more = True
                 continue
-        except psutil.NoSuchProcess:  # a zombie is one, too
+        except psutil.NoSuchProcess:  # also raised for a zombie
             may_be_more = True
         except (psutil.Error, OSError):
             pass
@@ -228,7 +228,7 @@ def _is_running(process: psutil.Process) -> bool:
 
 
 def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
-    """Send a signal to the process and its process group at once, if there are any left."""
+    """Send a signal to the process and its process group, if any are left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, number)
@@ -237,7 +237,7 @@ def signal_group(process: subprocess.Popen[bytes], number: int) -> None:
 
 
 def proportional_bytes(process: psutil.Process) -> int:
-    """Return resident memory with each shared page divided among those who share it, where Linux tells."""
+    """Return resident memory with shared pages divided among the processes that share them (Linux)."""
     try:
         memory = process.memory_full_info()
         return int(getattr(memory, "pss", memory.rss))

@@ -1,4 +1,4 @@
-"""The parent: takes a plan, runs its trials, and stores each record the moment it is there."""
+"""Runs the trials of a plan and stores each record as soon as its trial ends."""
 
 import contextlib
 import re
@@ -23,12 +23,12 @@ from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
 
 @dataclass(frozen=True)
 class Limits:
-    """What each trial may take, enforced from outside.
+    """The limits on each trial, enforced from outside.
 
     Attributes:
         timeout_seconds: Wall time.
         memory_limit_bytes: Resident memory of its process tree.
-        jobs: How many trials run side by side, on disjoint cores.
+        jobs: Number of trials side by side, on disjoint cores.
     """
 
     timeout_seconds: float
@@ -38,16 +38,16 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a new run will do.
+    """The plan of a new run.
 
     Attributes:
         suite: The suite's name.
         dataset: The data set, with its arrays on this machine.
-        dataset_spec: What names it on the command line.
+        dataset_spec: The data set on the command line.
         trials: The trials, in the order in which they run.
         models: The models' files.
-        limits: What each trial may take.
-        measurements: What to measure beside quality, `fit` and `predict`.
+        limits: The limits on each trial.
+        measurements: Measurements beside quality, `fit` and `predict`.
     """
 
     suite: str
@@ -62,17 +62,17 @@ class Plan:
 def create_run(
     results: Path, plan: Plan, command: Sequence[str], *, name: str | None = None, backend: str = "local"
 ) -> RunFolder:
-    """Make the run folder with its plan and the true labels of the images that evaluate it.
+    """Create the run folder with its plan and the true labels of its evaluation images.
 
     Args:
         results: The folder of the runs.
-        plan: What the run will do.
-        command: The command line, as typed after the program's name.
-        name: The run's name; time, suite and data set if None.
+        plan: The plan.
+        command: The arguments on the command line.
+        name: The run's name; by default time, suite and data set.
         backend: Where the trials will run: "local" or "dask".
 
     Raises:
-        UsageError: The name is taken, or is no plain file name.
+        UsageError: The name is taken, or is not a plain file name.
         MnistbenchError: The folder cannot be written.
     """
     now = datetime.now(UTC)
@@ -102,7 +102,7 @@ def create_run(
 def plan_again(
     info: RunInfo, trials: Sequence[Trial], dataset: DatasetInfo, models: Mapping[str, ModelFile]
 ) -> Plan:
-    """Return the plan of a new run with trials of an earlier one, under the same limits and measurements."""
+    """Return the plan of a new run with trials of an earlier one, its limits and its measurements."""
     return Plan(
         suite=info.suite,
         dataset=dataset,
@@ -115,30 +115,29 @@ def plan_again(
 
 
 def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) -> dict[str, ModelFile]:
-    """Find the model files of an earlier run again, and make sure that nothing it rests on has changed.
+    """Return the model files of an earlier run by name, after checking that they and its data are unchanged.
 
     Args:
         info: The earlier run.
-        dataset: The data set as it is now.
-        may_differ: Accept model files that were edited since.
+        dataset: The current data set.
+        may_differ: Accept edited model files.
 
     Raises:
-        UsageError: A file is gone, or it or the data set has changed since the run was planned.
+        UsageError: A file is missing, or it or the data set has changed since the run was planned.
     """
     if dataset.sha256 != info.dataset.sha256:
         raise UsageError(
-            f"the data set {info.dataset_spec} is not the one of {info.name}: its images differ. "
-            "Start a new run."
+            f"the data set {info.dataset_spec} differs from that of {info.name}. Start a new run."
         )
     found = {}
     for known in info.models:
         path = Path(known.path) if known.path is not None else builtin_folder() / f"{known.name}.py"
         model = read_model_file(path)
         if model.sha256 != known.sha256 and not (may_differ and path.exists()):
-            what = "has changed since" if path.exists() else "is gone since"
+            change = "has changed" if path.exists() else "has gone missing"
             raise UsageError(
-                f"the model file {path} {what} the run {info.name} was planned; its trials "
-                "would not compare. Restore the file, or start a new run."
+                f"the model file {path} {change} since the run {info.name} was planned, so trials would not "
+                "be comparable. Restore the file, or start a new run."
             )
         found[known.name] = model
     return found
@@ -157,15 +156,15 @@ def run(
         folder: The run, new or interrupted.
         models: The plan's model files by name.
         dataset: The data set, with its arrays on this machine.
-        observer: Is told what happens.
-        backend: Where to run them; this machine's cores if left out.
+        observer: Receives the events of the run.
+        backend: Where to run them; by default on this machine.
 
     Returns:
-        Whether every trial of the plan has a record now; False after a KeyboardInterrupt.
+        Whether every trial of the plan now has a record; False after a KeyboardInterrupt.
 
     Raises:
-        MnistbenchError: The folder is in use by another process or cannot be written to, or the backend
-            can run no more trials. What was finished before is kept.
+        MnistbenchError: The folder is in use by another process or cannot be written, or the backend can run
+            no more trials. Finished trials are kept.
     """
     with folder.locked():
         info = folder.info()
@@ -182,7 +181,7 @@ def run(
         try:
             calibrated_before = backend.calibrate() if calibrating else ()
             with (
-                _explained(folder, "cannot be written; what was finished before is kept"),
+                _explained(folder, "cannot be written; finished trials are kept"),
                 contextlib.closing(backend.run_trials(jobs, observer)) as finished_trials,
             ):
                 for finished in finished_trials:
@@ -230,13 +229,13 @@ def _unfinished(
 
 
 @contextlib.contextmanager
-def _explained(folder: RunFolder, what: str) -> Iterator[None]:
+def _explained(folder: RunFolder, problem: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
         raise MnistbenchError(
-            f"the run folder {folder.path} {what}: {error.strerror or error}. Once that is mended, "
-            f"`{folder.command('run', '--resume')}` goes on."
+            f"the run folder {folder.path} {problem}: {error.strerror or error}. Fix that, then resume with "
+            f"`{folder.command('run', '--resume')}`."
         ) from error
 
 
@@ -254,10 +253,10 @@ def _model_info(model: ModelFile) -> ModelInfo:
 def _checked_name(results: Path, name: str) -> str:
     if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]*", name):
         raise UsageError(
-            f"--name {name!r} cannot name a run; expected letters, digits, dots, hyphens and underscores."
+            f"--name {name!r} is not a valid name; expected letters, digits, dots, hyphens and underscores."
         )
     if (results / name).exists():
-        raise UsageError(f"{results / name} exists already; choose another --name, or --resume {name}.")
+        raise UsageError(f"{results / name} already exists; choose another --name, or --resume {name}.")
     return name
 
 

@@ -26,7 +26,7 @@ def real() -> Path:
 
 @pytest.mark.root
 def test_the_kernel_ends_a_trial_at_its_memory_limit(real, make_job, monkeypatch):
-    monkeypatch.setattr(monitor.Watch, "_read_memory", lambda self: None)
+    monkeypatch.setattr(monitor.Monitor, "_read_memory", lambda self: None)
     record = run_trial(make_job("allocating", memory_limit_bytes=300 * 2**20), CORE)
     assert record.status is Status.OUT_OF_MEMORY
     assert record.failure.message == "was killed by the kernel in the phase fit; its memory limit is 300 MiB"

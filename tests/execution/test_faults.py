@@ -351,9 +351,9 @@ def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk
             f"`mnistbench report it --results {bench.results}` writes it once there is room" in answer.stderr
         )
     else:
-        assert "cannot be written; what was finished before is kept" in answer.stderr
+        assert "cannot be written; finished trials are kept" in answer.stderr
         assert (
-            f"Once that is mended, `mnistbench run --resume it --results {bench.results}` goes on"
+            f"Fix that, then resume with `mnistbench run --resume it --results {bench.results}`"
             in answer.stderr
         )
         assert len(kept) < 3

@@ -66,7 +66,7 @@ FATES = {
     "raises_in_predict": Expected(FAILED, "KeyError", "'weights'"),
     "unprintable": Expected(FAILED, "UnprintableError", "no message"),
     "leaving": Expected(FAILED, "SystemExit", "0"),
-    "exiting": Expected(CRASHED, "exit status 0", "left with exit status 0 before it had finished"),
+    "exiting": Expected(CRASHED, "exit status 0", "exited with status 0 before it had finished"),
     "crashing": Expected(CRASHED, "SIGSEGV", "killed by SIGSEGV"),
     "aborting": Expected(CRASHED, "SIGABRT", "killed by SIGABRT"),
     "signalling": Expected(CRASHED, "SIGKILL", "killed by SIGKILL, which mnistbench did not send"),
@@ -83,14 +83,14 @@ FATES = {
         r"predict returned shape \(59,\); expected \(60,\), one label for each image",
     ),
     "wrong_dtype": Expected(INVALID, "ContractError", "predict returned dtype float64; expected integer"),
-    "ragged": Expected(INVALID, "ContractError", "predict returned a list that is no array"),
+    "ragged": Expected(INVALID, "ContractError", "predict returned a list that is not an array"),
     "no_answer": Expected(INVALID, "ContractError", r"predict returned shape \(\); expected \(60,\)"),
     "unknown_labels": Expected(INVALID, "ContractError", "the label 99, which was never passed to fit"),
     "nan_probabilities": Expected(INVALID, "ContractError", "not finite floating-point numbers"),
     "wrong_sums": Expected(INVALID, "ContractError", "each must sum to 1"),
     "wrong_columns": Expected(INVALID, "ContractError", r"shape \(60, 1\); expected \(60, 10\)"),
     "disagreeing": Expected(
-        INVALID, "ContractError", "predict and predict_proba disagree on 60 of 60 images: the label"
+        INVALID, "ContractError", "predict and predict_proba disagree on 60 of 60 images: the predicted label"
     ),
     "no_fit": Expected(INVALID, "ContractError", "`build` returned a object, which has no method fit"),
     "rebound": Expected(INVALID, "ContractError", "no function `build` after its import"),
@@ -114,7 +114,7 @@ FATES = {
     "leaving_a_thread": Expected(OK),
     "reading": Expected(OK),
     "removing_results": Expected(CRASHED, "exit status 1", "before it had finished"),
-    "forging": Expected(CRASHED, "damaged result", "left a result that cannot be read"),
+    "forging": Expected(CRASHED, "damaged result", "wrote an unreadable result"),
     "unpicklable": Expected(OK),
     "warning": Expected(OK),
     "reporting": Expected(OK),
@@ -183,7 +183,7 @@ def test_no_model_leaves_a_process_or_a_file_behind(ran):
 def test_a_model_that_forks_without_end_is_stopped(make_job):
     outcome = run_trial(make_job("multiplying"), CORE)
     assert outcome.status is FAILED
-    assert re.search("with [0-9,]+ processes in the phase fit; a trial may have", outcome.failure.message)
+    assert re.search("with [0-9,]+ processes in the phase fit; its limit is", outcome.failure.message)
     assert marked_processes() == []
 
 
@@ -382,7 +382,7 @@ def test_arrays_that_are_gone_stop_the_run_rather_than_fail_each_trial(make_job,
 
 def test_an_unavailable_temporary_folder_is_reported(make_job, tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
-    with pytest.raises(MnistbenchError, match=r"no temporary files can be written to .*gone"):
+    with pytest.raises(MnistbenchError, match=r"temporary files cannot be written to .*gone"):
         run_trial(make_job("constant"), CORE)
 
 

@@ -180,7 +180,7 @@ def test_a_time_limit_names_what_the_trial_waited_for(make_job):
     assert record.status is Status.TIMEOUT
     message = record.failure.message
     assert message.startswith("was stopped after 15 s, its time limit, in the phase fit; ")
-    assert "the processes that it had started: 2 x python" in message
+    assert "it had started the processes: 2 x python" in message
     assert "from multiprocessing.spawn import spawn_main" in message
     assert message.endswith("; its log ends: the work / cannot be done")
     assert "\n" not in message
