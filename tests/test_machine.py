@@ -5,11 +5,11 @@ import json
 import os
 import platform
 import subprocess
-import sys
 from pathlib import Path
 
 import psutil
 import pytest
+from support.python import loaded_by, run_python
 from support.trials import CORE
 
 from mnistbench import machine
@@ -46,12 +46,8 @@ def test_it_is_taken_once_a_process():
 @pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="this system ties no process to cores")
 def test_usable_cores_are_those_of_the_affinity_mask():
     last = max(os.sched_getaffinity(0))
-    code = (
-        f"import os; os.sched_setaffinity(0, [{last}])\n"
-        "from mnistbench.machine import usable_cores; print(usable_cores())"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == f"({last},)"
+    code = f"import os; os.sched_setaffinity(0, [{last}])\nfrom mnistbench import machine"
+    assert run_python(f"{code}; print(machine.usable_cores())").stdout.strip() == f"({last},)"
 
 
 @in_git
@@ -82,12 +78,8 @@ def test_a_question_that_git_refuses_has_no_answer():
 
 
 def test_it_imports_no_slow_library():
-    code = (
-        "import sys, mnistbench.machine\n"
-        "print(sorted({'numpy', 'pandas', 'sklearn', 'tensorflow', 'psutil'} & {*sys.modules}))"
-    )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "[]"
+    slow = ("numpy", "pandas", "sklearn", "tensorflow", "psutil")
+    assert loaded_by("import mnistbench.machine", *slow) == set()
 
 
 def test_spins_are_bounded_unless_the_user_has_set_how_threads_wait():

@@ -98,10 +98,7 @@ def test_every_link_leads_somewhere(page):
 def test_every_command_and_option_exists(page):
     program = typer.main.get_command(app)
     text = re.sub(r"<!-- table: .*?<!-- end of table: [^\n]*", "", text_of(page), flags=re.DOTALL)
-    code = [
-        *code_of(text, "sh"),
-        *re.findall(r"`([^`\n]+)`", without_code(text)),
-    ]
+    code = [*code_of(text, "sh"), *re.findall(r"`([^`\n]+)`", without_code(text))]
     for line in "\n".join(code).splitlines():
         words = re.sub(r"#.*", "", line).split()
         if words[:1] == ["mnistbench"] and len(words) > 1:

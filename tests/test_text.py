@@ -48,7 +48,7 @@ def test_an_interval_has_the_decimals_of_its_percentages():
     assert interval(None, 0.5, 10) == MISSING
 
 
-def test_counts_and_durations():
+def test_counts_and_durations_have_readable_units():
     assert [count(v) for v in (1234, 163.33, None)] == ["1,234", "163.3", MISSING]
     assert [duration(v) for v in (0.5, 14.24, 200, 240, 7500, 7200)] == [
         "0.500 s",

@@ -80,7 +80,7 @@ def test_a_missing_file_of_the_report_is_reported(folder, name):
     assert found(folder).differences == (f"{name} is missing",)
 
 
-def test_a_hand_edited_page_and_the_copy_for_all_runs(folder):
+def test_hand_edited_pages_are_reported(folder):
     edit(folder.path / "report.md", "cnn", "CNN")
     edit(folder.path.parent / "report.md", "svm", "SVM")
     first, second = found(folder, results=folder.path.parent).differences
@@ -136,7 +136,7 @@ def test_an_edited_score_is_recomputed_even_if_the_report_was_made_again(folder,
         ("run.json", '"schema_version": 1', '"schema_version": 9', "has schema version 9"),
     ],
 )
-def test_an_edited_record_or_plan_is_named(folder, name, old, new, words):
+def test_an_edited_record_or_plan_is_reported(folder, name, old, new, words):
     edit(folder.path / name, old, new)
     assert any(words in line for line in found(folder).differences), found(folder).differences
 
@@ -153,27 +153,27 @@ def test_other_predictions_are_found_by_their_digest_and_their_score(folder):
 
 
 @pytest.mark.parametrize("what", ["missing", "rubbish"])
-def test_missing_and_damaged_predictions(folder, what):
+def test_missing_and_damaged_predictions_are_reported(folder, what):
     path = folder.path / "predictions" / f"{folder.records()[0].trial.id}.npz"
     path.unlink() if what == "missing" else path.write_bytes(b"PK rubbish")
     words = "is missing" if what == "missing" else "cannot be read"
     assert words in found(folder).differences[0]
 
 
-def test_predictions_that_belong_to_no_trial(folder):
+def test_predictions_that_belong_to_no_trial_are_reported(folder):
     (folder.path / "predictions" / "0123456789ab.npz").write_bytes(b"")
     assert found(folder).differences == (
         "predictions/0123456789ab.npz does not belong to a successful trial",
     )
 
 
-def test_a_missing_log(folder):
+def test_a_missing_log_is_reported(folder):
     trial_id = folder.records()[0].trial.id
     (folder.path / "logs" / f"{trial_id}.log").unlink()
     assert found(folder).differences == (f"trial {trial_id} (svm): logs/{trial_id}.log is missing",)
 
 
-def test_a_torn_line_and_a_repeated_one(folder):
+def test_a_torn_line_and_a_repeated_one_are_reported(folder):
     path = folder.path / "records.jsonl"
     first = path.read_bytes().split(b"\n")[0]
     path.write_bytes(path.read_bytes() + first + b"\n" + first[:40])
@@ -219,12 +219,12 @@ def test_an_error_names_a_damaged_session(folder):
     assert "sessions.jsonl has 1 lines, of which 0 can be read" in found(folder).differences
 
 
-def test_labels_are_needed(folder):
+def test_missing_labels_are_reported(folder):
     (folder.path / "labels.npz").unlink()
     assert "labels.npz is missing" in found(folder).differences[0]
 
 
-def test_labels_of_another_length(folder):
+def test_labels_of_another_length_are_reported(folder):
     folder.write("labels.npz", encode_predictions(np.zeros(7, dtype=np.int64), None))
     assert "labels.npz has 7 labels; the data set has 200" in found(folder).differences
 

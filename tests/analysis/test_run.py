@@ -1,10 +1,8 @@
 """A run loaded in Python: frames with what they promise, and a view that no name can break."""
 
-import subprocess
-import sys
-
 import numpy as np
 import pytest
+from support.python import loaded_by
 from support.synthetic_runs import Model, dataset, make_run, true_labels
 
 import mnistbench
@@ -76,6 +74,4 @@ def test_a_missing_run_is_reported_plainly(tmp_path):
 
 
 def test_importing_the_package_loads_nothing_heavy():
-    code = "import sys, mnistbench; print({'pandas', 'numpy', 'matplotlib'} & set(sys.modules))"
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "set()"
+    assert loaded_by("import mnistbench", "pandas", "numpy", "matplotlib") == set()

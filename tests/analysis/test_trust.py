@@ -3,7 +3,7 @@
 import dataclasses
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from support.synthetic_runs import Model, calibration, make_run
 
@@ -75,7 +75,7 @@ def test_the_reason_is_given_in_words(template):
         ((10, 10.1), "B"),
     ],
 )
-def test_spread_and_number_of_timings(template, seconds, letter):
+def test_spread_and_too_few_timings_lower_the_grade(template, seconds, letter):
     found = graded(timed(template, seconds))
     assert found.letter == letter
     assert all("times spans" in reason or "timed only" in reason for reason in found.reasons)
@@ -102,14 +102,14 @@ def test_seeds_that_were_repeated_are_compared_with_themselves_alone(template):
         (None, "B", "was not measured"),
     ],
 )
-def test_the_machines_load(template, changed, letter, words):
+def test_load_on_the_machine_lowers_the_grade(template, changed, letter, words):
     found = graded(timed(template, load=changed))
     assert found.letter == letter
     assert words in str(found)
 
 
 @pytest.mark.parametrize(("drift", "letter"), [(0.04, "A"), (0.1, "B"), (0.2, "C"), (0.5, "D")])
-def test_drift(template, drift, letter):
+def test_drift_lowers_the_grade(template, drift, letter):
     found = graded(timed(template), drift)
     assert found.letter == letter
     assert letter == "A" or f"drifted by {100 * drift:.0f} %" in str(found)
@@ -136,7 +136,7 @@ def test_trials_side_by_side_are_found(template):
         (3.5, "D", "3.50 cores busy"),
     ],
 )
-def test_effective_cores_against_threads(template, cores, letter, words):
+def test_idle_threads_lower_the_grade(template, cores, letter, words):
     found = graded(timed(template, cores=cores))
     assert found.letter == letter
     assert words in str(found)
@@ -161,7 +161,6 @@ def test_nothing_timed_has_no_grade(template):
     assert grade([dataclasses.replace(template, measurement=None)], []) is None
 
 
-@settings(deadline=None)
 @given(st.floats(0, 2), st.floats(0, 1), st.floats(0, 1), st.floats(0.1, 4), st.integers(0, 3))
 def test_more_trouble_never_gives_a_better_grade(template, others, steal, drift, cores, beside):
     """Each sign alone bounds the grade of all of them together."""

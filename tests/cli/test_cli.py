@@ -91,7 +91,7 @@ def test_runs_lists_every_run(shell):
     assert "complete" in listed
 
 
-def test_version_and_help(shell):
+def test_version_and_help_are_printed(shell):
     assert re.fullmatch(r"mnistbench \d+\.\d+\.\d+\n", shell("--version").stdout)
     assert "Examples:" in shell("run", "--help").stdout
 

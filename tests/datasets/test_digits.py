@@ -47,7 +47,7 @@ def test_every_image_is_an_original_scaled_as_documented(info):
     assert small.max() == 255
 
 
-def test_describes_itself(info, cache):
+def test_the_digits_describe_themselves(info, cache):
     assert info.name == "digits"
     assert info.classes == tuple(range(10))
     assert info.arrays_folder == str(cache / "digits")

@@ -44,7 +44,7 @@ def contents(folder):
     return {path.name: path.read_bytes() for path in folder.iterdir()}
 
 
-def test_delivers_every_file_and_names_the_mirror(server, tmp_path):
+def test_a_good_mirror_delivers_every_file(server, tmp_path):
     delivery = download([mirror(server, "good")], tmp_path, patience=IMPATIENT)
     assert {name: path.read_bytes() for name, path in delivery.paths.items()} == CONTENTS
     assert delivery.source == f"{server.url}good/"
@@ -103,7 +103,7 @@ def test_mirrors_with_minor_faults_still_deliver(server, tmp_path, behaviour):
     assert {name: path.read_bytes() for name, path in delivery.paths.items()} == CONTENTS
 
 
-def test_waits_longer_before_each_further_try(server, tmp_path):
+def test_each_further_try_waits_longer(server, tmp_path):
     patience = Patience(backoff_seconds=0.2)
     start = time.monotonic()
     with pytest.raises(MirrorsExhaustedError):

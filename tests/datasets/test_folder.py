@@ -173,7 +173,7 @@ def test_an_unreadable_folder_is_reported(tmp_path):
         read_folder(tmp_path / "missing")
 
 
-def test_is_cached_and_described(tmp_path):
+def test_a_folder_is_cached_and_described(tmp_path):
     info = resolve(str(write(tmp_path / "my digits", compressed=True)), cache=tmp_path / "cache")
     assert info.name == info.title == "my-digits"
     assert info.source == "folder my digits"

@@ -83,7 +83,7 @@ def test_the_mirrors_are_the_published_ones_in_order():
     }
 
 
-def test_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
+def test_mnist_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
     with MirrorServer(idx_files).running() as server:
         mirrors = (
             Mirror(f"{server.url}html/", sums(idx_files)),
@@ -139,7 +139,7 @@ def flip_a_bit(path, position):
 
 
 @pytest.mark.parametrize("kind", ["gz", "plain", "npz", "npz file", "offline"])
-def test_comes_from_a_local_folder_or_file(tmp_path, idx_files, npz_file, kind):
+def test_mnist_comes_from_a_local_folder_or_file(tmp_path, idx_files, npz_file, kind):
     source, told = tmp_path / "my copy", "folder my copy"
     if kind in ("npz", "npz file"):
         write_idx_files(source, npz_file)
@@ -249,10 +249,7 @@ def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
 def test_a_sites_own_mirror_is_asked_for_the_official_files_alone(tmp_path, suffix):
     """With and without a slash, or straight for the .npz file; the official sums hold for it too."""
     files = dict.fromkeys((*MIRRORS[0].files, "mnist.npz", "other.npz"), b"not MNIST")
-    with (
-        MirrorServer(files).running() as server,
-        pytest.raises(DataError, match="wrong content"),
-    ):
+    with MirrorServer(files).running() as server, pytest.raises(DataError, match="wrong content"):
         fetch_mnist(cache=tmp_path, source=f"{server.url}good{suffix}", patience=IMPATIENT)
     if suffix.endswith(".npz"):
         assert server.requests == [f"/good{suffix}"]
@@ -260,7 +257,7 @@ def test_a_sites_own_mirror_is_asked_for_the_official_files_alone(tmp_path, suff
         assert server.requests == ["/good/train-images-idx3-ubyte.gz", "/good/mnist.npz"]
 
 
-def test_offline_asks_nobody(tmp_path):
+def test_offline_no_mirror_is_asked(tmp_path):
     with MirrorServer({}).running() as server:
         with pytest.raises(UsageError, match="--offline forbids fetching from"):
             fetch_mnist(cache=tmp_path, source=server.url, offline=True)

@@ -72,7 +72,7 @@ def test_a_pickle_holds_the_trees_and_not_the_report(digits):
     np.testing.assert_array_equal(again.predict(X), model.predict(X))
 
 
-def test_two_classes(digits):
+def test_it_learns_two_classes(digits):
     X, y = digits
     model = small().fit(X[y < 2], y[y < 2])
     assert model.predict_proba(X[y < 2]).shape == (np.sum(y < 2), 2)

@@ -205,7 +205,7 @@ def test_sharpness_is_an_exponent_of_the_probabilities(fitted, odd_digits):
     assert np.array_equal(sharp.predict(X), estimator.predict(X))
 
 
-def test_one_pixel_high_without_an_image_shape(odd_digits):
+def test_without_an_image_shape_images_are_one_pixel_high(odd_digits):
     X, y = odd_digits
     estimator = classifier(image_shape=None, distort=None).fit(X[:TRAIN], y[:TRAIN])
     assert estimator.score(X[TRAIN:], y[TRAIN:]) > 0.88
@@ -241,13 +241,7 @@ def epochs(count, *, size=1, batch_size=4, min_steps=0, distort=None):
     labels = np.arange(size, dtype=np.int32)
     generator = np.random.default_rng(0)
     return Epochs(
-        images,
-        labels,
-        generator,
-        count=count,
-        min_steps=min_steps,
-        batch_size=batch_size,
-        distort=distort,
+        images, labels, generator, count=count, min_steps=min_steps, batch_size=batch_size, distort=distort
     )
 
 
@@ -359,7 +353,7 @@ class DenseLayers:
     [NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
 )
-def test_scikit_learns_own_checks(estimator, check):
+def test_it_passes_scikit_learns_own_checks(estimator, check):
     check(estimator)
 
 

@@ -86,5 +86,5 @@ def test_no_columns_are_refused(odd_digits):
     [Committee([NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)])],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
 )
-def test_scikit_learns_own_checks(estimator, check):
+def test_it_passes_scikit_learns_own_checks(estimator, check):
     check(estimator)

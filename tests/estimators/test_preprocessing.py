@@ -27,7 +27,7 @@ SHAPE = (20, 24)
     [QuantizePixels(), MomentNormalizer(scaling=0.7), OrientationHistograms(), PrincipalComponents(3)]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-def test_scikit_learns_contract(estimator, check):
+def test_transformers_keep_scikit_learns_contract(estimator, check):
     check(estimator)
 
 

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from support.shell import Shell
 from support.trials import MODELS, write_npz
 
 from mnistbench.runs.folder import RunFolder
@@ -41,45 +42,40 @@ TRIALS = len(WAYS)
 linux = pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux has this")
 
 
-class Bench:
+class Bench(Shell):
     """A place of its own for runs: results, cache, temporary files, and the processes that come from it."""
 
     def __init__(self, folder: Path, data: Path, results: Path | None = None) -> None:
-        self.results = results or folder / "results"
+        super().__init__(folder)
+        self.models, self.data = MODELS, data
+        self.place_of_results = results or folder / "results"
         self.temporary = folder / "temporary"
         self.temporary.mkdir(parents=True)
         self.starts = folder / "starts"
         self.starts.touch()
-        self._data = data
         self.environment = {
-            **os.environ,
             "FAULTS_STARTS": str(self.starts),
             "FAULTS_RESULTS": str(self.results),
             "FAULTS_DISK": str(self.results.parent),
-            "MNISTBENCH_CACHE": str(folder / "cache"),
             "TMPDIR": str(self.temporary),
             "COLUMNS": "400",
-            "NO_COLOR": "1",
         }
 
+    @property
+    def results(self) -> Path:
+        return self.place_of_results
+
     def start(self, *arguments: object, **options: object) -> subprocess.Popen[str]:
-        told = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True, **options}
-        command = [sys.executable, "-m", "mnistbench", *map(str, arguments), "--results", str(self.results)]
-        return subprocess.Popen(command, env=self.environment, **told)
+        return super().start(*arguments, "--results", self.results, env=self.environment, **options)
 
     def __call__(self, *arguments: object) -> subprocess.CompletedProcess[str]:
-        with self.start(*arguments) as process:
-            try:
-                out, err = process.communicate(timeout=200)
-            finally:
-                process.kill()
-        assert "Traceback" not in err, err
-        return subprocess.CompletedProcess(arguments, process.returncode, out, " ".join(err.split()))
+        answer = super().__call__(*arguments)
+        assert "Traceback" not in answer.stderr, answer.stderr
+        answer.stderr = " ".join(answer.stderr.split())
+        return answer
 
     def new(self, *arguments: object, name: str = "it") -> list[object]:
-        """Return the arguments of a new run."""
-        common = ("--models", MODELS, "--dataset", self._data, "--offline", "--measure", "none")
-        return ["run", *common, "--threads", "1", "--name", name, *arguments]
+        return super().new("--name", name, *arguments)
 
     def folder(self, name: str = "it") -> RunFolder:
         return RunFolder(self.results / name)
@@ -442,7 +438,7 @@ def test_a_clock_that_is_set_back_spoils_no_duration(bench, record_property):
     bench.environment["PYTHONPATH"] = str(CLOCK)
     probe = subprocess.run(
         [sys.executable, "-c", "import time; a = time.time(); print(time.time() - a)"],
-        env=bench.environment,
+        env={**os.environ, **bench.environment},
         capture_output=True,
         text=True,
         check=True,

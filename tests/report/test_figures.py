@@ -84,7 +84,7 @@ def test_the_significance_matrix_brackets_tied_models():
     assert {"a", "b", "c"} <= set(shown)
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(
     st.lists(
         st.tuples(st.floats(1e-3, 1e5), st.floats(0, 1)).map(lambda p: (p[0], round(p[1] * 1000) / 1000)),

@@ -48,7 +48,7 @@ def three(tmp_path):
     return folder, rows, truth
 
 
-def test_who_gets_what_wrong(tmp_path):
+def test_the_gallery_knows_which_models_get_which_images_wrong(tmp_path):
     folder, rows, truth = three(tmp_path)
     found = gallery(folder, rows, truth, (3, 8), is_mnist_test=False)
     order = {label: i for i, label in enumerate(found.labels)}

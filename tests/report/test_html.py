@@ -203,7 +203,7 @@ def test_names_are_text(tmp_path):
     ],
     ids=["failures only", "nothing yet", "half-finished", "no mistakes", "mistakes only"],
 )
-def test_a_run_in_any_state(tmp_path, models):
+def test_a_run_in_any_state_has_a_page(tmp_path, models):
     page = written(make_run(tmp_path, models, data=dataset(test_count=100)))
     for name in models:
         assert name in page.text

@@ -45,7 +45,7 @@ def check_links(page: Path) -> None:
         assert (page.parent / target).is_file(), target
 
 
-def test_a_run_of_three_models(tmp_path):
+def test_a_run_of_three_models_is_reported(tmp_path):
     folder = make_run(tmp_path, GOOD)
     page = write_report(folder, tmp_path)
     assert page == folder.path / "report.md"
@@ -202,7 +202,7 @@ def test_validation_cannot_be_taken_for_a_test(tmp_path):
 
 
 @pytest.mark.parametrize("classes", [range(4, 68, 2), range(60), [3]], ids=["32", "60", "1"])
-def test_any_number_of_classes(tmp_path, classes):
+def test_any_number_of_classes_is_drawn(tmp_path, classes):
     folder = make_run(tmp_path, {"svm": Model(0.1)}, data=dataset(classes=classes, test_count=400))
     write_report(folder, None)
     drawn = ElementTree.fromstring(
@@ -393,7 +393,7 @@ def test_repeated_timings_show_their_spread(tmp_path):
     assert float(row[4]) == pytest.approx(times.quantile(0.75) - times.quantile(0.25), rel=0.005)
 
 
-def test_times_in_calibration_units_drift_and_overhead(tmp_path):
+def test_times_in_calibration_units_drift_and_overhead_are_reported(tmp_path):
     folder = make_run(tmp_path, GOOD, calibrated=True)
     text = write_report(folder, None).read_text(encoding="utf-8")
     timings = pd.read_csv(folder.path / "tables" / "timings.csv").set_index("row")
@@ -415,7 +415,7 @@ def test_threads_show_their_speed_up(tmp_path):
     assert timings.loc[2, "speed_up"] == pytest.approx(times[1] / times[2])
 
 
-def test_prediction_as_users_meet_it(tmp_path):
+def test_latency_throughput_and_cold_start_are_reported(tmp_path):
     folder = make_run(tmp_path, GOOD, serving=True)
     page = write_report(folder, None)
     serving = pd.read_csv(folder.path / "tables" / "serving.csv").set_index("row")

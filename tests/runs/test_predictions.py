@@ -14,10 +14,7 @@ from hypothesis.extra import numpy as npst
 from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
 
 
-@given(
-    npst.arrays(np.int64, st.integers(0, 20)),
-    st.none() | st.integers(1, 5),
-)
+@given(npst.arrays(np.int64, st.integers(0, 20)), st.none() | st.integers(1, 5))
 def test_predictions_come_back_as_they_were(labels, columns):
     probabilities = None if columns is None else np.linspace(0, 1, len(labels) * columns).reshape(-1, columns)
     read = decode_predictions(encode_predictions(labels, probabilities))

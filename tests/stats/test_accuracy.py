@@ -32,14 +32,12 @@ from mnistbench.stats.accuracy import (
     wilson_interval,
 )
 
-unhurried = settings(deadline=None)
 seconds = st.floats(1e-4, 1e4)
 
 
 # One model's accuracy
 
 
-@unhurried
 @given(st.integers(1, 100_000), st.floats(0, 1), st.sampled_from([0.8, 0.95, 0.99]))
 def test_the_wilson_interval_equals_statsmodels(count, share, confidence):
     successes = round(share * count)
@@ -61,7 +59,6 @@ def test_the_wilson_interval_covers_the_true_accuracy(count):
     assert min(coverage) > 0.88
 
 
-@unhurried
 @given(st.lists(st.floats(-100, 100), min_size=2, max_size=20), st.sampled_from([0.9, 0.95]))
 def test_the_t_interval_equals_scipy(values, confidence):
     interval = t_interval(values, confidence)
@@ -126,7 +123,6 @@ def test_nonsense_is_refused(nonsense):
 # Pairs of models
 
 
-@unhurried
 @given(st.integers(0, 500), st.integers(0, 500))
 def test_mcnemar_equals_statsmodels_and_the_binomial_test(only_a, only_b):
     p_value = mcnemar(only_a, only_b)
@@ -138,7 +134,7 @@ def test_mcnemar_equals_statsmodels_and_the_binomial_test(only_a, only_b):
 
 
 @pytest.mark.slow  # statsmodels takes its time
-@settings(unhurried, max_examples=30)
+@settings(max_examples=30)
 @given(st.lists(st.floats(0, 1), min_size=1, max_size=40))
 def test_holm_equals_statsmodels(p_values):
     assert holm(p_values) == pytest.approx(multipletests(p_values, method="holm")[1])
@@ -157,7 +153,6 @@ def results(draw, models=2, most_seeds=4):
     return [rng.random((draw(st.integers(1, most_seeds)), n)) < accuracy for _ in range(models)]
 
 
-@unhurried
 @given(results(most_seeds=1))
 def test_single_fits_are_compared_by_the_exact_mcnemar_test(pair):
     a, b = pair
@@ -170,7 +165,6 @@ def test_single_fits_are_compared_by_the_exact_mcnemar_test(pair):
     assert test.training_se == 0
 
 
-@unhurried
 @given(results())
 def test_exchanging_the_models_changes_the_sign_only(pair):
     a, b = pair
@@ -183,7 +177,6 @@ def test_exchanging_the_models_changes_the_sign_only(pair):
     assert (there.only_a, there.only_b) == (back.only_b, back.only_a)
 
 
-@unhurried
 @example(
     [np.array([[0, 1, 1, 1, 0]], dtype=bool), np.array([[0, 0, 1, 1, 0], [0, 0, 1, 0, 0]], dtype=bool)],
     Random(0),
@@ -199,7 +192,6 @@ def test_the_order_of_images_and_seeds_plays_no_part(pair, random):
     assert after.training_se == pytest.approx(before.training_se)
 
 
-@unhurried
 @given(results())
 def test_every_paired_test_is_a_valid_one(pair):
     a, b = pair
@@ -372,7 +364,6 @@ def test_a_p_value_of_exactly_the_level_is_not_significant():
     assert tie_groups(["a", "b"], told_apart(("a", "b", 0.05))) == [("a", "b")]
 
 
-@unhurried
 @given(st.integers(0, 9), st.data())
 def test_tie_groups_hold_exactly_the_tied_pairs(count, data):
     ranking = [f"m{i}" for i in range(count)]

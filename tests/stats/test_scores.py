@@ -7,7 +7,7 @@ from itertools import pairwise
 import numpy as np
 import pytest
 import sklearn.metrics
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.calibration import calibration_curve
 
@@ -24,8 +24,6 @@ from mnistbench.stats.scores import (
     quality,
     reliability,
 )
-
-unhurried = settings(deadline=None)
 
 ODD_CLASSES = (-3, 4, 7, 9, 61)
 
@@ -72,7 +70,6 @@ def test_scores_equal_scikit_learn():
     )
 
 
-@unhurried
 @given(predictions())
 def test_macro_scores_equal_scikit_learn_over_the_classes_that_occur(case):
     truth, predicted, _, classes = case
@@ -83,7 +80,6 @@ def test_macro_scores_equal_scikit_learn_over_the_classes_that_occur(case):
     assert (result.macro_precision, result.macro_recall, result.macro_f1) == pytest.approx(expected[:3])
 
 
-@unhurried
 @given(predictions())
 def test_every_score_lies_in_its_range(case):
     truth, predicted, probabilities, classes = case
@@ -95,7 +91,6 @@ def test_every_score_lies_in_its_range(case):
     assert all(0 <= value <= 1 for value in result.values()), result
 
 
-@unhurried
 @given(predictions(), st.randoms(use_true_random=False))
 def test_the_order_of_the_images_plays_no_part(case, random):
     truth, predicted, probabilities, classes = case
@@ -106,7 +101,6 @@ def test_the_order_of_the_images_plays_no_part(case, random):
     assert asdict(after) == pytest.approx(asdict(before), abs=1e-12)
 
 
-@unhurried
 @given(predictions())
 def test_the_names_of_the_classes_play_no_part(case):
     truth, predicted, probabilities, classes = case
@@ -183,7 +177,6 @@ def test_a_class_without_test_images_takes_no_part_in_macro_means():
     assert rows[2:] == [ClassQuality(2, 0, None, None, None), ClassQuality(3, 0, None, None, None)]
 
 
-@unhurried
 @given(predictions())
 def test_class_scores_equal_scikit_learn(case):
     truth, predicted, _, classes = case
@@ -196,7 +189,6 @@ def test_class_scores_equal_scikit_learn(case):
             assert (row.precision, row.recall, row.f1) == pytest.approx((precision[i], recall[i], f1[i]))
 
 
-@unhurried
 @given(predictions())
 def test_the_confusion_matrix_equals_scikit_learn(case):
     truth, predicted, _, classes = case
@@ -229,7 +221,6 @@ def test_the_reliability_diagram_equals_scikit_learn():
     assert [each.mean_confidence for each in bins] == pytest.approx(mean_confidence)
 
 
-@unhurried
 @given(predictions(), st.booleans(), st.integers(1, 20))
 def test_every_image_is_in_one_bin_whose_bounds_hold_its_confidence(case, equal_mass, bin_count):
     truth, _, probabilities, classes = case
@@ -258,7 +249,6 @@ def test_a_confidence_on_an_edge_belongs_to_the_bin_below():
     assert [each.count for each in bins] == [0, 0, 1, 1, 0]
 
 
-@unhurried
 @given(predictions())
 def test_calibration_error_equals_a_plain_loop_over_the_bins(case):
     truth, predicted, probabilities, classes = case
@@ -297,7 +287,7 @@ def test_calibration_error_of_one_overconfident_bin_is_its_gap():
     assert expected_calibration_error(bins) == 0.5
 
 
-def test_accuracy_without_leaves_out_exactly_the_images_named():
+def test_accuracy_without_leaves_out_exactly_the_listed_images():
     truth, predicted = np.array([1, 2, 3, 4]), np.array([1, 2, 0, 0])
     assert accuracy_without(truth, predicted, []) == 0.5
     assert accuracy_without(truth, predicted, [2]) == pytest.approx(2 / 3)

@@ -6,14 +6,13 @@ from math import log, sqrt
 import numpy as np
 import pytest
 import scipy.stats
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from statsmodels.stats.power import TTestIndPower
 
 from mnistbench.errors import DataError
 from mnistbench.stats.times import compare_times, pareto_front, timing_summary
 
-unhurried = settings(deadline=None)
 seconds = st.floats(1e-4, 1e4)
 
 
@@ -35,7 +34,6 @@ def test_nonsense_is_refused(nonsense):
 # Timings
 
 
-@unhurried
 @given(st.lists(seconds, min_size=2, max_size=30))
 def test_timing_summaries_equal_the_standard_library_and_keep_the_values(values):
     given_values = list(values)
@@ -60,7 +58,6 @@ def test_a_single_timing_is_its_own_summary():
     )
 
 
-@unhurried
 @given(
     st.lists(seconds, min_size=2, max_size=10),
     st.lists(seconds, min_size=2, max_size=10),
@@ -80,7 +77,6 @@ def test_time_ratios_equal_welch_on_logarithms(before, after, confidence):
     assert (comparison.interval.low, comparison.interval.high) == pytest.approx(tuple(bounds), rel=1e-6)
 
 
-@unhurried
 @given(
     st.lists(st.floats(0.5, 2), min_size=2, max_size=6), st.lists(st.floats(0.5, 2), min_size=2, max_size=6)
 )
@@ -175,7 +171,6 @@ def test_what_repeats_cannot_settle_is_left_open():
 # Fronts and laws
 
 
-@unhurried
 @given(
     st.dictionaries(
         st.text("abcdefgh", min_size=1, max_size=3),

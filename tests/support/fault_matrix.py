@@ -143,11 +143,7 @@ MATRIX = {
             "execution/test_isolation.py::test_a_broken_file_is_invalid_without_a_process",
             "plan/test_models.py::test_a_broken_file_is_a_problem_and_no_exception",
         ),
-        (
-            "is a file whose name is no name",
-            BROKEN,
-            "plan/test_models.py::test_a_bad_name_is_a_problem",
-        ),
+        ("is a file whose name is no name", BROKEN, "plan/test_models.py::test_a_bad_name_is_a_problem"),
         (
             "has the name of another model",
             "the command is refused, and both files are named",

@@ -196,7 +196,7 @@ def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_mach
         (KeyboardInterrupt(), "failed"),
     ],
 )
-def test_a_status_for_every_exception(error, status):
+def test_every_exception_has_its_status(error, status):
     assert failure.status_of(error) == status
 
 

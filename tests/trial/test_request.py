@@ -3,7 +3,7 @@
 from mnistbench.trial.request import Request
 
 
-def test_it_arrives_as_it_was_sent():
+def test_a_request_arrives_as_it_was_sent():
     sent = Request(
         parent=7,
         cores=[0, 3],
