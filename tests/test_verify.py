@@ -88,9 +88,16 @@ def test_hand_edited_pages_are_reported(folder):
     assert second.startswith("results/report.md, line")
 
 
-def test_a_file_that_no_report_writes_is_reported(folder):
-    (folder.path / "figures" / "confusion-best.svg").write_text("<svg/>")
-    assert found(folder).differences == ("figures/confusion-best.svg does not belong to this run's report",)
+@pytest.mark.parametrize(
+    ("name", "words"),
+    [
+        ("figures/confusion-best.svg", "does not belong to this run's report"),
+        ("predictions/0123456789ab.npz", "does not belong to a successful trial"),
+    ],
+)
+def test_a_file_that_mnistbench_did_not_write_is_reported(folder, name, words):
+    (folder.path / name).write_text("<svg/>")
+    assert found(folder).differences == (f"{name} {words}",)
 
 
 def test_a_report_that_is_older_than_its_records_is_stale(folder):
@@ -158,13 +165,6 @@ def test_missing_and_damaged_predictions_are_reported(folder, what):
     path.unlink() if what == "missing" else path.write_bytes(b"PK rubbish")
     words = "is missing" if what == "missing" else "cannot be read"
     assert words in found(folder).differences[0]
-
-
-def test_predictions_that_belong_to_no_trial_are_reported(folder):
-    (folder.path / "predictions" / "0123456789ab.npz").write_bytes(b"")
-    assert found(folder).differences == (
-        "predictions/0123456789ab.npz does not belong to a successful trial",
-    )
 
 
 def test_a_missing_log_is_reported(folder):

@@ -3,12 +3,11 @@
 import gzip
 import hashlib
 import logging
-import socket
 import threading
 import time
 
 import pytest
-from support.mirror_server import MirrorServer
+from support.mirror_server import MirrorServer, closed_address
 
 from mnistbench.datasets.download import (
     Mirror,
@@ -32,12 +31,6 @@ def server():
 
 def mirror(server, behaviour):
     return Mirror(f"{server.url}{behaviour}/", SHA256)
-
-
-def closed_port():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return listener.getsockname()[1]
 
 
 def contents(folder):
@@ -112,7 +105,7 @@ def test_each_further_try_waits_longer(server, tmp_path):
 
 
 def test_mirrors_are_tried_in_order_and_each_failure_is_reported(server, tmp_path, caplog):
-    refusing = Mirror(f"http://127.0.0.1:{closed_port()}/", SHA256)
+    refusing = Mirror(closed_address(), SHA256)
     unknown = Mirror("http://mirror.invalid/", SHA256)
     caplog.set_level(logging.INFO, logger="mnistbench")
     with pytest.raises(MirrorsExhaustedError) as caught:
@@ -146,7 +139,7 @@ def test_a_proxy_from_the_environment_is_used(server, tmp_path, monkeypatch):
 
 
 def test_an_error_names_a_dead_proxy_as_the_cause(tmp_path, monkeypatch):
-    monkeypatch.setenv("http_proxy", f"http://127.0.0.1:{closed_port()}/")
+    monkeypatch.setenv("http_proxy", closed_address())
     with pytest.raises(MirrorsExhaustedError, match="the proxy failed: connection refused"):
         download([Mirror("http://mirror.invalid/good/", SHA256)], tmp_path, patience=IMPATIENT)
 
@@ -181,7 +174,7 @@ def test_credentials_are_not_displayed(url, shown):
 
 
 def test_failures_do_not_show_credentials(tmp_path):
-    secret = Mirror(f"http://user:secret@127.0.0.1:{closed_port()}/", SHA256)
+    secret = Mirror(closed_address("user:secret@"), SHA256)
     with pytest.raises(MirrorsExhaustedError) as caught:
         download([secret], tmp_path, patience=IMPATIENT)
     assert "secret" not in str(caught.value)
@@ -219,7 +212,7 @@ def test_one_line_a_mirror_with_its_outcome_is_left_and_no_bar_of_what_never_cam
 ):
     terminal = Terminal()
     monkeypatch.setattr("sys.stderr", terminal)
-    refusing = Mirror(f"http://secret@127.0.0.1:{closed_port()}/", SHA256)
+    refusing = Mirror(closed_address("secret@"), SHA256)
     mirrors = [refusing, mirror(server, "missing"), mirror(server, "good")]
     download(mirrors, tmp_path, patience=IMPATIENT, show_progress=True)
     *left, after = (line.rpartition("\r")[2] for line in terminal.drawn.split("\n"))

@@ -4,7 +4,6 @@ import gzip
 import hashlib
 import io
 import shutil
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,7 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from support.files import idx_bytes, write
-from support.mirror_server import MirrorServer
+from support.mirror_server import MirrorServer, closed_address
 
 from mnistbench.datasets import cache_folder, fetch_mnist, open_arrays, resolve
 from mnistbench.datasets.download import Mirror, Patience
@@ -218,14 +217,8 @@ def test_other_data_are_not_passed_off_as_mnist(tmp_path):
     assert not (tmp_path / "cache").exists()
 
 
-def closed_port_url():
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        return f"http://127.0.0.1:{listener.getsockname()[1]}/"
-
-
 def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
-    refusing = closed_port_url()
+    refusing = closed_address()
     with MirrorServer({"mnist.npz": b"x"}).running() as server:
         mirrors = (
             Mirror(refusing, MIRRORS[0].files),

@@ -4,16 +4,14 @@ import base64
 import hashlib
 import html
 import json
-import os
 import re
-import subprocess
-import sys
 from html.parser import HTMLParser
 from pathlib import Path
 
 import numpy as np
 import pytest
 from support import chromium
+from support.shell import Shell
 from support.synthetic_runs import Model, arrays, dataset, make_run, run_with
 
 from mnistbench.analysis.configurations import configurations
@@ -252,41 +250,11 @@ needs_axe = pytest.mark.skipif(
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory):
     """A run of the command line on scikit-learn's digits: two models that work, and one that fails."""
-    place = tmp_path_factory.mktemp("real")
-    models = place / "models"
-    models.mkdir()
-    (models / "tree.py").write_text(
-        '"""A <b>decision</b> tree."""\n'
-        "from sklearn.tree import DecisionTreeClassifier\n"
-        "def build(seed, max_depth=8):\n"
-        "    return DecisionTreeClassifier(max_depth=max_depth, random_state=seed)\n"
-    )
-    (models / "centroid.py").write_text(
-        '"""Nearest class mean."""\n'
-        "from sklearn.neighbors import NearestCentroid\n"
-        "def build():\n"
-        "    return NearestCentroid()\n"
-    )
-    (models / "raising.py").write_text(
-        '"""Raises."""\n'
-        "class Raising:\n"
-        "    def fit(self, X, y):\n"
-        "        raise ValueError('no <i>luck</i>')\n"
-        "    def predict(self, X): ...\n"
-        "def build():\n"
-        "    return Raising()\n"
-    )
-    answer = subprocess.run(
-        [
-            *(sys.executable, "-m", "mnistbench", "run", "--dataset", "digits", "--models", models),
-            *("--only", "tree,centroid,raising", "--seeds", "0-2", "--results", place / "results"),
-        ],
-        env={**os.environ, "MNISTBENCH_CACHE": str(place / "cache")},
-        capture_output=True,
-        text=True,
-    )
+    shell = Shell.made(tmp_path_factory.mktemp("real"))
+    models = ("--models", shell.models, "--only", "scaling,nearest,raises_in_import")
+    answer = shell("run", "--dataset", "digits", *models, "--seeds", "0-2")
     assert answer.returncode == 1, answer.stderr  # one model fails
-    return find_run(place / "results", None)
+    return find_run(shell.results, None)
 
 
 @pytest.fixture(scope="module")
@@ -327,10 +295,10 @@ def test_in_a_browser_the_table_sorts_and_filters(browser, real_run):
         assert heading.get_attribute("aria-sort") == "descending"
         down = cell_texts(page, 0)
         assert page.locator("#results-table [aria-sort]").count() == 1
-        assert up[-1] == down[-1] == "raising"  # it has no number, so it comes last either way
+        assert up[-1] == down[-1] == "raises_in_import"  # it has no number, so it comes last either way
         assert up[:-1] == down[:-1][::-1]
-        page.fill("#filter", "CENTR")
-        assert cell_texts(page, 0) == ["centroid"]
+        page.fill("#filter", "NEAR")
+        assert cell_texts(page, 0) == ["nearest"]
         assert page.text_content("#filtered") == "1 of 3 rows"
         page.fill("#filter", "")
         assert len(cell_texts(page, 0)) == 3

@@ -3,13 +3,13 @@
 import io
 import pickle
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
+from support.files import Trap
 
 from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
 
@@ -51,16 +51,6 @@ def plain_npy() -> bytes:
     buffer = io.BytesIO()
     np.save(buffer, np.arange(3))
     return buffer.getvalue()
-
-
-class Trap:
-    """Leaves a file behind if it is unpickled."""
-
-    def __init__(self, path: Path) -> None:
-        self.path = path
-
-    def __reduce__(self):
-        return Path.touch, (self.path,)
 
 
 @pytest.mark.parametrize(

@@ -34,6 +34,16 @@ def mutated(content, rng):
     return bytes(content)
 
 
+class Trap:
+    """Unpickling it leaves a file behind."""
+
+    def __init__(self, file):
+        self.file = file
+
+    def __reduce__(self):
+        return open, (str(self.file), "w")
+
+
 def rewrite(path, content):
     """Write a new file: ext4 flushes one that is emptied and written again, which takes milliseconds."""
     path.unlink()

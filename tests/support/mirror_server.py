@@ -1,6 +1,7 @@
 """A real HTTP server on loopback that serves files well or as badly as mirrors do."""
 
 import http.server
+import socket
 import threading
 import time
 from collections.abc import Iterator, Mapping
@@ -43,6 +44,13 @@ class MirrorServer:
             self._server.shutdown()
             self._server.server_close()
             thread.join()
+
+
+def closed_address(user: str = "") -> str:
+    """Return an address on the loopback at which nobody answers."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"http://{user}127.0.0.1:{listener.getsockname()[1]}/"
 
 
 class _Handler(http.server.BaseHTTPRequestHandler):
