@@ -4,9 +4,11 @@ import ast
 from pathlib import Path
 
 import pytest
+from support.fault_matrix import MATRIX
 from support.python import loaded_by
 
-PACKAGE = Path(__file__).parent.parent / "mnistbench"
+TESTS = Path(__file__).parent
+PACKAGE = TESTS.parent / "mnistbench"
 
 # The diagram: each package, or file at the root, and those it rests on. It may import all that its arrows
 # lead to, step by step.
@@ -154,3 +156,18 @@ def test_the_command_line_starts_without_any_heavy_library(command):
         "pydantic",
     )
     assert loaded_by(code, *heavy) == set()
+
+
+def test_every_test_that_the_fault_matrix_names_exists():
+    named = {test.partition("[")[0] for rows in MATRIX.values() for _, _, *tests in rows for test in tests}
+    for file, _, name in (test.partition("::") for test in sorted(named)):
+        tree = ast.parse((TESTS / file).read_text(encoding="utf-8"))
+        assert name in {getattr(node, "name", None) for node in ast.walk(tree)}, f"{file} has no {name}"
+
+
+def test_no_test_file_imports_another():
+    for path in TESTS.rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            modules = [node.module or ""] if isinstance(node, ast.ImportFrom) else []
+            modules += [alias.name for alias in node.names] if isinstance(node, ast.Import) else []
+            assert not any(module.startswith(("test_", "tests")) for module in modules), path.name

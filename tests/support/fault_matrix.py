@@ -175,9 +175,9 @@ MATRIX = {
         (
             "Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed",
             "it waits until the terminal can be put right",
-            "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_opened_waits_until_it_can_be_closed",
-            "cli/test_interruptions.py::test_what_comes_while_the_terminal_is_closed_waits_until_it_is",
-            "cli/test_run.py::test_a_terminated_run_puts_the_terminal_right",
+            "cli/test_interruptions.py::test_a_signal_while_the_terminal_is_opened_waits_until_it_can_be_closed",
+            "cli/test_interruptions.py::test_a_signal_while_the_terminal_is_closed_waits_until_it_is",
+            "cli/test_run.py::test_a_terminated_run_restores_the_terminal",
         ),
         (
             "power is lost while a record is written",
