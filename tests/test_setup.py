@@ -328,7 +328,7 @@ def machine(tmp_path):
         folder = write_standin(tmp_path / "bare")
 
         def add(self, name: str, flaw: str) -> None:
-            """Add an interpreter that runs `flaw` before anything that it is told with -c."""
+            """Add an interpreter that runs `flaw` before the code after -c."""
             script = tools / name
             flawed = f"import sys; {flaw}; exec(sys.argv.pop())"
             script.write_text(f"#!/bin/sh\nexec '{sys.executable}' -c '{flawed}' \"$@\"\n", encoding="utf-8")

@@ -201,9 +201,9 @@ def test_sessions_fit_the_records(folder, session, words):
     ids = tuple(trial_id.format(id=first.trial.id) for trial_id in session.trial_ids)
     folder.append_session(dataclasses.replace(session, trial_ids=ids))
     write_report(folder, None)
-    said = [line for line in found(folder).differences if "sessions.jsonl, session 1" in line]
-    assert len(said) == bool(words)
-    assert all(words in line for line in said)
+    reported = [line for line in found(folder).differences if "sessions.jsonl, session 1" in line]
+    assert len(reported) == bool(words)
+    assert all(words in line for line in reported)
 
 
 def test_a_trial_that_ran_again_counts_for_its_last_session(folder):
@@ -254,8 +254,8 @@ def test_labels_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wro
         folder.write("labels.npz", encode_predictions(stored, None))
     result = found(folder)
     assert result.unchecked == ()
-    said = [line for line in result.differences if line.startswith("labels.npz")]
-    assert said == (["labels.npz differs from MNIST in 3 labels"] if wrong else [])
+    reported = [line for line in result.differences if line.startswith("labels.npz")]
+    assert reported == (["labels.npz differs from MNIST in 3 labels"] if wrong else [])
     assert bool(result.differences) == bool(wrong)
 
 

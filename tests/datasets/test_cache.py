@@ -293,7 +293,7 @@ def as_other_user(statement, folder):
 @pytest.mark.root
 @pytest.mark.skipif(os.name != "posix", reason="needs POSIX users and permissions")
 class TestSharedByUsers:
-    """A second user, or one on a read-only disk, reads what is there and is told what is not possible."""
+    """A second user, or one on a read-only disk, reads what is there; what is impossible is an error."""
 
     def test_a_read_only_cache_serves_what_it_holds(self, shared_folder):
         folder = shared_folder / "mine"

@@ -66,10 +66,10 @@ def test_a_misbehaving_mirror_is_given_up_and_nothing_of_it_is_kept(server, tmp_
     with pytest.raises(MirrorsExhaustedError) as caught:
         download([mirror(server, behaviour)], tmp_path, patience=IMPATIENT)
     assert time.monotonic() - start < 5
-    [(address, told)] = caught.value.failures
+    [(address, failure)] = caught.value.failures
     assert address == f"{server.url}{behaviour}/"
-    assert told.startswith("images.gz: ")
-    assert reason in told
+    assert failure.startswith("images.gz: ")
+    assert reason in failure
     assert "images.gz" not in contents(tmp_path)
     if requests is not None:
         assert len(server.requests) == requests

@@ -124,8 +124,8 @@ def test_a_decompression_bomb_takes_no_memory(path, count, cause):
     """64 MiB of zeros in 65 KB."""
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", count, 28, 28)
     path.write_bytes(gzip_of_zeros(header, 64 << 20))
-    peak, told = peak_bytes(lambda: read_idx(path, dimensions=3))
-    assert cause in told
+    peak, message = peak_bytes(lambda: read_idx(path, dimensions=3))
+    assert cause in message
     assert peak < 8 << 20
 
 

@@ -139,11 +139,11 @@ def flip_a_bit(path, position):
 
 @pytest.mark.parametrize("kind", ["gz", "plain", "npz", "npz file", "offline"])
 def test_mnist_comes_from_a_local_folder_or_file(tmp_path, idx_files, npz_file, kind):
-    source, told = tmp_path / "my copy", "folder my copy"
+    source, description = tmp_path / "my copy", "folder my copy"
     if kind in ("npz", "npz file"):
         write_idx_files(source, npz_file)
         if kind == "npz file":
-            source, told = source / "mnist.npz", "file mnist.npz"
+            source, description = source / "mnist.npz", "file mnist.npz"
     else:
         write_idx_files(source, idx_files)
         if kind == "plain":
@@ -151,7 +151,7 @@ def test_mnist_comes_from_a_local_folder_or_file(tmp_path, idx_files, npz_file, 
                 path.with_suffix("").write_bytes(gzip.decompress(path.read_bytes()))
                 path.unlink()
     info = fetch_mnist(cache=tmp_path / "cache", source=str(source), offline=kind == "offline")
-    assert is_mnist(info, told)
+    assert is_mnist(info, description)
 
 
 def test_naming_a_folder_that_holds_mnist_is_naming_mnist(tmp_path, idx_files):

@@ -160,8 +160,8 @@ def test_claims_and_bombs_take_no_memory(path, shape, zero_bytes, cause):
                 for start in range(0, zero_bytes, 1 << 20):
                     stream.write(bytes(min(1 << 20, zero_bytes - start)))
             zero_bytes = min(zero_bytes, 784)
-    told, peak = refusal(path)
-    assert cause in told
+    message, peak = refusal(path)
+    assert cause in message
     assert peak < 4 << 20
 
 

@@ -1,4 +1,4 @@
-"""A user's own data from the command line: read as asked, said on every page, and kept by later commands."""
+"""A user's own data from the command line: read as asked, described on every page, kept by later commands."""
 
 import json
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Distorted images keep their size and their ink, and move as far as they were told to, no further."""
+"""Distorted images keep their size and their ink, and move as far as asked, no further."""
 
 import numpy as np
 import pytest

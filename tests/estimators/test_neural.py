@@ -268,8 +268,8 @@ def test_each_epoch_is_distorted_from_the_images_as_they_are():
 
 
 def test_short_trainings_report_steps():
-    told = [epochs(2, size=160).progress(step) for step in range(1, 81)]
-    assert [report for report in told if report] == [(step, 80, "step") for step in range(4, 81, 4)]
+    every_step = [epochs(2, size=160).progress(step) for step in range(1, 81)]
+    assert [report for report in every_step if report] == [(step, 80, "step") for step in range(4, 81, 4)]
 
 
 def test_the_rate_makes_one_cycle():

@@ -31,7 +31,7 @@ def network(seed, **settings):
 
 
 @pytest.fixture(scope="module")
-def told(odd_digits):
+def trained(odd_digits):
     """A committee of two, fitted, and what it reported and predicted meanwhile."""
     X, y = odd_digits
     committee, seen = Committee([network(1), make_pipeline(MinMaxScaler(), network(2))]), []
@@ -41,34 +41,34 @@ def told(odd_digits):
     return committee, seen
 
 
-def test_it_predicts_the_mean_of_its_networks(told, odd_digits):
+def test_it_predicts_the_mean_of_its_networks(trained, odd_digits):
     X, y = odd_digits
     alone = [
         column.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])
         for column in (network(1), make_pipeline(MinMaxScaler(), network(2)))
     ]
-    probabilities = told[0].predict_proba(X[TRAIN:])
+    probabilities = trained[0].predict_proba(X[TRAIN:])
     assert np.array_equal(probabilities, (alone[0] + alone[1]) / 2)
-    assert np.array_equal(told[0].predict(X[TRAIN:]), np.unique(y)[probabilities.argmax(axis=1)])
+    assert np.array_equal(trained[0].predict(X[TRAIN:]), np.unique(y)[probabilities.argmax(axis=1)])
 
 
-def test_the_columns_it_was_given_stay_unfitted(told):
-    assert not any(hasattr(column, "classes_") for column in told[0].columns)
-    assert told[0].columns_[0] is not told[0].columns[0]
+def test_the_columns_it_was_given_stay_unfitted(trained):
+    assert not any(hasattr(column, "classes_") for column in trained[0].columns)
+    assert trained[0].columns_[0] is not trained[0].columns[0]
 
 
-def test_progress_counts_the_steps_of_all_columns_and_can_be_judged(told):
-    reports = [report for report, _ in told[1]]
+def test_progress_counts_the_steps_of_all_columns_and_can_be_judged(trained):
+    reports = [report for report, _ in trained[1]]
     totals = {total for _, total, _ in reports}
     assert len(totals) == 1
     done = [done for done, _, _ in reports]
     assert done == sorted(done)
     assert done[-1] == totals.pop()
-    assert np.array_equal(told[1][-1][1], told[0].predict_proba(load_digits().data[TRAIN:] / 16))
+    assert np.array_equal(trained[1][-1][1], trained[0].predict_proba(load_digits().data[TRAIN:] / 16))
 
 
-def test_it_names_its_engine_and_pickles(told, odd_digits):
-    committee, X = told[0], odd_digits[0]
+def test_it_names_its_engine_and_pickles(trained, odd_digits):
+    committee, X = trained[0], odd_digits[0]
     assert committee.engine_.startswith("keras 3.")
     assert committee.device_
     again = pickle.loads(pickle.dumps(committee))

@@ -604,6 +604,6 @@ def test_a_gigabyte_of_output_is_drained_and_left_out(bench, record_property):
     assert log.startswith("the first line\n")
     assert log.endswith("the last line\n")
     assert len(log) < 300_000
-    said = next(line for line in log.splitlines() if "left out" in line)
-    assert int(said.split()[1].replace(",", "")) > 2**30 - 300_000
-    record_property("did", f"of a gigabyte the log keeps {len(log):,} bytes, and says {said.strip('. ')}")
+    notice = next(line for line in log.splitlines() if "left out" in line)
+    assert int(notice.split()[1].replace(",", "")) > 2**30 - 300_000
+    record_property("did", f"of a gigabyte the log keeps {len(log):,} bytes, and says {notice.strip('. ')}")

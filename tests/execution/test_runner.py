@@ -25,7 +25,7 @@ two_cores = pytest.mark.skipif(CORES < 2, reason="needs two cores that Linux can
 
 
 class Quiet:
-    """An observer that counts what it is told."""
+    """An observer that notes the ids of trials."""
 
     def __init__(self) -> None:
         self.started_ids: list[str] = []

@@ -24,10 +24,10 @@ def folder(tmp_path_factory):
 
 
 def test_json_holds_every_frame(folder):
-    said = read_contents(folder)
-    document = json.loads(json_file(said))
-    assert document["headline"] == said.headline
-    assert set(document["frames"]) == set(said.frames)
+    contents = read_contents(folder)
+    document = json.loads(json_file(contents))
+    assert document["headline"] == contents.headline
+    assert set(document["frames"]) == set(contents.frames)
     rows = {row["id"]: row for row in document["frames"]["trials"]}
     for record in folder.records():
         assert rows[record.trial.id]["accuracy"] == pytest.approx(record.quality.accuracy, rel=1e-14)
@@ -38,12 +38,12 @@ def test_json_holds_every_frame(folder):
 
 
 def test_parquet_holds_every_frame(folder):
-    said = read_contents(folder)
-    files = parquet_files(said)
-    assert set(files) == set(said.frames)
+    contents = read_contents(folder)
+    files = parquet_files(contents)
+    assert set(files) == set(contents.frames)
     assert NASTY in pd.read_parquet(io.BytesIO(files["results"]))["row"].tolist()
     trials = pd.read_parquet(io.BytesIO(files["trials"]))
-    assert trials["accuracy"].tolist() == said.frames["trials"]["accuracy"].tolist()
+    assert trials["accuracy"].tolist() == contents.frames["trials"]["accuracy"].tolist()
 
 
 def test_latex_shows_any_name_as_text(folder):

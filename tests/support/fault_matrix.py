@@ -80,8 +80,8 @@ MATRIX = {
             "is killed by a signal from elsewhere", CRASH + ", which mnistbench did not send", "signalling"
         ),
         (
-            "is killed by the kernel for want of memory",
-            "the trial is `out_of_memory`, told apart from a crash",
+            "is killed by the kernel for lack of memory",
+            "the trial is `out_of_memory`, distinguished from a crash",
             "execution/test_isolation.py::test_a_kill_by_the_kernel_is_reported_as_out_of_memory",
         ),
         model(
@@ -238,7 +238,7 @@ MATRIX = {
         ),
         (
             "a run folder is of an older or newer schema version",
-            "it is told with what to do; `runs` lists the rest",
+            "it is reported with what to do; `runs` lists the rest",
             "execution/test_faults.py::test_a_run_of_another_schema_version_is_reported",
         ),
     ),
@@ -290,7 +290,7 @@ MATRIX = {
         ),
         (
             "the cache is read-only, or shared by several users",
-            "what is there is used; what must be written is told",
+            "what is there is used; what must be written is reported",
             "datasets/test_cache.py::TestSharedByUsers",
         ),
         (
@@ -307,7 +307,7 @@ MATRIX = {
         ),
         (
             "the disk of the cache is full",
-            "it is told, and no rubbish is left",
+            "it is reported, and no partial file is left",
             "datasets/test_cache.py::test_a_full_disk_is_reported_and_leaves_no_partial_files",
         ),
         (
@@ -385,7 +385,7 @@ class Row:
     tests: tuple[str, ...]
     passed: int = 0
     failed: int = 0
-    said: dict[str, None] = field(default_factory=dict)
+    notes: dict[str, None] = field(default_factory=dict)
 
     def holds(self, nodeid: str) -> bool:
         """Return whether a test, or the class or the parametrized test it belongs to, proves this row."""
@@ -396,20 +396,20 @@ class Row:
         if report.failed:
             self.failed += 1
             crash = getattr(report.longrepr, "reprcrash", None)
-            self.said = {str(crash.message if crash else report.longrepr).splitlines()[0][:200]: None}
+            self.notes = {str(crash.message if crash else report.longrepr).splitlines()[0][:200]: None}
         elif report.skipped:
-            self.said[str(report.longrepr[2]).removeprefix("Skipped: ")] = None
+            self.notes[str(report.longrepr[2]).removeprefix("Skipped: ")] = None
         elif report.when == "call":
             self.passed += 1
-            self.said |= {str(text): None for name, text in report.user_properties if name == "did"}
+            self.notes |= {str(text): None for name, text in report.user_properties if name == "did"}
 
     def did(self) -> Text:
-        said = "; ".join(self.said)
+        notes = "; ".join(self.notes)
         if self.failed:
-            return Text(f"FAILED {self.failed} of {self.failed + self.passed} tests: {said}", "red")
+            return Text(f"FAILED {self.failed} of {self.failed + self.passed} tests: {notes}", "red")
         if not self.passed:
-            return Text(f"not tried here: {said or 'its tests were left out'}", "yellow")
-        what = said or "as it must"
+            return Text(f"not tried here: {notes or 'its tests were left out'}", "yellow")
+        what = notes or "as it must"
         return Text(f"{what} ({self.passed} tests)" if self.passed > 1 else what, "green")
 
 

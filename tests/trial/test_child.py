@@ -115,14 +115,14 @@ def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job,
     assert all(a < b for a, b in zip(curve.seconds, curve.seconds[1:], strict=False))
 
 
-@pytest.mark.parametrize(("name", "told"), [("nearest", ""), ("predicting_late", "not fitted yet")])
-def test_without_a_learning_curve_the_trial_is_as_good(make_job, name, told):
+@pytest.mark.parametrize(("name", "note"), [("nearest", ""), ("predicting_late", "not fitted yet")])
+def test_without_a_learning_curve_the_trial_is_as_good(make_job, name, note):
     job = replace(make_job(name), measurements=("learning_curve",))
     outcome = isolation.run_trial(job, CORE)
     assert outcome.failure is None
     assert outcome.measurement.learning_curve is None
-    assert told in outcome.log.decode()
-    assert bool(told) == ("No learning curve was measured" in outcome.log.decode())
+    assert note in outcome.log.decode()
+    assert bool(note) == ("No learning curve was measured" in outcome.log.decode())
 
 
 def test_parts_of_a_pipeline_are_asked_from_the_last():

@@ -28,7 +28,7 @@ pytest.importorskip("distributed", reason="needs the extra: pip install 'mnistbe
 
 
 class Watching:
-    """An observer that keeps what it is told."""
+    """An observer that keeps starts and activities."""
 
     def __init__(self) -> None:
         self.starts = 0

@@ -6,8 +6,8 @@ import numpy as np
 
 
 class Nearest:
-    def __init__(self, said):
-        sys.stdout.write(f"{said}\n")
+    def __init__(self, arguments):
+        sys.stdout.write(f"{arguments}\n")
 
     def fit(self, X, y):
         assert X.dtype == np.float32
