@@ -73,6 +73,31 @@ def count(value: float | None) -> str:
     return f"{value:,.0f}" if float(value).is_integer() else f"{value:,.1f}"
 
 
+def points(share: float) -> str:
+    """Write a difference of two shares in percentage points: "0.2 points"."""
+    return f"{100 * share:g} {'point' if share == 0.01 else 'points'}"
+
+
+def to_settle(images: float | None, seeds: float | None, *, together: bool) -> str:
+    """Write what would settle a comparison: "about 40,000 images or 12 seeds would settle it".
+
+    Args:
+        images: How many images; None or NaN where no number would.
+        seeds: The same for seeds.
+        together: Whether it takes both.
+    """
+    numbers = [
+        f"{math.ceil(number / step) * step:,.0f} {name}"
+        for number, name in ((images, "images"), (seeds, "seeds"))
+        if number is not None and math.isfinite(number)
+        # Two digits: it rests on an estimate.
+        for step in (10 ** max(0, math.floor(math.log10(number)) - 1),)
+    ]
+    if not numbers:
+        return "no practicable number of images or seeds would settle it"
+    return f"about {(' and ' if together else ' or ').join(numbers)} would settle it"
+
+
 def percent(share: float | None, images: int) -> str:
     """Return a share in per cent without its sign, with as many decimals as one image in `images` changes.
 

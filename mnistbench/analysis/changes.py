@@ -1,9 +1,9 @@
 """What really changed between two runs: environment, accuracy, times.
 
 Trials are paired by what they ran (data set, split, training size, model, parameters, threads) and by seed.
-Nothing is called better, worse, faster or slower unless it is significant with all tests corrected together;
-times need a factor too (`timings.FASTER_FACTOR`). Times of two machines are compared in calibration units or
-not at all.
+Nothing is called better, worse, faster or slower unless it is significant with all tests corrected together,
+and no accuracy practically the same unless its interval lies within a margin; times need a factor too
+(`timings.FASTER_FACTOR`). Times of two machines are compared in calibration units or not at all.
 """
 
 import dataclasses
@@ -21,7 +21,7 @@ from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record, RunInfo, Status
 from mnistbench.runs.sessions import unit_seconds
-from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest, holm, paired_test
+from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest, Verdict, judged, paired_test
 from mnistbench.stats.times import TimeComparison, compare_times
 
 _TIMINGS: tuple[Timing, ...] = ("fit_seconds", "predict_seconds")
@@ -74,15 +74,13 @@ class Change:
     time_problem: str | None
 
     @property
-    def accuracy_verdict(self) -> Literal["better", "worse", "identical", "no difference found", "unknown"]:
-        """What became of the accuracy, corrected for all configurations."""
+    def accuracy_verdict(self) -> Verdict | Literal["identical", "unknown"]:
+        """What became of the accuracy, with all configurations judged together."""
         if self.accuracy is None:
             return "unknown"
         if self.identical:
             return "identical"
-        if self.accuracy.adjusted_p_value < SIGNIFICANCE:
-            return "better" if self.accuracy.difference > 0 else "worse"
-        return "no difference found"
+        return self.accuracy.verdict
 
     @property
     def is_regression(self) -> bool:
@@ -105,6 +103,7 @@ class Comparison:
         differences: Between their machines, libraries, settings and model files.
         changes: One a configuration that both have, in the order of a's report.
         only_a, only_b: The configurations that the other run lacks.
+        margin: Difference in accuracy up to which a configuration is practically the same.
     """
 
     a: RunInfo
@@ -113,6 +112,7 @@ class Comparison:
     changes: tuple[Change, ...]
     only_a: tuple[str, ...]
     only_b: tuple[str, ...]
+    margin: float
 
     @property
     def regressions(self) -> tuple[Change, ...]:
@@ -120,8 +120,13 @@ class Comparison:
         return tuple(change for change in self.changes if change.is_regression)
 
 
-def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
+def compare(folder_a: RunFolder, folder_b: RunFolder, margin: float | None = None) -> Comparison:
     """Compare run b with the earlier run a.
+
+    Args:
+        folder_a: Run a.
+        folder_b: Run b.
+        margin: Difference in accuracy up to which a configuration is practically the same; run a's if None.
 
     Raises:
         UsageError: One is evaluated on test images and the other on validation images, their data sets
@@ -130,6 +135,7 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
     """
     a, b = ComparedRun(folder_a), ComparedRun(folder_b)
     _refuse_mixing(a, b)
+    margin = a.info.margin if margin is None else margin
     pairs = _pairs(a.rows, b.rows)
     if not pairs:
         raise UsageError(
@@ -142,7 +148,8 @@ def compare(folder_a: RunFolder, folder_b: RunFolder) -> Comparison:
         a=a.info,
         b=b.info,
         differences=tuple(differences(a, b, pairs)),
-        changes=_holm_corrected(changes),
+        changes=_judged(changes, margin),
+        margin=margin,
         only_a=tuple(row.label for row in a.rows if row not in [x for x, _ in pairs]),
         only_b=tuple(row.label for row in b.rows if row not in [y for _, y in pairs]),
     )
@@ -269,15 +276,10 @@ def _accuracy(
     return test, labels_a.shape == labels_b.shape and bool((labels_a == labels_b).all())
 
 
-def _holm_corrected(changes: Sequence[Change]) -> tuple[Change, ...]:
-    tests = [change.accuracy for change in changes if change.accuracy is not None]
-    adjusted = iter(holm([test.p_value for test in tests]).tolist())
+def _judged(changes: Sequence[Change], margin: float) -> tuple[Change, ...]:
+    tests = iter(judged([change.accuracy for change in changes if change.accuracy is not None], margin))
     return tuple(
-        change
-        if change.accuracy is None
-        else dataclasses.replace(
-            change, accuracy=dataclasses.replace(change.accuracy, adjusted_p_value=next(adjusted))
-        )
+        change if change.accuracy is None else dataclasses.replace(change, accuracy=next(tests))
         for change in changes
     )
 

@@ -12,10 +12,10 @@ from math import inf, log, sqrt
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.trust import OTHERS_BOUNDS, Timing, grade
 from mnistbench.runs.records import ModelInfo, Session
-from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest
-from mnistbench.stats.scores import CALIBRATION_BINS
+from mnistbench.stats.accuracy import PairedTest, difference_interval
+from mnistbench.stats.scores import CALIBRATION_BINS, MARGIN
 from mnistbench.stats.times import FASTER_FACTOR, compare_times
-from mnistbench.text import percent
+from mnistbench.text import percent, points
 
 GENERALISATION_GAP = 0.05
 CALIBRATION_ERROR = 0.05
@@ -65,7 +65,7 @@ CHECKS: Mapping[str, Check] = {
             "slower and no better than another model",
             "another model with the same training images and threads trains faster (significantly, or by a "
             f"factor of {SINGLE_TIMING_FACTOR} where one was timed only once), predicts no slower, and is "
-            "not significantly less accurate",
+            "more accurate, or shown not to be less accurate by more than the margin (--margin)",
             "Prefer the other model, unless memory, size or something not measured here favours this one.",
         ),
         Check(
@@ -77,9 +77,10 @@ CHECKS: Mapping[str, Check] = {
         ),
         Check(
             "MB103",
-            "not better than the most frequent class",
+            "not shown to be better than the most frequent class",
             "the 95 % interval of the accuracy reaches down to the share of the most frequent class",
-            "It learnt nothing: check its parameters, its scaling of the pixels, and its log.",
+            "Check whether it learnt anything: its parameters, its scaling of the pixels, its log. Too few "
+            "test images can be the reason too.",
         ),
         Check(
             "MB104",
@@ -137,6 +138,7 @@ def run_checks(
     models: Sequence[ModelInfo] = (),
     sessions: Sequence[Session] = (),
     tests: Sequence[PairedTest] = (),
+    margin: float = MARGIN,
     most_frequent_share: float | None = None,
 ) -> list[Finding]:
     """Apply all checks to a run.
@@ -145,8 +147,9 @@ def run_checks(
         rows: Its configurations; those without a successful trial are skipped.
         models: The run's models, for their default parameters.
         sessions: Of the run.
-        tests: From `stats.paired_tests` over the labels. A pair that is not among them is compared by its
-            mean accuracies.
+        tests: From `stats.paired_tests` over the labels. A pair that is not among them is compared by the
+            intervals of both accuracies.
+        margin: Difference in accuracy up to which two models are practically the same.
         most_frequent_share: The share of the most frequent class among the true labels; None leaves MB103
             out.
 
@@ -154,7 +157,7 @@ def run_checks(
         What was found, by code, then in the order of the rows.
     """
     good = [row for row in rows if row.by_seed and row.measurements]
-    rivals = _Rivals(good, tests)
+    rivals = _Rivals(good, tests, margin)
     rules: dict[str, Callable[[Configuration], str | None]] = {
         "MB101": rivals.better_than,
         "MB102": _overfitted,
@@ -189,18 +192,21 @@ class _Rival:
 class _Rivals:
     """Finds for a row the best of those that cost less and are as good."""
 
-    def __init__(self, rows: Sequence[Configuration], tests: Sequence[PairedTest]) -> None:
+    def __init__(self, rows: Sequence[Configuration], tests: Sequence[PairedTest], margin: float) -> None:
         rivals = [_rival(row) for row in rows]
         self._by_label = {rival.row.label: rival for rival in rivals}
         # In the order in which they are preferred: the first that passes all tests is the answer.
         self._by_merit = sorted(rivals, key=lambda rival: (-rival.accuracy, rival.fit_seconds))
         self._tests = {frozenset((test.model_a, test.model_b)): test for test in tests}
+        self._margin = margin
 
     def better_than(self, row: Configuration) -> str | None:
         """Name the row that makes this one superfluous; None where no row does."""
         own = self._by_label[row.label]
         bound = own.log_fit - log(FASTER_FACTOR)
         for rival in self._by_merit:
+            if rival.accuracy < own.accuracy - self._margin:  # as are all that follow
+                return None
             if (
                 rival.log_fit <= bound
                 and rival.predict_seconds <= own.predict_seconds
@@ -217,13 +223,20 @@ class _Rivals:
         return None
 
     def _accuracy_verdict(self, rival: _Rival, own: _Rival) -> str | None:
-        """Say how the rival's accuracy compares with a row's own; None where the rival's is lower."""
+        """Say how the rival's accuracy compares with a row's own; None where it may be lower by too much."""
         test = self._tests.get(frozenset((own.row.label, rival.row.label)))
-        if test is not None and test.adjusted_p_value >= SIGNIFICANCE:
-            return "statistically tied with it in accuracy"
-        if test is None and rival.accuracy == own.accuracy:
-            return "as accurate"
-        return "more accurate" if rival.accuracy > own.accuracy else None
+        if test is not None:
+            better, holds = test.better == rival.row.label, test.shows_not_worse(rival.row.label)
+            if test.verdict == "practically the same":
+                return f"practically as accurate, within {points(self._margin)}"
+        elif rival.row.estimate is not None and own.row.estimate is not None:
+            low = difference_interval(rival.row.estimate, own.row.estimate).low
+            better, holds = low > 0, low >= -self._margin
+        else:
+            return None
+        if better:
+            return "more accurate"
+        return f"not less accurate by more than {points(self._margin)}" if holds else None
 
 
 def _rival(row: Configuration) -> _Rival:

@@ -27,7 +27,7 @@ from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import LearningCurve, Record, RunInfo
 from mnistbench.runs.sessions import Overhead, machine_drift, overhead
-from mnistbench.stats.accuracy import PairedTest, tie_groups
+from mnistbench.stats.accuracy import PairedTest, TieGroup, tie_groups
 
 DETAILED_ROWS = 16
 """Configurations, from the best, that are compared pair by pair and get figures of their own."""
@@ -44,7 +44,7 @@ class Contents:
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
-        ties: Groups of labels that are statistically tied, best first.
+        ties: Groups of labels none of which is better than another, best first.
         learned: The learning curves, by label.
         voted: The ensemble's part; None where there is none.
         findings: What the checks found.
@@ -61,7 +61,7 @@ class Contents:
     rows: Sequence[Configuration]
     found: Mapping[str, Correctness]
     tests: Sequence[PairedTest]
-    ties: Sequence[Sequence[str]]
+    ties: Sequence[TieGroup]
     learned: Mapping[str, Sequence[LearningCurve]]
     voted: SoftVote | None
     findings: Sequence[Finding]
@@ -169,8 +169,8 @@ def read_contents(folder: RunFolder) -> Contents:
     truth = truth if truth is not None and len(truth) else None  # a run may have been planned without any
     found = {} if truth is None else find_correctness(folder, rows, truth, classes, DETAILED_ROWS)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
-    tests = compare_pairs(compared) if len(compared) > 1 else []
-    ties = [group for group in tie_groups(list(compared), tests) if len(group) > 1]
+    tests = compare_pairs(compared, info.margin) if len(compared) > 1 else []
+    ties = tie_groups(list(compared), tests)
     trust = costs.time_trust(rows, sessions)
     by_class = classes_frame(found, classes)
     findings = run_checks(
@@ -178,6 +178,7 @@ def read_contents(folder: RunFolder) -> Contents:
         models=info.models,
         sessions=sessions,
         tests=tests,
+        margin=info.margin,
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
     learned = curves.curves(rows)
@@ -208,7 +209,7 @@ def read_contents(folder: RunFolder) -> Contents:
         learned=learned,
         voted=voted,
         findings=findings,
-        headline=headline(info, rows, ties),
+        headline=headline(info, rows, tests),
         tables={name: table for name, table in offered.items() if table is not None},
         frames={
             **{

@@ -108,9 +108,9 @@ def _correctness(
     )
 
 
-def compare_pairs(found: Mapping[str, Correctness]) -> list[PairedTest]:
-    """Test every pair of configurations on their common images, Holm-corrected; see `stats.paired_tests`."""
-    return paired_tests({label: each.correct for label, each in found.items()})
+def compare_pairs(found: Mapping[str, Correctness], margin: float) -> list[PairedTest]:
+    """Test and judge every pair of configurations on their common images; see `stats.paired_tests`."""
+    return paired_tests({label: each.correct for label, each in found.items()}, margin)
 
 
 def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
@@ -119,11 +119,14 @@ def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
     Columns: row_a, row_b; difference (accuracy of a less that of b) and its 95 % interval from
     difference_low to difference_high; p_value, adjusted_p_value (Holm), method; only_a, only_b (images that
     only one gets right, means over pairs of fits); sampling_se, training_se (the two sources of variation of
-    the difference); training_covered (whether both were fitted with several seeds).
+    the difference); training_covered (whether both were fitted with several seeds); verdict (on a, compared
+    with b), and where it is "cannot tell" the images_to_settle and seeds_to_settle, of which either is enough
+    unless settled_together says otherwise.
     """
     columns = [
         "row_a", "row_b", "difference", "difference_low", "difference_high", "p_value", "adjusted_p_value",
         "method", "only_a", "only_b", "sampling_se", "training_se", "training_covered",
+        "verdict", "images_to_settle", "seeds_to_settle", "settled_together",
     ]  # fmt: skip
     return pd.DataFrame(
         [
@@ -133,6 +136,8 @@ def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
                 "row_b": test.model_b,
                 "difference_low": test.interval.low,
                 "difference_high": test.interval.high,
+                "sampling_se": test.sampling_se,
+                "training_se": test.training_se,
             }
             for test in tests
         ],

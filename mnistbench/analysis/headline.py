@@ -1,21 +1,22 @@
 """The result of a run in a sentence or two, written from the data."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mnistbench.analysis.configurations import Configuration, status_counts
 from mnistbench.runs.records import RunInfo
-from mnistbench.text import count, duration, percent, plural, three_digits
+from mnistbench.stats.accuracy import PairedTest
+from mnistbench.text import count, duration, percent, plural, three_digits, to_settle
 
 _LISTED = 3
 
 
-def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequence[str]]) -> str:
+def headline(info: RunInfo, rows: Sequence[Configuration], tests: Sequence[PairedTest]) -> str:
     """Return who won, by how much, and at what cost.
 
     Args:
         info: The run's plan.
         rows: Its configurations, best first.
-        ties: Groups of their labels that are statistically tied, best first.
+        tests: The paired tests of the first of them.
     """
     good = [row for row in rows if row.accuracy is not None]
     if not good:
@@ -24,14 +25,22 @@ def headline(info: RunInfo, rows: Sequence[Configuration], ties: Sequence[Sequen
         return f"No trial succeeded: {status_counts(rows)}."
     best, *others = good
     seeds = f", mean over {plural(len(best.by_seed), 'seed')}" if len(best.by_seed) > 1 else ""
-    sentence = f"{best.label} is best: {_errors(best)} in {best.test_count:,} {images_of(info)}"
+    of_best = {test.model_b: test for test in tests if test.model_a == best.label}
+    same = [row for row in others if _verdict(of_best, row) == "practically the same"]
+    unclear = [row for row in others if _verdict(of_best, row) == "cannot tell"]
+    rest = [row for row in others if row not in same and row not in unclear]
+    verb = "leads" if same or unclear else "is best"
+    sentence = f"{best.label} {verb}: {_errors(best)} in {best.test_count:,} {images_of(info)}"
     sentence += f" ({percent(best.accuracy, best.test_count)} % right{seeds}){_cost(best)}"
-    tied = next((group for group in ties if best.label in group), ())
-    equals, rest = [r for r in others if r.label in tied], [r for r in others if r.label not in tied]
-    if equals:
-        sentence += f". Statistically tied with it: {_listed(equals)}"
+    if same:
+        sentence += f". Practically the same: {_listed(same)}"
+    if unclear:
+        first = of_best[unclear[0].label]
+        settled = to_settle(first.images_to_settle, first.seeds_to_settle, together=first.settled_together)
+        sentence += f". Cannot tell whether it is better than {_listed(unclear)}"
+        sentence += f"; {settled}{f' for {unclear[0].label}' if len(unclear) > 1 else ''}"
     if rest:
-        sentence += f"{'.' if equals else ';'} {_runner_up(best, rest[0])}"
+        sentence += f"{'.' if same or unclear else ';'} {_runner_up(best, rest[0])}"
     fastest = min(good, key=lambda row: row.fit_seconds or 0.0)
     if rest and fastest in rest[1:] and fastest.fit_seconds is not None:
         sentence += f". Fastest to train is {fastest.label}: "
@@ -58,6 +67,11 @@ def notice(info: RunInfo) -> str:
 def images_of(info: RunInfo) -> str:
     """Name the images that a run is evaluated on: "test images" or "validation images"."""
     return "validation images" if info.is_validation else "test images"
+
+
+def _verdict(of_best: Mapping[str, PairedTest], row: Configuration) -> str | None:
+    test = of_best.get(row.label)
+    return test.verdict if test is not None else None
 
 
 def _errors(row: Configuration) -> str:

@@ -17,8 +17,8 @@ from mnistbench.analysis.checks import Finding
 from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.analysis.trust import Grade
 from mnistbench.runs.records import Measurement, RunInfo, Status
-from mnistbench.stats.accuracy import AccuracyEstimate
-from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, visible
+from mnistbench.stats.accuracy import AccuracyEstimate, TieGroup
+from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, to_settle, visible
 
 _CAUSE_LENGTH = 100
 
@@ -86,14 +86,12 @@ def text(value: object) -> str:
     return MISSING if value is None or value is pd.NA or value != value else str(value)
 
 
-def results(
-    rows: Sequence[Configuration], ties: Sequence[Sequence[str]], trust: Mapping[str, TimeTrust]
-) -> Table:
+def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapping[str, TimeTrust]) -> Table:
     """Tabulate the headline results, one row a configuration, in the order given.
 
     Args:
         rows: The configurations, best first.
-        ties: Groups of their labels that are statistically tied, best first.
+        ties: Groups of their labels, none of which is better than another, best first.
         trust: How far the times of each can be trusted, by its label.
 
     Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
@@ -103,7 +101,7 @@ def results(
     log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
     probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
     over seeds and repeats); fit_trust, predict_trust (A to D); ties (the letters of its groups, "a" the
-    best); status.
+    best, with a question mark where the test cannot tell); status.
     """
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
@@ -127,6 +125,20 @@ def results(
         Column("status", "status", text, right=False),
     )
     return Table("results", "Best first", frame, columns)
+
+
+def verdict_column(heading: str) -> Column:
+    """Return the column of the verdict of a paired test: "cannot tell: about 900 images would settle it"."""
+
+    def show(verdict: str, images: float | None, seeds: float | None, together: bool) -> str:
+        return (
+            f"cannot tell: {to_settle(images, seeds, together=together)}"
+            if verdict == "cannot tell"
+            else verdict
+        )
+
+    beside = ("images_to_settle", "seeds_to_settle", "settled_together")
+    return Column("verdict", heading, show, right=False, beside=beside)
 
 
 def accuracy_column(heading: str, images: int) -> Column:
@@ -168,10 +180,10 @@ def accuracy_values(found: AccuracyEstimate | None) -> dict[str, float | int | N
     }
 
 
-def tie_letters(label: str, ties: Sequence[Sequence[str]]) -> str:
-    """Return the letters of the groups that a configuration belongs to."""
+def tie_letters(label: str, ties: Sequence[TieGroup]) -> str:
+    """Return the letters of the groups that a configuration belongs to: "ac?"; see `TieGroup`."""
     named = zip(tie_names(len(ties)), ties, strict=True)
-    return "".join(name for name, group in named if label in group)
+    return "".join(f"{name}{'' if group.is_same else '?'}" for name, group in named if label in group.models)
 
 
 def tie_names(groups: int) -> list[str]:

@@ -19,17 +19,27 @@ def compare(
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The later run.")],
     markdown: options.Markdown = False,
     fail_on_regression: options.Regression = False,
+    margin: options.MarginOfComparison = None,
     results: options.Results = RESULTS,
 ) -> None:
     """Print what really changed from one run to another: environment, accuracy, times."""
     from mnistbench.runs.folder import find_run
 
-    regressed = print_comparison(find_run(results, run_a), find_run(results, run_b), markdown=markdown)
+    earlier, later = find_run(results, run_a), find_run(results, run_b)
+    regressed = print_comparison(earlier, later, markdown=markdown, margin=margin)
     raise typer.Exit(int(fail_on_regression and regressed))
 
 
-def print_comparison(earlier: "RunFolder", later: "RunFolder", *, markdown: bool) -> bool:
+def print_comparison(
+    earlier: "RunFolder", later: "RunFolder", *, markdown: bool, margin: float | None = None
+) -> bool:
     """Print what changed from one run to another.
+
+    Args:
+        earlier: Run a.
+        later: Run b.
+        markdown: Whether it is printed as Markdown.
+        margin: As `changes.compare` takes it.
 
     Returns:
         Whether something became worse.
@@ -39,7 +49,7 @@ def print_comparison(earlier: "RunFolder", later: "RunFolder", *, markdown: bool
     from mnistbench.analysis.changes import compare as compared
     from mnistbench.report import changes
 
-    comparison = compared(earlier, later)
+    comparison = compared(earlier, later, margin)
     if markdown:
         say(changes.markdown(comparison).removesuffix("\n"))
     else:

@@ -12,7 +12,7 @@ import typer
 
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
-from mnistbench.plan.options import parse_integers, parse_names, parse_sizes
+from mnistbench.plan.options import parse_integers, parse_margin, parse_names, parse_sizes
 from mnistbench.plan.trials import Suite, read_suites
 
 _Function = TypeVar("_Function", bound=Callable[..., None])
@@ -116,6 +116,12 @@ Seeds = Annotated[
 Threads = Annotated[str | None, of_plan("Threads of each trial; all usable cores by default.", "N,...")]
 Timeout = Annotated[float | None, of_plan("Time limit of each trial in seconds.", "SECONDS", min=0.001)]
 Models = Annotated[list[Path] | None, of_plan("A folder of your own model files; may be repeated.", "FOLDER")]
+_MARGIN = "Models whose accuracies differ by at most so many percentage points are practically the same."
+Margin = Annotated[float | None, of_plan(f"{_MARGIN} 0.2 by default.", "POINTS", parser=parse_margin)]
+MarginOfComparison = Annotated[
+    float | None,
+    typer.Option(help=f"{_MARGIN} RUN_A's by default.", metavar="POINTS", parser=parse_margin),
+]
 Results = Annotated[
     Path,
     typer.Option(

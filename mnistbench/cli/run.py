@@ -18,6 +18,7 @@ from mnistbench.plan.options import (
     parse_measurements,
 )
 from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_suite
+from mnistbench.stats.scores import MARGIN
 from mnistbench.text import RESULTS
 
 if TYPE_CHECKING:
@@ -96,6 +97,7 @@ def run(
     set_: Set = None,
     models: options.Models = None,
     validation: Validation = False,
+    margin: options.Margin = None,
     results: options.Results = RESULTS,
     cache_dir: options.Cache = None,
     resume: Resume = False,
@@ -132,6 +134,7 @@ def run(
                 jobs=jobs,
                 timeout_seconds=timeout,
                 memory_limit_bytes=memory_limit,
+                margin=MARGIN if margin is None else margin,
                 name=name,
             )
             planned = training.plan(new)

@@ -19,6 +19,7 @@ from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_predictions
 from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
+from mnistbench.stats.scores import MARGIN
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,7 @@ class Plan:
         models: The models' files.
         limits: The limits on each trial.
         measurements: Measurements beside quality, `fit` and `predict`.
+        margin: Difference in accuracy up to which two models are practically the same, a share.
     """
 
     suite: str
@@ -57,6 +59,7 @@ class Plan:
     models: Sequence[ModelFile]
     limits: Limits
     measurements: Sequence[str]
+    margin: float = MARGIN
 
 
 def create_run(
@@ -94,6 +97,7 @@ def create_run(
         measurements=tuple(plan.measurements),
         environment=machine.environment(),
         backend=backend,
+        margin=plan.margin,
     )
     truth = evaluation_labels(open_arrays(plan.dataset.arrays_folder), info.split, info.holdout)
     return RunFolder.create(results, info, encode_predictions(truth, None))
@@ -111,6 +115,7 @@ def plan_again(
         models=[models[name] for name in dict.fromkeys(trial.model for trial in trials)],
         limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
         measurements=info.measurements,
+        margin=info.margin,
     )
 
 

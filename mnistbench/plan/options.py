@@ -137,6 +137,21 @@ def parse_bytes(text: str) -> int:
     return int(size)
 
 
+def parse_margin(text: str) -> float:
+    """Parse a margin in percentage points, such as "0.2"; the result is a share, 0.002.
+
+    Raises:
+        UsageError: The text is not a number from 0 to 100.
+    """
+    try:
+        margin = float(text)
+    except ValueError:
+        margin = -1.0
+    if not 0 <= margin <= 100:  # of NaN too
+        raise UsageError(f"the margin {text!r} is not understood; expected percentage points, e.g. 0.2 or 1.")
+    return margin / 100
+
+
 def _values(text: str) -> tuple[Any, ...]:
     """Parse values between commas; a comma within brackets or quotes belongs to its value."""
     try:

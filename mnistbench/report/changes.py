@@ -7,9 +7,9 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.analysis.changes import Change, Comparison, TimeChange
-from mnistbench.stats.accuracy import Interval
+from mnistbench.stats.accuracy import Interval, PairedTest
 from mnistbench.stats.times import FASTER_FACTOR, MOST_REPEATS, timing_summary
-from mnistbench.text import MISSING, count, three_digits, visible
+from mnistbench.text import MISSING, count, points, three_digits, to_settle, visible
 
 FEWEST_REPEATS = 3
 _TIMING_NAMES = {"fit_seconds": "fit", "predict_seconds": "predict"}
@@ -42,6 +42,9 @@ def headline(comparison: Comparison) -> str:
         if (gains := _what_is_better(change))
     ]
     parts = [f"Regression: {'; '.join(worse)}." if worse else "No regression found."]
+    unclear = [change.label for change in comparison.changes if change.accuracy_verdict == "cannot tell"]
+    if unclear:
+        parts.append(f"Cannot tell whether the accuracy changed: {', '.join(unclear)}.")
     if comparison.only_a:
         parts.append(f"Missing in B, so not compared: {', '.join(comparison.only_a)}.")
     if better:
@@ -72,7 +75,8 @@ def sections(comparison: Comparison) -> list[ComparisonTable]:
             tuple(_accuracy_row(change) for change in comparison.changes),
             (
                 f"Evaluated on {_images(comparison)}. p is from the paired test on the same images (exact "
-                "McNemar for one seed), with Holm's correction for all models.",
+                "McNemar for one seed), with Holm's correction for all models. Practically "
+                f"the same: the whole 95 % interval lies within {points(comparison.margin)}.",
                 *unpaired,
             ),
         ),
@@ -132,10 +136,17 @@ def _accuracy_row(change: Change) -> tuple[str, ...]:
         # Of other seeds the interval would still speak, but a reader would take it to be of these.
         MISSING if change.identical else f"{100 * test.interval.low:+.2f} to {100 * test.interval.high:+.2f}",
         f"{test.adjusted_p_value:.2g}",
-        "broken: " + " to ".join(change.status)
-        if change.broken
-        else ("identical predictions" if change.identical else change.accuracy_verdict),
+        "broken: " + " to ".join(change.status) if change.broken else _accuracy_verdict(change, test),
     )
+
+
+def _accuracy_verdict(change: Change, test: PairedTest) -> str:
+    if change.accuracy_verdict == "identical":
+        return "identical predictions"
+    if change.accuracy_verdict != "cannot tell":
+        return change.accuracy_verdict
+    settled = to_settle(test.images_to_settle, test.seeds_to_settle, together=test.settled_together)
+    return f"cannot tell: {settled}"
 
 
 def _times(comparison: Comparison) -> ComparisonTable:

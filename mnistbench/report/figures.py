@@ -31,7 +31,7 @@ from mnistbench.report.style import (
     text_width,
 )
 from mnistbench.runs.records import Record
-from mnistbench.stats.accuracy import SIGNIFICANCE, Interval, PairedTest, wilson_interval
+from mnistbench.stats.accuracy import Interval, PairedTest, wilson_interval
 from mnistbench.stats.scores import ReliabilityBin
 from mnistbench.stats.times import pareto_front
 from mnistbench.text import count, duration, percent, visible
@@ -40,6 +40,7 @@ _DETAILED_CLASSES = 40
 _LABELLED_POINTS = 40
 _SHEET_COLUMNS = 6
 _DOTS_A_ROW = 200
+_SIGNS = {"practically the same": "= ", "cannot tell": "? "}
 _ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
 _SECOND_TICKS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
@@ -423,7 +424,7 @@ def contact_sheet(
 
 
 def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int) -> bytes:
-    """Draw which differences are significant: each pair once, the worse one's row, the better one's column.
+    """Draw which differences are real: each pair once, the worse one's row, the better one's column.
 
     Args:
         labels: The configurations, best first.
@@ -451,18 +452,20 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
             for column in range(row):
                 test = of_pair[frozenset((labels[row], labels[column]))]
                 more = abs(test.difference) * images
-                level = sum(test.adjusted_p_value < limit for limit in (SIGNIFICANCE, 0.001))
-                _draw_cell(axes, row, column, (RULE, BLUE, BLUE)[level], (0.45, 0.22, 0.55)[level])
-                written = f"{more:.0f}" if level else f"({more:.0f})"
+                if test.better is not None:
+                    _draw_cell(axes, row, column, BLUE, 0.55 if test.adjusted_p_value < 0.001 else 0.22)
+                else:
+                    _draw_cell(axes, row, column, RULE, 0.45)
+                written = f"{_SIGNS.get(test.verdict, '')}{more:.0f}"
                 axes.text(column, row, written, ha="center", va="center_baseline", fontsize=small)
         inch = n / side
         axes.text(
             -0.5,
             n - 0.5 + 0.22 * inch,
-            "errors more than the column's model; in brackets: not significant",
+            "errors more than the column's model; =: practically the same; ?: cannot tell",
             va="center",
             color=MUTED,
         )
 
-    width = max(side + margin + text_width(names, 9.0), margin + 5.2)
-    return svg((width, side + 0.5), "Which differences are significant", draw)
+    width = max(side + margin + text_width(names, 9.0), margin + 5.6)
+    return svg((width, side + 0.5), "Which differences are real", draw)

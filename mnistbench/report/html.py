@@ -16,7 +16,7 @@ import jinja2
 import pandas as pd
 from markupsafe import Markup, escape
 
-from mnistbench.analysis.tables import Column, Table, text
+from mnistbench.analysis.tables import Column, Table, text, verdict_column
 from mnistbench.report.gallery import (
     FITS_SHOWN,
     HARD_SHOWN,
@@ -26,7 +26,7 @@ from mnistbench.report.gallery import (
     by_cell,
 )
 from mnistbench.report.page import Page
-from mnistbench.text import MISSING, count, duration, percent, plural, three_digits, visible
+from mnistbench.text import MISSING, count, duration, percent, plural, points, three_digits, visible
 
 ROWS_SHOWN = 500
 """Rows of a table at most; more are in the CSV files."""
@@ -56,6 +56,7 @@ def page_bytes(page: Page) -> bytes:
         duration=duration,
         percent=percent,
         plural=plural,
+        points=points,
         sure=_sure,
     )
     return (
@@ -187,6 +188,7 @@ def _pairs(frame: pd.DataFrame, images: int) -> Table:
         Column("difference_low", "95 %: from", lambda v: percent(v, images)),
         Column("difference_high", "to", lambda v: percent(v, images)),
         Column("adjusted_p_value", "p, corrected", three_digits),
+        verdict_column("the model is"),
     )
     return Table("pairs", "Differences in accuracy, every pair of models", frame, columns)
 

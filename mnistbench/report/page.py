@@ -16,10 +16,11 @@ from mnistbench.report import figures
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Failure, Record, RunInfo, Status
-from mnistbench.text import RESULTS, command, plural
+from mnistbench.text import RESULTS, command, plural, to_settle
 
 DETAILED_FAILURES = 20
 FINDINGS_SHOWN = 12
+UNCLEAR_SHOWN = 6
 _LOG_LINES = 15
 _LINE_LENGTH = 300
 
@@ -127,6 +128,18 @@ class Page:
     def undetailed(self) -> int:
         """How many successful configurations are not described one by one."""
         return sum(row.accuracy is not None for row in self.contents.rows) - len(self.sections)
+
+    @property
+    def unclear_pairs(self) -> Sequence[str]:
+        """The pairs with the verdict "cannot tell", the first of them with what would settle it."""
+        unclear = [test for test in self.contents.tests if test.verdict == "cannot tell"]
+        listed = [
+            f"{test.model_a} and {test.model_b} "
+            f"({to_settle(test.images_to_settle, test.seeds_to_settle, together=test.settled_together)})"
+            for test in unclear[:UNCLEAR_SHOWN]
+        ]
+        more = len(unclear) - len(listed)
+        return [*listed, f"{more} more in the table"] if more else listed
 
     @property
     def without_matrix(self) -> Sequence[str]:

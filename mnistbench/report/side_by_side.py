@@ -24,6 +24,7 @@ from mnistbench.analysis.tables import (
     median,
     text,
     tie_names,
+    verdict_column,
 )
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.machine import Environment
@@ -32,8 +33,8 @@ from mnistbench.report.markdown import captioned, render
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
 from mnistbench.runs.sessions import unit_seconds
-from mnistbench.stats.accuracy import SIGNIFICANCE, holm, paired_test
-from mnistbench.text import MISSING, command, interval, percent
+from mnistbench.stats.accuracy import PairedTest, judged, paired_test
+from mnistbench.text import MISSING, command, interval, percent, points
 
 _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
 
@@ -95,6 +96,7 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
         "described": described(runs),
         "groups": groups(runs),
         "compare": command("compare", *(str(run.folder.path) for run in runs[:2])),
+        "margin": points(runs[0].contents.info.margin),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
@@ -248,15 +250,16 @@ def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
     for label in labels:
         having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
         pairs += [(label, having[0][0], letter, having[0][1], each) for letter, each in having[1:]]
-    tested = []
+    tested: list[tuple[str, str, str]] = []
+    tests: list[PairedTest] = []
     for label, first, later, a, b in pairs:
         try:
-            tested.append((label, first, later, paired_test(later, b.correct, first, a.correct)))
+            tests.append(paired_test(later, b.correct, first, a.correct))
         except DataError:  # of other images
             continue
+        tested.append((label, first, later))
     if not tested:
         return None
-    adjusted = holm([test.p_value for *_, test in tested])
     frame = pd.DataFrame(
         [
             {
@@ -265,9 +268,15 @@ def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
                 "difference": test.difference,
                 "difference_low": test.interval.low,
                 "difference_high": test.interval.high,
-                "adjusted_p_value": p,
+                "adjusted_p_value": test.adjusted_p_value,
+                "verdict": test.verdict,
+                "images_to_settle": test.images_to_settle,
+                "seeds_to_settle": test.seeds_to_settle,
+                "settled_together": test.settled_together,
             }
-            for (label, first, later, test), p in zip(tested, adjusted.tolist(), strict=True)
+            for (label, first, later), test in zip(
+                tested, judged(tests, runs[0].contents.info.margin), strict=True
+            )
         ]
     )
     columns = (
@@ -281,19 +290,13 @@ def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
             beside=("difference_high",),
         ),
         Column("adjusted_p_value", "p (Holm)", "{:.2g}".format),
-        Column("difference", "verdict", _verdict, right=False, beside=("adjusted_p_value",)),
+        verdict_column("verdict"),
     )
     return Table("changes", "The same model in two runs, on the same images", frame, columns)
 
 
 def _points(share: float) -> str:
     return f"{100 * share:+.2f}"
-
-
-def _verdict(difference: float, p_value: float) -> str:
-    if p_value >= SIGNIFICANCE:
-        return "no difference found"
-    return "better" if difference > 0 else "worse"
 
 
 def _times(

@@ -10,7 +10,7 @@ from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.holdout import HOLDOUTS, LAST
 from mnistbench.machine import Calibration, Environment
 from mnistbench.runs.json import ParameterValue
-from mnistbench.stats.scores import Quality
+from mnistbench.stats.scores import MARGIN, Quality
 
 SCHEMA_VERSION = 1
 
@@ -349,6 +349,7 @@ class RunInfo:
         environment: The machine that planned the run.
         backend: Where the trials run: "local", or "dask" for the workers of a Dask cluster.
         schema_version: The version of the format of this folder's files.
+        margin: Difference in accuracy up to which two models are practically the same, a share from 0 to 1.
     """
 
     name: str
@@ -366,6 +367,7 @@ class RunInfo:
     environment: Environment
     backend: str = "local"
     schema_version: int = SCHEMA_VERSION
+    margin: float = MARGIN
 
     @property
     def split(self) -> str:

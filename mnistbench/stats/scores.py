@@ -28,6 +28,9 @@ Found by confident learning and confirmed by human raters: C. G. Northcutt, A. A
 2021; published by cleanlab's label-errors project, https://labelerrors.com.
 """
 
+MARGIN = 0.002
+"""Difference in accuracy up to which two models are practically the same, unless the user sets another."""
+
 CALIBRATION_BINS = 15
 """Bins of the calibration errors: Guo et al., "On Calibration of Modern Neural Networks", ICML 2017."""
 

@@ -13,13 +13,10 @@ from numpy.typing import NDArray
 from scipy.special import stdtr
 
 from mnistbench.errors import DataError
-from mnistbench.stats.accuracy import CONFIDENCE, Interval, t_quantile
+from mnistbench.stats.accuracy import CONFIDENCE, POWER, Interval, t_quantile
 
 FASTER_FACTOR = 1.05
 """Least ratio of times for a verdict; the state of a machine often changes times by a few per cent."""
-
-POWER = 0.8
-"""The conventional power, for `TimeComparison.repeats_to_settle`."""
 
 MOST_REPEATS = 1000
 """A difference of times that would take more repeats counts as one that repeats cannot settle."""
