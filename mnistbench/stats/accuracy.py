@@ -461,7 +461,8 @@ def _distances(estimate: AccuracyEstimate) -> tuple[float, float]:
 class _Fits:
     """The summary of one model's fits for `paired_test`.
 
-    `image_means` is the share of fits that classify each image correctly, (n,); `seeds` is None where all fits agree.
+    `image_means` is the share of fits that classify each image correctly, (n,); `seeds` is None where all
+    fits agree.
     """
 
     image_means: NDArray[np.float64]

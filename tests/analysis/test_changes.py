@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -179,8 +180,23 @@ def test_a_few_images_more_are_no_regression(tmp_path):
     new = make_run(tmp_path, {"svm": Model(0.0525)}, name="new")
     (change,) = compare(old, new).changes
     assert change.error_counts[0] < change.error_counts[1]
-    assert change.accuracy_verdict == "no difference found"
+    assert change.accuracy_verdict == "cannot tell"
     assert change.accuracy.method == "exact McNemar"
+    assert compare(old, new).regressions == ()
+    text = shown(compare(old, new))
+    assert "Cannot tell whether the accuracy changed: svm" in text
+    assert re.search(r"cannot tell: about [\d,]+ images would settle it", text)
+
+
+def test_a_change_within_the_margin_is_practically_none(tmp_path):
+    old = make_run(tmp_path, {"svm": Model(0.0500)}, name="old")
+    new = make_run(tmp_path, {"svm": Model(0.0525)}, name="new")
+    (change,) = compare(old, new, margin=0.05).changes
+    assert change.accuracy_verdict == "practically the same"
+    assert "Cannot tell" not in headline(compare(old, new, margin=0.05))
+    generous = make_run(tmp_path, {"svm": Model(0.0500)}, name="generous", margin=0.05)
+    assert compare(generous, new).changes[0].accuracy_verdict == "practically the same", "run a's margin"
+    assert compare(new, generous).changes[0].accuracy_verdict == "cannot tell"
 
 
 def test_p_values_are_corrected_for_all_models(tmp_path):

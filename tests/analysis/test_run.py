@@ -44,7 +44,7 @@ def test_frames_hold_the_numbers_of_the_records(run):
         assert trials.loc[record.trial.id, "fit_seconds"] == record.measurement.fit_seconds
     assert run.frames["results"]["row"].tolist()[0] == "cnn"
     assert run.info.dataset.title == "MNIST"
-    assert "cnn is best" in run.headline
+    assert "cnn leads" in run.headline
 
 
 def test_predictions_come_with_the_truth(run):

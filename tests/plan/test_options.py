@@ -12,6 +12,7 @@ from mnistbench.plan.options import (
     parse_assignments,
     parse_bytes,
     parse_integers,
+    parse_margin,
     parse_measurements,
     parse_names,
     parse_sizes,
@@ -97,6 +98,7 @@ def test_no_text_breaks_the_parsers(text):
         lambda t: parse_integers(t, "--seeds"),
         parse_sizes,
         parse_bytes,
+        parse_margin,
         parse_measurements,
         lambda t: parse_names(t, "--only"),
         lambda t: choose_threads(t, 1, 4),
@@ -152,3 +154,13 @@ def test_bytes_are_read(text, count):
 def test_malformed_sizes_in_bytes_are_rejected(text):
     with pytest.raises(UsageError, match=r"is not understood; expected e\.g\. 4G"):
         parse_bytes(text)
+
+
+def test_a_margin_is_read_in_points():
+    assert [parse_margin(text) for text in ("0.2", "0", "1", "100")] == [0.002, 0, 0.01, 1]
+
+
+@pytest.mark.parametrize("text", ["", "-0.1", "nan", "inf", "101", "0.2 points"])
+def test_a_malformed_margin_is_rejected(text):
+    with pytest.raises(UsageError, match="expected percentage points"):
+        parse_margin(text)

@@ -29,10 +29,10 @@ def matrix(k: int) -> np.ndarray:
     return drawn
 
 
-def significance() -> bytes:
+def significance(margin: float = 0.002) -> bytes:
     draw = np.random.default_rng(1)
     correct = {name: draw.random(1000) > rate for name, rate in (("a", 0.01), ("b", 0.012), ("c", 0.2))}
-    return figures.significance(list(correct), paired_tests(correct), 1000)
+    return figures.significance(list(correct), paired_tests(correct, margin), 1000)
 
 
 def diagram() -> bytes:
@@ -78,9 +78,13 @@ def test_thirty_two_classes_keep_their_names_and_counts():
     assert all(shown.count(str(c)) >= 2 for c in classes)
 
 
-def test_the_significance_matrix_brackets_tied_models():
+def test_the_significance_matrix_marks_each_kind_of_tie():
     shown = texts(significance())
-    assert sum(t.startswith("(") for t in shown) == 1
+    assert sum(t.startswith("? ") for t in shown) == 1
+    assert not any(t.startswith("= ") for t in shown)
+    shown = texts(significance(margin=0.02))
+    assert sum(t.startswith("= ") for t in shown) == 1
+    assert not any(t.startswith("? ") for t in shown)
     assert {"a", "b", "c"} <= set(shown)
 
 

@@ -321,13 +321,32 @@ def test_statistically_tied_models_share_a_letter(tmp_path):
     folder = make_run(tmp_path, models)
     page = write_report(folder, None)
     ties = {row[0]: row[-2] for row in rows_of(page, "## Results")}
-    assert ties == {"a": "a", "b": "a", "far": ""}
+    assert ties == {"a": "a?", "b": "a?", "far": ""}
     text = page.read_text(encoding="utf-8")
-    assert re.search(r"\*\*(a|b) is best: .* Statistically tied with it: (a|b) \(", text)
+    settled = r"about [\d,]+ images would settle it"
+    assert re.search(
+        rf"\*\*(a|b) leads: .* Cannot tell whether it is better than (a|b) \(.*\); {settled}", text
+    )
+    assert re.search(rf"Cannot tell: (a and b|b and a) \({settled}\)\.", text)
     pairs = pd.read_csv(folder.path / "tables" / "pairs.csv").set_index(["row_a", "row_b"])
     assert len(pairs) == 3
     assert set(pairs["method"]) == {"exact McNemar"}
     assert not pairs["training_covered"].any()
+    assert sorted(pairs["verdict"]) == ["better", "better", "cannot tell"]
+    assert pairs["images_to_settle"].notna().tolist() == (pairs["verdict"] == "cannot tell").tolist()
+
+
+def test_a_wider_margin_makes_them_practically_the_same(tmp_path):
+    models = {"a": Model(0.01), "b": Model(0.011), "far": Model(0.2)}
+    folder = make_run(tmp_path, models, margin=0.02)
+    page = write_report(folder, None)
+    assert {row[0]: row[-2] for row in rows_of(page, "## Results")} == {"a": "a", "b": "a", "far": ""}
+    text = page.read_text(encoding="utf-8")
+    assert re.search(r"\*\*(a|b) leads: .* Practically the same: (a|b) \(", text)
+    assert "lies within 2 points" in text
+    assert "Cannot tell: " not in text
+    html = (folder.path / "report.html").read_text(encoding="utf-8")
+    assert "practically the same</td>" in html
 
 
 def test_known_label_errors_are_left_out_beside_and_not_in_place_of_accuracy(tmp_path, monkeypatch):

@@ -33,7 +33,7 @@ from mnistbench.runs.records import (
     Status,
     Trial,
 )
-from mnistbench.stats.scores import quality
+from mnistbench.stats.scores import MARGIN, quality
 
 ENVIRONMENT = Environment(
     host="bench-1",
@@ -122,6 +122,7 @@ def make_run(
     calibrated: bool = False,
     command: Sequence[str] = ("run", "--suite", "standard"),
     store_labels: bool = True,
+    margin: float = MARGIN,
 ) -> RunFolder:
     """Make a run folder with one trial for every combination; a status of None leaves a trial not run.
 
@@ -142,6 +143,7 @@ def make_run(
         calibrated: Whether a session with the machine's speed before and after is noted.
         command: The command line.
         store_labels: Whether the run keeps the true labels.
+        margin: Difference in accuracy up to which two models are practically the same.
     """
     data = data or dataset()
     planned = [
@@ -169,6 +171,7 @@ def make_run(
         jobs=1 + beside,
         measurements=(),
         environment=ENVIRONMENT,
+        margin=margin,
     )
     folder = RunFolder.create(results, info)
     truth = true_labels(data)
