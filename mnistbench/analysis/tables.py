@@ -127,18 +127,16 @@ def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapp
     return Table("results", "Best first", frame, columns)
 
 
-def verdict_column(heading: str) -> Column:
+def verdict_column() -> Column:
     """Return the column of the verdict of a paired test: "cannot tell: about 900 images would settle it"."""
 
     def show(verdict: str, images: float | None, seeds: float | None, together: bool) -> str:
-        return (
-            f"cannot tell: {to_settle(images, seeds, together=together)}"
-            if verdict == "cannot tell"
-            else verdict
-        )
+        if verdict != "cannot tell":
+            return verdict
+        return f"{verdict}: {to_settle(images, seeds, together=together)}"
 
     beside = ("images_to_settle", "seeds_to_settle", "settled_together")
-    return Column("verdict", heading, show, right=False, beside=beside)
+    return Column("verdict", "verdict", show, right=False, beside=beside)
 
 
 def accuracy_column(heading: str, images: int) -> Column:

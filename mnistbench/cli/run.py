@@ -18,7 +18,6 @@ from mnistbench.plan.options import (
     parse_measurements,
 )
 from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_suite
-from mnistbench.stats.scores import MARGIN
 from mnistbench.text import RESULTS
 
 if TYPE_CHECKING:
@@ -134,7 +133,7 @@ def run(
                 jobs=jobs,
                 timeout_seconds=timeout,
                 memory_limit_bytes=memory_limit,
-                margin=MARGIN if margin is None else margin,
+                margin=margin,
                 name=name,
             )
             planned = training.plan(new)

@@ -13,7 +13,6 @@ from mnistbench.errors import MnistbenchError
 from mnistbench.plan.models import ModelFile, builtin_folder
 from mnistbench.plan.options import choose_threads
 from mnistbench.plan.trials import Options, Suite, choose_models, plan
-from mnistbench.stats.scores import MARGIN
 
 if TYPE_CHECKING:
     from mnistbench.cli.live import View
@@ -43,7 +42,7 @@ class NewRun:
         jobs: How many trials run side by side.
         timeout_seconds: Time limit of each trial; that of the suite if None.
         memory_limit_bytes: Memory limit of each trial; its share of nine tenths of the memory if None.
-        margin: Difference in accuracy up to which two models are practically the same.
+        margin: Difference in accuracy up to which two models are practically the same; `MARGIN` if None.
         name: The run's name; made of the time, the suite and the data set if None.
     """
 
@@ -58,7 +57,7 @@ class NewRun:
     jobs: int = 1
     timeout_seconds: float | None = None
     memory_limit_bytes: int | None = None
-    margin: float = MARGIN
+    margin: float | None = None
     name: str | None = None
 
 
@@ -102,6 +101,7 @@ class Training:
         from mnistbench.datasets import Reading
         from mnistbench.execution import runner
         from mnistbench.machine import usable_cores, usable_memory_bytes
+        from mnistbench.stats.scores import MARGIN
 
         if not self.quiet:
             self._give_hints(new)
@@ -127,7 +127,7 @@ class Training:
                 new.jobs,
             ),
             measurements=suite.measurements if new.measurements is None else new.measurements,
-            margin=new.margin,
+            margin=MARGIN if new.margin is None else new.margin,
         )
         folder = self._create(planned, new.name)
         return Planned(folder, {model.name: model for model in models}, data)

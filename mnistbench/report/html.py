@@ -188,7 +188,7 @@ def _pairs(frame: pd.DataFrame, images: int) -> Table:
         Column("difference_low", "95 %: from", lambda v: percent(v, images)),
         Column("difference_high", "to", lambda v: percent(v, images)),
         Column("adjusted_p_value", "p, corrected", three_digits),
-        verdict_column("the model is"),
+        verdict_column(),
     )
     return Table("pairs", "Differences in accuracy, every pair of models", frame, columns)
 

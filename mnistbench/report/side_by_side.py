@@ -290,7 +290,7 @@ def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
             beside=("difference_high",),
         ),
         Column("adjusted_p_value", "p (Holm)", "{:.2g}".format),
-        verdict_column("verdict"),
+        verdict_column(),
     )
     return Table("changes", "The same model in two runs, on the same images", frame, columns)
 
