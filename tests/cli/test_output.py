@@ -44,11 +44,11 @@ def test_what_an_encoding_cannot_show_is_replaced(shell, encoding):
     [
         ("show", "one"),
         ("compare", "one", "one"),
-        ("compare", "one", "one", "--markdown"),
+        pytest.param(("compare", "one", "one", "--markdown"), marks=pytest.mark.slow),
         ("runs",),
         ("list", "--models", "models"),
         ("verify", "one"),
-        ("report", "one"),
+        pytest.param(("report", "one"), marks=pytest.mark.slow),  # which a run writes in cp1252 above
         ("run", "--help"),
         ("--help",),
         ("run", "--only", "größer—大"),

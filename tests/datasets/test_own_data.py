@@ -30,6 +30,9 @@ def save(
     return path
 
 
+SLOWER_KINDS = [(1, np.int64), (1, np.float32), (65535, np.uint16)]  # test_arrays.py reads each of them
+
+
 def pages(folder: Path) -> list[str]:
     return [(folder / name).read_text(encoding="utf-8") for name in ("report.md", "report.html")]
 
@@ -39,7 +42,8 @@ def accuracy(folder: Path) -> float:
 
 
 @pytest.mark.parametrize(
-    ("white", "dtype"), [(16, np.uint8), (1, np.int64), (1, np.float32), (65535, np.uint16)]
+    ("white", "dtype"),
+    [(16, np.uint8), *(pytest.param(*kind, marks=pytest.mark.slow) for kind in SLOWER_KINDS)],
 )
 def test_pixels_in_another_range_run_once_their_maximum_is_stated(shell, tmp_path, white, dtype):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=white, dtype=dtype)
