@@ -16,8 +16,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -56,7 +56,6 @@ class Environment:
         libraries: Version of each installed library that can change a result.
         commit: The source tree's commit, with "+changes" if it differs from that commit; None outside git.
         gpus: Names of the NVIDIA GPUs.
-        waiting: How the threads of a trial wait for each other: `waiting_variables`.
     """
 
     host: str
@@ -69,7 +68,6 @@ class Environment:
     libraries: dict[str, str]
     commit: str | None
     gpus: tuple[str, ...]
-    waiting: dict[str, str] = field(default_factory=dict)
 
     @property
     def machine(self) -> tuple[object, ...]:
@@ -93,22 +91,7 @@ def environment() -> Environment:
         libraries=_library_versions(),
         commit=_commit(),
         gpus=_gpus(),
-        waiting=waiting_variables(os.environ),
     )
-
-
-def waiting_variables(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the environment variables that say how the threads of a trial wait for each other.
-
-    Threads that wait for the next piece of work spin for a while, which saves a wake-up, before they sleep.
-    Beside another busy process a spinning thread takes the core that the thread it waits for needs, and a
-    fit of two threads can take 16 times as long. So spins are bounded to about the time of a wake-up: GNU's
-    OpenMP spins 300,000 times by default (GCC's manual of libgomp, GOMP_SPINCOUNT). What the user has set
-    wins; `benchmarks/studies/contention.py` measures what the bound costs and saves.
-    """
-    bounds = {} if "OMP_WAIT_POLICY" in environment else {"GOMP_SPINCOUNT": "10000"}
-    known = ("OMP_WAIT_POLICY", "GOMP_SPINCOUNT", "KMP_BLOCKTIME", "OPENBLAS_THREAD_TIMEOUT")
-    return bounds | {name: environment[name] for name in known if name in environment}
 
 
 def usable_cores() -> tuple[int, ...]:

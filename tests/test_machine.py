@@ -14,7 +14,7 @@ from support.trials import CORE
 
 from mnistbench import machine
 from mnistbench.execution.processes import child_environment
-from mnistbench.machine import Calibration, calibrate, drift, waiting_variables
+from mnistbench.machine import Calibration, calibrate, drift
 from mnistbench.runs.json import from_json, to_json
 
 ROOT = Path(__file__).parent.parent
@@ -80,14 +80,6 @@ def test_a_question_that_git_refuses_has_no_answer():
 def test_it_imports_no_slow_library():
     slow = ("numpy", "pandas", "sklearn", "tensorflow", "psutil")
     assert loaded_by("import mnistbench.machine", *slow) == set()
-
-
-def test_spins_are_bounded_unless_the_user_has_set_how_threads_wait():
-    assert waiting_variables({}) == {"GOMP_SPINCOUNT": "10000"}
-    assert waiting_variables({"GOMP_SPINCOUNT": "7", "HOME": "/"}) == {"GOMP_SPINCOUNT": "7"}
-    assert waiting_variables({"OMP_WAIT_POLICY": "ACTIVE"}) == {"OMP_WAIT_POLICY": "ACTIVE"}
-    assert child_environment({}, 2)["GOMP_SPINCOUNT"] == "10000"
-    assert child_environment({"GOMP_SPINCOUNT": "7"}, 2)["GOMP_SPINCOUNT"] == "7"
 
 
 def calibration(**scales):

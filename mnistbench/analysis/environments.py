@@ -49,7 +49,6 @@ def _described(
         "system": env.system,
         "Python": env.python,
         **dict(sorted(env.libraries.items())),
-        "waiting threads": ", ".join(f"{name}={value}" for name, value in env.waiting.items()) or None,
         "commit": env.commit,
         "threads": ", ".join(map(str, threads)),
         "trials side by side": str(info.jobs),

@@ -22,7 +22,6 @@ import psutil
 
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.cgroup import ControlGroup
-from mnistbench.machine import waiting_variables
 
 MARK = "MNISTBENCH_TRIAL"
 _TERM_GRACE_SECONDS = 3.0
@@ -48,7 +47,6 @@ def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, s
     return {
         **inherited,
         **dict.fromkeys(_THREAD_VARIABLES, str(threads)),
-        **waiting_variables(inherited),
         "PYTHONHASHSEED": "0",
         "PYTHONIOENCODING": "utf-8:backslashreplace",  # so that a model can print anything
         "PYTHONUNBUFFERED": "1",
