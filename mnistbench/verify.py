@@ -395,9 +395,9 @@ def _excerpt(line: str | None, other: str | None) -> str:
     """Return the part of a line where it begins to differ from the other."""
     if line is None:
         return "missing"
-    start = max(
-        0, next((i for i, (a, b) in enumerate(zip(line, other or "", strict=False)) if a != b), 0) - 20
-    )
+    shorter = min(len(line), len(other or ""))
+    first = next((i for i in range(shorter) if line[i] != (other or "")[i]), shorter)
+    start = max(0, first - 20)
     part = line[start : start + _EXCERPT_LENGTH]
     return repr(("..." if start else "") + part + ("..." if start + _EXCERPT_LENGTH < len(line) else ""))
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from support.synthetic_runs import Model, dataset, make_run, true_labels
 
+from mnistbench import verify as verification
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
 from mnistbench.report import write_report
@@ -298,3 +299,10 @@ def test_changed_model_files_are_notes_and_no_difference(folder):
     notes = found(folder).notes
     assert "the model file svm.py has changed since this run" in notes
     assert "the model file bad.py no longer exists" in notes
+
+
+def test_an_excerpt_shows_where_lines_differ_even_if_one_continues_the_other():
+    line = "x" * 300
+    assert verification._excerpt(f"{line}, and more", line) != verification._excerpt(
+        line, f"{line}, and more"
+    )

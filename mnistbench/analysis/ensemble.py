@@ -21,7 +21,7 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import Predictions
 from mnistbench.stats.scores import Quality, quality
-from mnistbench.text import command
+from mnistbench.text import command, plural
 
 FILE = "ensemble.json"
 _SUM_TOLERANCE = 1e-6
@@ -109,7 +109,7 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
             stacks[row.label] = given
     if len(stacks) < 2:
         raise UsageError(
-            f"{info.name} and {held_out.name} share {len(stacks)} models with probabilities; "
+            f"{info.name} and {held_out.name} share {plural(len(stacks), 'model')} with probabilities; "
             "an ensemble needs at least two with the same parameters."
         )
     seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))

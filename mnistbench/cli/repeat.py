@@ -11,7 +11,7 @@ from mnistbench.cli.training import Training
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Example:  mnistbench repeat results/reference")
+@register(epilog="Example:  mnistbench repeat results/reference/standard")
 def repeat(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="The run to repeat: its name or folder.")],
     markdown: options.Markdown = False,

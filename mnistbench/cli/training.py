@@ -219,8 +219,8 @@ class Training:
 
         for folder in find_runs(self.results)[-1:]:
             with contextlib.suppress(MnistbenchError):
-                ended, planned = len(folder.records()), len(folder.info().trials)
-                if ended < planned:
+                if folder.is_interrupted:
+                    ended, planned = len(folder.records()), len(folder.info().trials)
                     complain(
                         f"the run {folder.name} was interrupted with {ended} of {planned} trials done; "
                         f"`{folder.command('run', '--resume')}` finishes it."

@@ -182,10 +182,9 @@ def _choose_file(
     candidates = found.get(part, [])
     if not candidates:
         prefix = split if split == "train" else "t10k- or test"
-        raise DataError(
-            f"{folder}: the {split} {kind} are missing; expected a file {name}{'-' if name else ''}{prefix}-"
-            f"{kind}-idx{3 if kind == 'images' else 1}-ubyte, with or without .gz."
-        )
+        missing = f"{'training' if split == 'train' else split} {kind}"
+        stem = f"{name}{'-' if name else ''}{prefix}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+        raise DataError(f"{folder}: the {missing} are missing; expected a file {stem}, with or without .gz.")
     # A compressed copy is preferred, because it has a checksum.
     preferred = [path for path in candidates if path.suffix == ".gz"] or candidates
     if len(preferred) > 1:

@@ -119,7 +119,7 @@ def parse_measurements(text: str) -> tuple[str, ...]:
     names = () if text.strip() == "none" else parse_names(text, "--measure")
     for name in names:
         if name not in MEASUREMENTS:
-            raise UsageError(unknown("measurement", name, MEASUREMENTS))
+            raise UsageError(unknown("measurement", name, (*MEASUREMENTS, "none")))
     return names
 
 

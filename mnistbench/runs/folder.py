@@ -232,6 +232,25 @@ class RunFolder:
                 ) from error
             yield
 
+    @property
+    def is_interrupted(self) -> bool:
+        """Whether trials of the plan have no record yet, and no process is running them.
+
+        Raises:
+            MnistbenchError: The run is damaged.
+        """
+        return len(self.records()) < len(self.info().trials) and not self._is_locked()
+
+    def _is_locked(self) -> bool:
+        try:
+            with (self.path / ".lock").open("r+") as file:
+                _lock(file)
+        except BlockingIOError:
+            return True
+        except OSError:  # no process has ever added trials, or none may
+            return False
+        return False
+
     def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
         line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
         with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again on close
@@ -418,6 +437,6 @@ def find_interrupted_run(results: Path) -> RunFolder:
     """
     for folder in reversed(find_runs(results)):
         with contextlib.suppress(MnistbenchError):
-            if len(folder.records()) < len(folder.info().trials):
+            if folder.is_interrupted:
                 return folder
     raise UsageError(f"there is no interrupted run in {results}; leave --resume out to start a new one.")

@@ -124,9 +124,14 @@ def _as_array(values: Any, method: str) -> Any:
         ) from error
 
 
+def encodable(text: str) -> str:
+    r"""Return text that every file and page takes: a lone surrogate becomes its escape, \\ud800."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
 def one_line(value: object) -> str:
     """Return what a model's library gave as text on one line; empty where it cannot be printed."""
     try:
-        return " ".join(str(value).split())
+        return encodable(" ".join(str(value).split()))
     except Exception:  # an exception's own __str__ may raise anything
         return ""

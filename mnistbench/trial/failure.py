@@ -8,7 +8,7 @@ import warnings
 from pathlib import Path
 from typing import Any
 
-from mnistbench.trial.contract import ContractError, one_line
+from mnistbench.trial.contract import ContractError, encodable, one_line
 
 _KEPT_WARNINGS = 20
 _KERAS_BACKEND = os.environ.get("KERAS_BACKEND")  # the user's; a model may set its own
@@ -44,7 +44,7 @@ def failure_of(error: BaseException) -> dict[str, str]:
     """Return the fields of the `Failure` that describes this exception."""
     text = "".join(traceback.format_exception(error))
     message = (one_line(error)[:1000] or "no message") + _way_out(error)
-    return {"kind": type(error).__name__, "message": message, "traceback": text[-8000:]}
+    return {"kind": type(error).__name__, "message": message, "traceback": encodable(text)[-8000:]}
 
 
 def _way_out(error: BaseException) -> str:

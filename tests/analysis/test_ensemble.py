@@ -160,7 +160,7 @@ def test_what_cannot_vote_is_refused(tmp_path):
     with pytest.raises(UsageError, match="use different data sets"):
         choose_ensemble(folder, stranger)
     alone = make_run(tmp_path, {"cnn": MODELS["cnn"]}, name="alone", data=DATA, split="validation")
-    with pytest.raises(UsageError, match="share 1 models with probabilities"):
+    with pytest.raises(UsageError, match="share 1 model with probabilities"):
         choose_ensemble(folder, alone)
     for path in (validation.path / "predictions").glob("*.npz"):
         path.unlink()

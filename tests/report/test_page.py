@@ -181,7 +181,7 @@ def test_digits_instead_of_mnist_cannot_be_missed(tmp_path):
     folder = make_run(tmp_path, {**GOOD, "bad": Model(statuses=(Status.FAILED,))}, data=data)
     text = write_report(folder, None).read_text(encoding="utf-8")
     assert "INSTEAD OF MNIST" in text.split("\n")[0]
-    assert "> **This is not MNIST.** MNIST was unavailable, so digits was used instead" in text
+    assert "> **This is not MNIST.** MNIST was unavailable, so the run used digits instead" in text
     assert "The reason: no mirror answered.\n" in text
     tables = re.findall(r"^(.*)\n\n\|", text, re.MULTILINE)
     assert len(tables) == 10

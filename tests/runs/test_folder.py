@@ -388,6 +388,9 @@ def test_the_newest_interrupted_run_is_found(tmp_path, info):
     newest = made(tmp_path, info, "newest", "2026-01-04")
     (newest.path / "records.jsonl").write_text("damaged\n")
     assert find_interrupted_run(tmp_path).name == "half"
+    with RunFolder(tmp_path / "half").locked():
+        assert not RunFolder(tmp_path / "half").is_interrupted
+    assert RunFolder(tmp_path / "half").is_interrupted
 
 
 def test_a_run_knows_its_split_its_labels_and_whether_it_is_the_newest(tmp_path, info):

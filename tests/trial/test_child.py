@@ -205,3 +205,6 @@ def test_a_failure_is_one_line_of_bounded_length():
     assert described["message"].startswith("a b ccc")
     assert len(described["message"]) == 1000
     assert failure.failure_of(MemoryError())["message"] == "no message"
+    surrogate = failure.failure_of(ValueError("a \ud800"))
+    assert surrogate["message"] == "a \\ud800"
+    surrogate["traceback"].encode()
