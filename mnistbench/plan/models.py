@@ -10,6 +10,7 @@ Files whose names start with "_" are not models, but a model may import them, an
 import ast
 import hashlib
 import re
+import threading
 import warnings
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -23,6 +24,7 @@ from mnistbench.runs.json import PLAIN_VALUES, plain_value
 SUPPLIED = frozenset({"seed", "threads", "image_shape", "keras"})
 # Further parameters of each model whose `build` takes `keras`, which passes their values on.
 KERAS_PARAMETERS: Mapping[str, Any] = {"precision": "auto", "backend": None}
+_PARSING = threading.Lock()  # CPython 3.11 counts the depth of trees for all threads together
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_-]*")
 _COMPANION = re.compile(r"_(?!_)\w*")
 
@@ -178,7 +180,8 @@ def _imported(source: bytes) -> set[str]:
 
 
 def _parsed(source: bytes) -> ast.Module:
-    with warnings.catch_warnings(action="ignore"):  # syntax warnings concern the author of the file
+    # Syntax warnings concern the author of the file.
+    with _PARSING, warnings.catch_warnings(action="ignore"):
         return ast.parse(source)
 
 
