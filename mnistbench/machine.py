@@ -22,6 +22,8 @@ from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+_GLANCE_SECONDS = 0.1  # ten of the ticks in which Linux counts the time of a core
+_LOOK_SECONDS = 0.4
 # The distributions that can change a result or a timing; those not installed are left out.
 _LIBRARIES = (
     "mnistbench",
@@ -106,6 +108,43 @@ def usable_cores() -> tuple[int, ...]:
     if hasattr(os, "sched_getaffinity"):
         return tuple(sorted(os.sched_getaffinity(0))[:count])
     return tuple(range(count))
+
+
+def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
+    """Return those of the cores, at least one, that other programs leave free now.
+
+    A library's threads wait for each other after every step. With as many threads as cores, and another
+    program on one of the cores, each step waits until that program's turn is over: XGBoost then takes over
+    ten times as long, with one thread fewer at most twice as long. What lasts under half a second is ignored.
+
+    Args:
+        cores: The cores that a trial may use.
+    """
+    if len(cores) == 1 or _running_tasks() == 1:
+        return cores
+    for seconds in (_GLANCE_SECONDS, _LOOK_SECONDS):
+        busy = _busy_shares(cores, seconds)
+        count = max(1, round(len(cores) - sum(busy.values())))
+        if count == len(cores):
+            return cores
+    return tuple(sorted(sorted(cores, key=lambda core: busy[core])[:count]))
+
+
+def _running_tasks() -> int:
+    """Return how many threads run or wait for a core on this machine, this one included; 0 if unknown.
+
+    The fourth field of /proc/loadavg (proc_loadavg(5)), which costs nothing to read.
+    """
+    fields = _read("/proc/loadavg").split()
+    return int(fields[3].partition("/")[0]) if len(fields) > 3 else 0
+
+
+def _busy_shares(cores: Sequence[int], seconds: float) -> dict[int, float]:
+    """Watch the cores for some seconds; return the share of the time that each was busy, 0 if unknown."""
+    import psutil
+
+    shares = [1 - core.idle / 100 for core in psutil.cpu_times_percent(seconds, percpu=True)]
+    return {core: shares[core] if core < len(shares) else 0.0 for core in cores}
 
 
 def usable_memory_bytes() -> int:

@@ -2,7 +2,9 @@
 
 import os
 import signal
-from collections.abc import Callable
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import numpy as np
@@ -12,6 +14,7 @@ from support.trials import job_of, write_dataset
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.execution.isolation import Job
+from mnistbench.machine import usable_cores
 
 settings.register_profile("unhurried")  # a busy machine is no failure
 settings.load_profile("unhurried")
@@ -57,3 +60,15 @@ def odd_digits() -> tuple[np.ndarray, np.ndarray]:
 def make_job(dataset: DatasetInfo) -> Callable[..., Job]:
     """Return a function that makes the job of a stub model, on that data set unless it names another."""
     return partial(job_of, dataset=dataset)
+
+
+@pytest.fixture
+def busy_core() -> Iterator[int]:
+    """Yield one of this process's cores, at least two, which another process keeps busy."""
+    if not hasattr(os, "sched_setaffinity") or len(usable_cores()) < 2:
+        pytest.skip("no process can be given a core of its own here")
+    core = usable_cores()[0]
+    spin = f"import os\nos.sched_setaffinity(0, [{core}])\nwhile True: pass"
+    with subprocess.Popen([sys.executable, "-c", spin]) as loop:
+        yield core
+        loop.kill()

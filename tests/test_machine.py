@@ -6,9 +6,12 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from unittest import mock
 
 import psutil
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.python import loaded_by, run_python
 from support.trials import CORE
 
@@ -103,3 +106,31 @@ def test_drift_is_the_largest_change_in_either_direction():
     assert drift(calibration(), calibration()) == 0
     assert drift(calibration(), calibration(gather=1.2)) == pytest.approx(0.2)
     assert drift(calibration(), calibration(gather=1.2, python_loop=0.5)) == pytest.approx(1.0)
+
+
+def test_cores_that_another_program_keeps_busy_are_not_free(busy_core):
+    cores = machine.usable_cores()
+    free = machine.free_cores(cores)
+    assert 1 <= len(free) < len(cores)
+    assert set(free) < set(cores)
+
+
+@given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
+def test_the_least_busy_cores_are_free_as_many_as_are_left_over(shares):
+    cores = tuple(range(len(shares)))
+    with mock.patch.multiple(
+        machine,
+        _running_tasks=lambda: 2,
+        _busy_shares=lambda cores, seconds: dict(zip(cores, shares, strict=True)),
+    ):
+        free = machine.free_cores(cores)
+    assert len(free) == max(1, round(len(cores) - sum(shares)))
+    taken = set(cores) - set(free)
+    assert max(shares[core] for core in free) <= min((shares[core] for core in taken), default=1)
+
+
+def test_one_core_or_an_idle_machine_is_not_watched():
+    with mock.patch.object(machine, "_busy_shares", side_effect=AssertionError):
+        assert machine.free_cores((3,)) == (3,)
+        with mock.patch.object(machine, "_running_tasks", return_value=1):
+            assert machine.free_cores((0, 1)) == (0, 1)

@@ -11,6 +11,7 @@ Each sign below gives a grade; the worst of them is the timing's, with the reaso
 | throttled, for heat or by the container's quota | never | | ever | |
 | other trials side by side | none | | some | |
 | drift of the machine during the run (calibration) | up to 5 % | up to 15 % | up to 30 % | more |
+| threads that it had, as other programs kept cores busy | all | | | fewer |
 | cores kept busy by threads asked for | from 50 % | less | | |
 | cores kept busy above the threads asked for | up to 10 % | up to 25 % | up to 50 % | more |
 | cores kept busy, below one: it waited (not applied on a GPU) | from 0.9 | from 0.75 | from 0.5 | less |
@@ -29,6 +30,7 @@ from typing import Literal
 from mnistbench.runs.records import MachineLoad, Measurement, Record, Session
 from mnistbench.runs.sessions import machine_drift
 from mnistbench.stats.times import timing_summary
+from mnistbench.text import plural
 
 Letter = Literal["A", "B", "C", "D"]
 Timing = Literal["fit_seconds", "predict_seconds"]
@@ -82,12 +84,14 @@ def grade(
     measured = [record.measurement for record in timed if record.measurement is not None]
     if not measured:
         return None
+    asked = timed[0].trial.threads
+    had = min(m.threads or asked for m in measured)
     signs = [
         *_spread(timed, timing),
-        *_load(measured),
+        *_load(measured, had, asked),
         *_concurrency(timed),
         *_drift(sessions, timed),
-        *_cores(measured, timed[0].trial.threads, timing),
+        *_cores(measured, had, timing),
     ]
     worst: Letter = max((letter for letter, _ in signs), default="A")
     return Grade(worst, tuple(reason for letter, reason in signs if letter == worst and worst != "A"))
@@ -122,7 +126,12 @@ def _spread(records: Sequence[Record], timing: Timing) -> Iterable[_Sign]:
         yield "B", "timed only once" if len(records) == 1 else "timed only twice"
 
 
-def _load(measured: Sequence[Measurement]) -> Iterable[_Sign]:
+def _load(measured: Sequence[Measurement], had: int, asked: int) -> Iterable[_Sign]:
+    if had < asked:
+        yield (
+            "D",
+            f"other programs kept cores busy, so it ran with {plural(had, 'thread')} instead of {asked}",
+        )
     loads = [m.load for m in measured if m.load is not None]
     if not loads:
         yield "B", "the load of the machine was not measured"
@@ -141,7 +150,7 @@ def _load(measured: Sequence[Measurement]) -> Iterable[_Sign]:
     others, steal = share(lambda load: load.others_share), share(lambda load: load.steal_share)
     letter, cores = _letter(others, OTHERS_BOUNDS), watched[0].logical_cores
     reason = f"{_percent(others)} of the CPU was used by others"
-    if letter == "D":
+    if letter == "D" and had == asked:
         reason += f": the trial had about {(1 - others) * cores:.1f} of {cores} cores"
     yield letter, reason
     yield _letter(steal, STEAL_BOUNDS), f"{_percent(steal)} of the CPU was stolen by the host"

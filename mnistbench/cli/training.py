@@ -37,7 +37,8 @@ class NewRun:
         dataset: The data set as typed.
         pixel_max: The value of white in the user's own data; that of their type if None.
         drop_unseen: Whether test images of classes without training images are left out.
-        threads: The thread counts as typed; each trial's share of the cores if None.
+        threads: The thread counts as typed; if None, each trial's share of the cores, less those that other
+            programs keep busy when it starts.
         measurements: What is measured; as in the suite if None.
         jobs: How many trials run side by side.
         timeout_seconds: Time limit of each trial; that of the suite if None.
@@ -125,6 +126,7 @@ class Training:
                 new.timeout_seconds or suite.timeout_seconds,
                 new.memory_limit_bytes or int(0.9 * memory / new.jobs),
                 new.jobs,
+                fixed_threads=new.threads is not None,
             ),
             measurements=suite.measurements if new.measurements is None else new.measurements,
             margin=MARGIN if new.margin is None else new.margin,

@@ -57,6 +57,7 @@ class Job:
         memory_limit_bytes: Limit on the resident memory of its process tree.
         measurements: Measurements beside quality, `fit` and `predict`.
         dataset_spec: The data set on the command line, valid on any machine.
+        fixed_threads: Whether it gets all its threads even where other programs keep some cores busy.
     """
 
     trial: Trial
@@ -66,6 +67,7 @@ class Job:
     memory_limit_bytes: int
     measurements: tuple[str, ...] = ()
     dataset_spec: str = ""
+    fixed_threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -136,7 +138,8 @@ def run_trial(
 
     Args:
         job: The trial.
-        cores: The cores to pin the process to.
+        cores: The cores that it may use. It is pinned to those that other programs leave free, with a thread
+            on each.
         on_activity: Called a few times a second with the trial's activity.
         stop: When set, the trial is killed.
 
@@ -148,6 +151,8 @@ def run_trial(
     if stop is not None and stop.is_set():
         raise Interrupted
     open_arrays(job.dataset.arrays_folder)
+    if not job.fixed_threads:
+        cores = machine.free_cores(cores)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
     before = time.perf_counter()
 
@@ -351,7 +356,7 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         keras={name: trial.parameters[name] for name in keras_names},
         supplied=job.model.supplied,
         seed=trial.derived_seed("fit"),
-        threads=trial.threads,
+        threads=len(cores),
         arrays_folder=str(Path(job.dataset.arrays_folder).resolve()),
         classes=job.dataset.classes,
         split=trial.split,

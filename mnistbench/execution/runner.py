@@ -30,11 +30,13 @@ class Limits:
         timeout_seconds: Wall time.
         memory_limit_bytes: Resident memory of its process tree.
         jobs: Number of trials side by side, on disjoint cores.
+        fixed_threads: Whether each trial gets all its threads even where other programs keep some cores busy.
     """
 
     timeout_seconds: float
     memory_limit_bytes: int
     jobs: int = 1
+    fixed_threads: bool = False
 
 
 @dataclass(frozen=True)
@@ -94,6 +96,7 @@ def create_run(
         timeout_seconds=plan.limits.timeout_seconds,
         memory_limit_bytes=plan.limits.memory_limit_bytes,
         jobs=plan.limits.jobs,
+        fixed_threads=plan.limits.fixed_threads,
         measurements=tuple(plan.measurements),
         environment=machine.environment(),
         backend=backend,
@@ -113,7 +116,7 @@ def plan_again(
         dataset_spec=info.dataset_spec,
         trials=trials,
         models=[models[name] for name in dict.fromkeys(trial.model for trial in trials)],
-        limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs),
+        limits=Limits(info.timeout_seconds, info.memory_limit_bytes, info.jobs, info.fixed_threads),
         measurements=info.measurements,
         margin=info.margin,
     )
@@ -227,6 +230,7 @@ def _unfinished(
             memory_limit_bytes=info.memory_limit_bytes,
             measurements=info.measurements,
             dataset_spec=info.dataset_spec,
+            fixed_threads=info.fixed_threads,
         )
         for trial in info.trials
         if trial.id not in recorded

@@ -220,6 +220,8 @@ class Measurement:
         device: "cpu", or a GPU's name.
         warnings: Distinct notes: first the tolerated deviations from scikit-learn's contract, then the
             warnings of libraries, e.g. that the model did not converge.
+        threads: The threads that it had: fewer than the trial's where other programs kept cores busy; None
+            for records made before this was measured, which had all.
         load: The machine's load during `fit` and `predict`.
         inference: Latency and throughput, if measured.
         cold_start: A fresh process that loads the saved model, if measured.
@@ -244,6 +246,7 @@ class Measurement:
     engine: str
     device: str
     warnings: tuple[str, ...] = ()
+    threads: int | None = None
     load: MachineLoad | None = None
     inference: Inference | None = None
     cold_start: ColdStart | None = None
@@ -345,6 +348,7 @@ class RunInfo:
         timeout_seconds: Limit on the wall time of each trial.
         memory_limit_bytes: Limit on the memory of each trial's process tree.
         jobs: Number of trials that run side by side.
+        fixed_threads: Whether each trial gets all its threads even where other programs keep some cores busy.
         measurements: Measurements beside quality, `fit` and `predict`; see `plan.options.MEASUREMENTS`.
         environment: The machine that planned the run.
         backend: Where the trials run: "local", or "dask" for the workers of a Dask cluster.
@@ -368,6 +372,7 @@ class RunInfo:
     backend: str = "local"
     schema_version: int = SCHEMA_VERSION
     margin: float = MARGIN
+    fixed_threads: bool = False
 
     @property
     def split(self) -> str:

@@ -130,6 +130,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         engine=engine(estimator),
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
+        threads=request.threads,
         load=load_meanwhile,
         inference=_inference(request, estimator),
     )

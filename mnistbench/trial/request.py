@@ -20,7 +20,7 @@ class Request:
         keras: Keras's settings ("precision", "backend") if `build` takes `keras`; else empty.
         supplied: The arguments of `build` that the suite supplies.
         seed: The model's seed.
-        threads: Number of threads that the model may use.
+        threads: Number of threads that the model may use, one for each core.
         arrays_folder: The folder of the data set's decoded arrays.
         classes: The data set's labels, sorted.
         split: "test" or "validation".

@@ -293,6 +293,14 @@ def test_thread_variables_follow_the_number_of_cores(make_job):
     assert seen["cores"] == list(cores[:2])
 
 
+def test_a_trial_leaves_the_cores_that_other_programs_keep_busy(make_job, busy_core):
+    cores = usable_cores()[:2]
+    outcome = run_trial(replace(make_job("spying", threads=2), fixed_threads=False), cores)
+    seen = json.loads(re.search(rb"SEEN (.*)", outcome.log)[1])
+    assert {value for name, value in seen.items() if name.isupper()} == {"1"}
+    assert len(seen["cores"]) == outcome.measurement.threads == 1
+
+
 def test_labels_with_gaps_come_back_as_they_were(make_job, tmp_path):
     classes = (-3, 4, 7, 9, *range(11, 38), 61)
     data = write_dataset(tmp_path, classes, train_count=640, test_count=96, image_shape=(9, 7))

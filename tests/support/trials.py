@@ -79,7 +79,7 @@ def job_of(
     memory_limit_bytes: int = 4 * 2**30,
     **trial: object,
 ) -> Job:
-    """Return the job of a stub model, or of any model file."""
+    """Return the job of a stub model, or of any model file; it gets its threads whatever else runs."""
     path, parameters = stub(model) if isinstance(model, str) else (model, {})
     file = read_model_file(path)
     parameters = {**file.parameters, **parameters, **trial.pop("parameters", {})}
@@ -90,6 +90,7 @@ def job_of(
         dataset=dataset,
         timeout_seconds=timeout_seconds,
         memory_limit_bytes=memory_limit_bytes,
+        fixed_threads=True,
     )
 
 
