@@ -5,11 +5,11 @@
 # All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-jobs bench-report list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
+.PHONY: help setup bench bench-speed bench-contention bench-jobs bench-report list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-13s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-16s %s\n", $$1, $$2 }' Makefile
 
 setup: ## Make .venv and install the package with the versions of .requirements.lock (EXTRAS=gpu adds an extra)
 	@.ci/setup
@@ -21,6 +21,9 @@ bench: setup ## Run the standard suite and write its report to results/
 
 bench-speed: setup ## Time the suite against a plain script with the libraries' defaults, back to back
 	@.venv/bin/python benchmarks/studies/speed.py $(ARGS)
+
+bench-contention: setup ## Time the suite alone, then beside a busy program of another session
+	@.venv/bin/python benchmarks/studies/contention.py $(ARGS)
 
 bench-jobs: setup ## Time the suite with one thread a trial: one trial at a time, then two side by side
 	@.venv/bin/python tests/budgets/jobs.py $(ARGS)
