@@ -1,9 +1,7 @@
 """Convolutional network: two convolutions and a dense layer, on images shifted by up to one pixel (Keras)."""
 
-from functools import partial
-
 from mnistbench.estimators.distortions import RandomShift
-from mnistbench.estimators.neural import NeuralClassifier
+from mnistbench.estimators.neural import NeuralClassifier, Training
 
 
 def hidden_layers(layers):
@@ -17,12 +15,8 @@ def hidden_layers(layers):
     ]
 
 
-def network(seed, keras, image_shape, shift, **training):
-    return NeuralClassifier(
-        hidden_layers, image_shape, min_side=14, distort=RandomShift(shift), seed=seed, **keras, **training
-    )
-
-
-build = partial(
-    network, epochs=2, shift=1, batch_size=128, peak_rate=0.01, label_smoothing=0.1, sharpness=2.0
-)
+def build(
+    keras, image_shape, epochs=2, shift=1, batch_size=128, peak_rate=0.01, label_smoothing=0.1, sharpness=2.0
+):
+    training = Training(epochs, batch_size, peak_rate, label_smoothing, distort=RandomShift(shift))
+    return NeuralClassifier(hidden_layers, training, image_shape, min_side=14, sharpness=sharpness, **keras)

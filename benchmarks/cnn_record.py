@@ -1,12 +1,9 @@
 """Three convolutional networks on distorted digits: as written, deskewed, and size-normalised (Keras)."""
 
-from functools import partial
-
-import numpy as np
 from sklearn.pipeline import make_pipeline
 
 from mnistbench.estimators.distortions import RandomWarp
-from mnistbench.estimators.neural import Committee, NeuralClassifier
+from mnistbench.estimators.neural import Committee, NeuralClassifier, Training
 from mnistbench.estimators.preprocessing import MomentNormalizer
 
 
@@ -22,30 +19,10 @@ def hidden_layers(layers):
     ]
 
 
-def committee(seed, keras, image_shape, scaling, elastic, **training):
-    def network(number, **distortion):
-        return NeuralClassifier(
-            hidden_layers,
-            image_shape,
-            min_side=20,
-            average=0.995,
-            distort=RandomWarp(shift=1, elastic=elastic, **distortion),
-            seed=int(seeds[number]),
-            **keras,
-            **training,
-        )
-
-    def upright(number, scaling):
-        normalizer = MomentNormalizer(image_shape, scaling=scaling)
-        return make_pipeline(normalizer, network(number, rotation=6, scale=0.1, shear=0.1))
-
-    seeds = np.random.SeedSequence(seed).generate_state(3)
-    as_written = network(0, rotation=10, scale=0.12, shear=0.15)
-    return Committee([as_written, upright(1, scaling=0.0), upright(2, scaling=scaling)])
-
-
-build = partial(
-    committee,
+def build(
+    seed,
+    keras,
+    image_shape,
     scaling=0.7,
     epochs=12,
     elastic=0.5,
@@ -54,4 +31,23 @@ build = partial(
     label_smoothing=0.1,
     test_shift=1,
     sharpness=2.0,
-)
+):
+    def network(**distortion):
+        warp = RandomWarp(shift=1, elastic=elastic, **distortion)
+        training = Training(epochs, batch_size, peak_rate, label_smoothing, average=0.995, distort=warp)
+        return NeuralClassifier(
+            hidden_layers,
+            training,
+            image_shape,
+            min_side=20,
+            test_shift=test_shift,
+            sharpness=sharpness,
+            **keras,
+        )
+
+    def upright(scaling):
+        normalizer = MomentNormalizer(image_shape, scaling=scaling)
+        return make_pipeline(normalizer, network(rotation=6, scale=0.1, shear=0.1))
+
+    as_written = network(rotation=10, scale=0.12, shear=0.15)
+    return Committee([as_written, upright(scaling=0.0), upright(scaling)], seed=seed)

@@ -1,23 +1,16 @@
 """Multilayer perceptron: two hidden layers, on images shifted by up to one pixel (Keras)."""
 
-from functools import partial
-
 from mnistbench.estimators.distortions import RandomShift
-from mnistbench.estimators.neural import NeuralClassifier
+from mnistbench.estimators.neural import NeuralClassifier, Training
 
 
 def hidden_layers(layers):
     return [layers.Flatten(), layers.Dense(512, activation="relu"), layers.Dense(256, activation="relu")]
 
 
-def network(seed, keras, image_shape, shift, **training):
-    return NeuralClassifier(
-        hidden_layers, image_shape, distort=RandomShift(shift), seed=seed, **keras, **training
-    )
-
-
-build = partial(
-    network,
+def build(
+    keras,
+    image_shape,
     epochs=4,
     shift=1,
     batch_size=256,
@@ -25,4 +18,6 @@ build = partial(
     average=0.98,
     label_smoothing=0.05,
     sharpness=2.0,
-)
+):
+    training = Training(epochs, batch_size, peak_rate, label_smoothing, average, distort=RandomShift(shift))
+    return NeuralClassifier(hidden_layers, training, image_shape, sharpness=sharpness, **keras)

@@ -103,16 +103,6 @@ class RandomWarp:
         return np.asarray(sources)
 
 
-def slight_warps(image_shape: tuple[int, int]) -> RandomWarp:
-    """Return a distortion of handwriting that hardly changes the directions of its edges.
-
-    It suits models of edge directions: rotation by up to 5 degrees, a tenth of scale and shear, and an
-    elastic part of a fortieth of the shorter side.
-    """
-    elastic = 0.025 * min(image_shape)
-    return RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=elastic, images_per_warp=16)
-
-
 def _interpolation(sources: NDArray[Any]) -> "csr_array":
     """Return the matrix that interpolates an image's pixels at `sources`, shape (2, height, width)."""
     from scipy.sparse import csr_array

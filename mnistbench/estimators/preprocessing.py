@@ -22,6 +22,7 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Distortion, Images, Rows
+from mnistbench.estimators.distortions import RandomWarp
 
 _BATCH = 1_000  # images at once, so that the intermediate arrays stay in the processor's cache
 
@@ -311,20 +312,6 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         return tags
 
 
-def edge_directions(image_shape: tuple[int, int], scaling: float) -> Pipeline:
-    """Return the record recipes' features: deskew each digit, then describe it by its edge directions.
-
-    Args:
-        image_shape: (height, width) of the images.
-        scaling: See `MomentNormalizer`.
-    """
-    side = min(image_shape)
-    return make_pipeline(
-        MomentNormalizer(image_shape, scaling=scaling),
-        OrientationHistograms(image_shape, strides=(side / 7, side / 4)),
-    )
-
-
 def components_and_discriminants(count: int, seed: int | None) -> FeatureUnion:
     """Return axes for trees to split on: `count` principal components and the linear discriminants."""
     return make_union(PrincipalComponents(count, seed=seed), LinearDiscriminantAnalysis())
@@ -364,6 +351,8 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
         """
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; expected 0 or more")
+        if self.copies == 0:  # a single array of the images is enough
+            return super().fit(X, y, **parameters)  # type: ignore[no-any-return]
         generator = np.random.default_rng(self.seed)
         images = X.reshape(-1, *self.image_shape)
         repeated = np.empty((self.copies + 1, *X.shape), dtype=X.dtype)
@@ -372,3 +361,25 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
             copy[:] = self.distort(images, generator).reshape(X.shape)
         super().fit(repeated.reshape(-1, X.shape[1]), np.tile(y, self.copies + 1), **parameters)
         return self
+
+
+def edge_pipeline(
+    image_shape: tuple[int, int], scaling: float, *steps: Any, copies: int = 0, seed: int | None = None
+) -> AugmentedPipeline:
+    """Return a record recipe: deskew each digit, describe it by its edge directions, then take the steps.
+
+    Args:
+        image_shape: (height, width) of the images.
+        scaling: See `MomentNormalizer`.
+        *steps: Transformers, and last a classifier.
+        copies: Number of copies of each training image, slightly warped, which hardly changes its directions.
+        seed: Seed of the copies. None draws one.
+    """
+    side = min(image_shape)
+    whole = make_pipeline(
+        MomentNormalizer(image_shape, scaling=scaling),
+        OrientationHistograms(image_shape, strides=(side / 7, side / 4)),
+        *steps,
+    )
+    warp = RandomWarp(rotation=5, scale=0.1, shear=0.1, elastic=side / 40, images_per_warp=16)
+    return AugmentedPipeline(whole.steps, image_shape, warp, copies=copies, seed=seed)

@@ -42,7 +42,7 @@ def arguments(request: Request, image_shape: tuple[int, int]) -> dict[str, Any]:
         from mnistbench.estimators.neural import load_keras
 
         load_keras(request.keras["backend"], request.threads)
-        context["keras"] = {**request.keras, "threads": request.threads}
+        context["keras"] = {**request.keras, "seed": request.seed, "threads": request.threads}
     return {name: context[name] for name in request.supplied} | parameters
 
 

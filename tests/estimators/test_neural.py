@@ -14,7 +14,7 @@ from sklearn.base import clone
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mnistbench.estimators.distortions import RandomShift
-from mnistbench.estimators.neural import NeuralClassifier, load_keras
+from mnistbench.estimators.neural import NeuralClassifier, Training, load_keras
 from mnistbench.estimators.neural.training import Epochs, _one_cycle
 
 MODELS = Path(__file__).parents[2] / "benchmarks"
@@ -25,9 +25,9 @@ def dense_layers(layers):
     return [layers.Flatten(), layers.Dense(64, activation="relu")]
 
 
-def classifier(**settings):
-    defaults = {"image_shape": (8, 8), "batch_size": 64, "seed": 3, "distort": RandomShift(1)}
-    return NeuralClassifier(dense_layers, **(defaults | settings))
+def classifier(image_shape=(8, 8), *, seed=3, precision="auto", backend=None, **training):
+    how = Training(**{"batch_size": 64, "distort": RandomShift(1), **training})
+    return NeuralClassifier(dense_layers, how, image_shape, seed=seed, precision=precision, backend=backend)
 
 
 @pytest.fixture(scope="module")
@@ -146,7 +146,8 @@ def build(name, **arguments):
     spec = importlib.util.spec_from_file_location(f"model_{name}", MODELS / f"{name}.py")
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
-    return module.build(seed=0, keras={}, **arguments)
+    supplied = {"seed": 0} if name.endswith("_record") else {}
+    return module.build(keras={"seed": 0}, **supplied, **arguments)
 
 
 def noisy_images(shape, classes):
@@ -239,10 +240,8 @@ def test_pixels_that_are_no_numbers_are_refused(odd_digits):
 def epochs(count, *, size=1, batch_size=4, min_steps=0, distort=None):
     images = np.arange(size, dtype=np.float32).reshape(-1, 1, 1, 1)
     labels = np.arange(size, dtype=np.int32)
-    generator = np.random.default_rng(0)
-    return Epochs(
-        images, labels, generator, count=count, min_steps=min_steps, batch_size=batch_size, distort=distort
-    )
+    training = Training(count, batch_size, min_steps=min_steps, distort=distort)
+    return Epochs(training, images, labels, np.random.default_rng(0))
 
 
 def test_an_epoch_has_whole_batches_of_different_images_with_their_labels():
@@ -307,15 +306,15 @@ FIT = """
 import hashlib, numpy as np, sys
 from sklearn.datasets import load_digits
 from mnistbench.estimators.distortions import RandomWarp
-from mnistbench.estimators.neural import NeuralClassifier, load_keras
+from mnistbench.estimators.neural import NeuralClassifier, Training, load_keras
 keras = load_keras({backend!r}, 2)
 X, y = load_digits(return_X_y=True)
 X = (X / 16).astype("float32")
 def net(layers):
     convolution = [layers.Conv2D(8, 3), layers.BatchNormalization(), layers.ReLU()]
     return [*convolution, layers.Flatten(), layers.Dropout(0.1)]
-warp = RandomWarp(rotation=5, elastic=0.2)
-model = NeuralClassifier(net, (8, 8), seed=7, threads=2, distort=warp, average=0.9)
+training = Training(average=0.9, distort=RandomWarp(rotation=5, elastic=0.2))
+model = NeuralClassifier(net, training, (8, 8), seed=7, threads=2)
 p = model.fit(X[:1297], y[:1297]).predict_proba(X[1297:])
 print(hashlib.sha256(p.tobytes()).hexdigest(), (p.argmax(1) == y[1297:]).mean(), keras.config.backend())
 """
@@ -350,7 +349,7 @@ class DenseLayers:
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
-    [NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)],
+    [NeuralClassifier(DenseLayers(), Training(batch_size=16, min_steps=150), seed=0)],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
 )
 def test_it_passes_scikit_learns_own_checks(estimator, check):

@@ -10,7 +10,7 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
-from mnistbench.estimators.neural import Committee, NeuralClassifier
+from mnistbench.estimators.neural import Committee, NeuralClassifier, Training
 
 TRAIN = 1_297
 NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "its networks are held to single precision"}
@@ -24,10 +24,8 @@ class DenseLayers:
         return [layers.Flatten(), layers.Dense(32, activation="relu")]
 
 
-def network(seed, **settings):
-    return NeuralClassifier(
-        DenseLayers(), (8, 8), batch_size=64, epochs=2, min_steps=1, seed=seed, **settings
-    )
+def network(seed):
+    return NeuralClassifier(DenseLayers(), Training(epochs=2, batch_size=64, min_steps=1), (8, 8), seed=seed)
 
 
 @pytest.fixture(scope="module")
@@ -75,6 +73,15 @@ def test_it_names_its_engine_and_pickles(trained, odd_digits):
     assert np.array_equal(again.predict_proba(X), committee.predict_proba(X))
 
 
+def test_its_seed_gives_each_network_a_seed_of_its_own(odd_digits):
+    X, y = odd_digits[0][:200], odd_digits[1][:200]
+    alike = [network(1), make_pipeline(MinMaxScaler(), network(1))]
+    first, second = (Committee(alike, seed=5).fit(X, y) for _ in range(2))
+    seeds = [first.columns_[0].seed, first.columns_[1][-1].seed]
+    assert len({1, *seeds}) == 3
+    assert seeds == [second.columns_[0].seed, second.columns_[1][-1].seed]
+
+
 def test_no_columns_are_refused(odd_digits):
     with pytest.raises(ValueError, match="columns is empty"):
         Committee([]).fit(*odd_digits)
@@ -83,7 +90,7 @@ def test_no_columns_are_refused(odd_digits):
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
-    [Committee([NeuralClassifier(DenseLayers(), min_steps=150, batch_size=16, seed=0)])],
+    [Committee([NeuralClassifier(DenseLayers(), Training(batch_size=16, min_steps=150), seed=0)])],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
 )
 def test_it_passes_scikit_learns_own_checks(estimator, check):

@@ -17,7 +17,7 @@ from mnistbench.estimators.preprocessing import (
     PrincipalComponents,
     QuantizePixels,
     components_and_discriminants,
-    edge_directions,
+    edge_pipeline,
 )
 
 SHAPE = (20, 24)
@@ -240,12 +240,14 @@ def test_a_negative_number_of_copies_is_refused(images):
         augmented(copies=-1).fit(images, np.arange(len(images)))
 
 
-def test_edge_directions_are_those_of_the_deskewed_digits(images):
-    both = edge_directions(SHAPE, 0.7).fit(images)
+def test_a_record_recipe_sees_the_edge_directions_of_the_deskewed_digits_and_of_their_copies(images):
+    recipe = edge_pipeline(SHAPE, 0.7, KNeighborsClassifier(1), copies=2, seed=0)
+    recipe.fit(images, np.arange(len(images)))
     deskewed = MomentNormalizer(SHAPE, scaling=0.7).fit_transform(images)
     side = min(SHAPE)
     edges = OrientationHistograms(SHAPE, strides=(side / 7, side / 4)).fit_transform(deskewed)
-    assert np.array_equal(both.transform(images), edges)
+    np.testing.assert_allclose(recipe[-1]._fit_X[: len(images)], edges, atol=1e-6)
+    assert len(np.unique(recipe[-1]._fit_X, axis=0)) == 3 * len(images)
 
 
 def test_components_stand_before_discriminants(images):

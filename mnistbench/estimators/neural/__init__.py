@@ -2,5 +2,6 @@
 
 from mnistbench.estimators.neural.classifier import NeuralClassifier, load_keras
 from mnistbench.estimators.neural.committee import Committee
+from mnistbench.estimators.neural.training import Training
 
-__all__ = ["Committee", "NeuralClassifier", "load_keras"]
+__all__ = ["Committee", "NeuralClassifier", "Training", "load_keras"]

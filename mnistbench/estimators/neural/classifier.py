@@ -14,8 +14,8 @@ from sklearn.base import BaseEstimator, ClassifierMixin
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
-from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress, Rows, Scores
-from mnistbench.estimators.neural.training import Epochs, one_cycle_adam, train
+from mnistbench.estimators.arrays import Images, Labels, Progress, Rows, Scores
+from mnistbench.estimators.neural.training import Training, train
 
 _BACKENDS = ("tensorflow", "torch", "jax")
 _PREDICTION_BATCH = 1_000
@@ -72,9 +72,7 @@ def _limit_threads(backend: str, threads: int) -> None:
 
 
 class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
-    """A feed-forward network of Keras layers, trained with Adam and one cycle of the learning rate.
-
-    `mnistbench.estimators.neural.training` says how it is trained.
+    """A feed-forward network of Keras layers.
 
     A fitted classifier pickles as its configuration and weights. `hidden_layers` is left out, as it may come
     from a file that another process cannot import: what is unpickled predicts, but cannot be fitted again.
@@ -82,22 +80,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     Args:
         hidden_layers: Called with the module `keras.layers`, returns the layers between the input, of shape
             (height, width, 1), and the final dense layer of one logit per class.
+        training: How it is trained.
         image_shape: (height, width) of the images in the rows of X. None means images one pixel high.
         min_side: Smaller images are centred among zero pixels to this height and width, for layers that need
             the room.
-        epochs: Number of passes over the training images.
-        min_steps: Minimum number of optimiser steps, which adds epochs for a small training set.
-        batch_size: Images per step, at most all of them. Each epoch leaves out the images of a last, smaller
-            batch.
-        peak_rate: Adam's learning rate at its peak.
-        warm_up: The share of the steps before the peak.
-        momentum: Adam's beta_1.
-        weight_decay: Decoupled weight decay per step, times the learning rate (AdamW).
-        label_smoothing: The share of each target that is spread evenly over the classes.
-        average: Decay, from 0 up to 1, of the running average of the weights, which predicts; None predicts
-            with the last step's weights.
-        distort: Called each epoch, returns distorted training images, given float32 images, shape
-            (n, height, width), and a NumPy generator. None trains on undistorted images.
         test_shift: Predicts with the mean logits of the image and of four copies shifted by this many pixels
             up, down, left and right; 0 predicts with the image alone.
         sharpness: Multiplies the mean logits before the softmax that gives probabilities; it does not change
@@ -125,19 +111,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
     def __init__(
         self,
         hidden_layers: Callable[[Any], Sequence[Any]],
+        training: Training,
         image_shape: tuple[int, int] | None = None,
         *,
         min_side: int = 1,
-        epochs: int = 1,
-        min_steps: int = 300,
-        batch_size: int = 128,
-        peak_rate: float = 0.01,
-        warm_up: float = 0.25,
-        momentum: float = 0.7,
-        weight_decay: float | None = None,
-        label_smoothing: float = 0.0,
-        average: float | None = None,
-        distort: Distortion | None = None,
         test_shift: int = 0,
         sharpness: float = 1.0,
         precision: str = "auto",
@@ -146,18 +123,9 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         backend: str | None = None,
     ) -> None:
         self.hidden_layers = hidden_layers
+        self.training = training
         self.image_shape = image_shape
         self.min_side = min_side
-        self.epochs = epochs
-        self.min_steps = min_steps
-        self.batch_size = batch_size
-        self.peak_rate = peak_rate
-        self.warm_up = warm_up
-        self.momentum = momentum
-        self.weight_decay = weight_decay
-        self.label_smoothing = label_smoothing
-        self.average = average
-        self.distort = distort
         self.test_shift = test_shift
         self.sharpness = sharpness
         self.precision = precision
@@ -183,34 +151,11 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         precision = self._chosen_precision(keras)
         images, labels = self._images(X), encoded.astype(np.int32)
         seeds = np.random.SeedSequence(self.seed)
-        epochs = Epochs(
-            images,
-            labels,
-            np.random.default_rng(seeds),
-            count=self.epochs,
-            min_steps=self.min_steps,
-            batch_size=self.batch_size,
-            distort=self.distort,
-        )
         model = self._model(keras, images.shape[1:], precision, int(seeds.generate_state(1)[0]))
         self._network = _Network(keras, model)
         self.engine_ = _engine(keras, precision)
         self.device_ = _device(keras)
-        optimizer = one_cycle_adam(
-            epochs.step_count,
-            peak_rate=self.peak_rate,
-            warm_up=self.warm_up,
-            momentum=self.momentum,
-            weight_decay=self.weight_decay,
-            average=self.average,
-        )
-        train(
-            model,
-            optimizer,
-            epochs,
-            label_smoothing=self.label_smoothing,
-            on_progress=self.on_progress,
-        )
+        train(model, self.training, images, labels, np.random.default_rng(seeds), self.on_progress)
         return self
 
     def predict(self, X: Any) -> Labels:
@@ -298,10 +243,7 @@ class _Network:
         return logits  # type: ignore[no-any-return]
 
     def __getstate__(self) -> dict[str, Any]:
-        return {
-            "config": self._model.to_json(),
-            "weights": self._model.get_weights(),
-        }
+        return {"config": self._model.to_json(), "weights": self._model.get_weights()}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         keras = load_keras()

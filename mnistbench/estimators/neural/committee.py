@@ -19,6 +19,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     Args:
         columns: The networks, each a `NeuralClassifier` or a pipeline that ends in one; `fit` clones them.
+        seed: Gives each network a seed of its own. None leaves them the seeds that they have.
 
     Attributes:
         classes_: The labels, sorted, shape (k,).
@@ -32,8 +33,9 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     on_progress: Progress | None = None
 
-    def __init__(self, columns: Sequence[Any]) -> None:
+    def __init__(self, columns: Sequence[Any], seed: int | None = None) -> None:
         self.columns = columns
+        self.seed = seed
 
     def fit(self, X: Any, y: Any) -> Self:
         """Train the columns on images X, float, shape (n, height * width), with labels y, shape (n,).
@@ -46,9 +48,12 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X, y = validate_data(self, X, y, dtype=np.float32)
         self.classes_ = np.unique(y)
         self.columns_: list[Any] = []
-        for column in self.columns:
+        seeds = np.random.SeedSequence(self.seed).generate_state(len(self.columns))
+        for column, seed in zip(self.columns, seeds, strict=True):
             trained = clone(column)
-            network = _network(trained)
+            network = trained[-1] if isinstance(trained, Pipeline) else trained
+            if self.seed is not None:
+                network.set_params(seed=int(seed))
             if self.on_progress is not None:
                 network.on_progress = self._counted(len(self.columns_), self.on_progress)
             self.columns_.append(trained)
@@ -75,7 +80,3 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             on_progress(before * total + done, len(self.columns) * total, unit)
 
         return report
-
-
-def _network(column: Any) -> Any:
-    return column[-1] if isinstance(column, Pipeline) else column

@@ -10,6 +10,7 @@ arXiv:1711.05101).
 import contextlib
 import importlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import KW_ONLY, dataclass
 from typing import Any
 
 import numpy as np
@@ -23,78 +24,88 @@ _REPORTS_PER_EPOCH = 10
 _SQUARED_GRADIENT_DECAY = 0.99
 
 
-def one_cycle_adam(
-    step_count: int,
-    *,
-    peak_rate: float,
-    warm_up: float,
-    momentum: float,
-    weight_decay: float | None,
-    average: float | None,
-) -> Any:
-    """Return the Keras optimiser of a training of so many steps; `NeuralClassifier` has its arguments."""
-    keras = importlib.import_module("keras")
-    return keras.optimizers.Adam(
-        _one_cycle(keras, peak_rate, warm_up, step_count),
-        beta_1=momentum,
-        beta_2=_SQUARED_GRADIENT_DECAY,
-        weight_decay=weight_decay,
-        use_ema=average is not None,
-        ema_momentum=average or 0.0,
-    )
+@dataclass(frozen=True)
+class Training:
+    """How a network is trained.
+
+    Attributes:
+        epochs: Number of passes over the training images.
+        batch_size: Images per step, at most all of them. Each epoch leaves out the images of a last, smaller
+            batch.
+        peak_rate: Adam's learning rate at its peak.
+        label_smoothing: The share of each target that is spread evenly over the classes.
+        average: Decay, from 0 up to 1, of the running average of the weights, which predicts; None predicts
+            with the last step's weights.
+        distort: Called each epoch, returns distorted training images, given float32 images, shape
+            (n, height, width), and a NumPy generator. None trains on undistorted images.
+        min_steps: Minimum number of optimiser steps, which adds epochs for a small training set.
+        warm_up: The share of the steps before the peak.
+        momentum: Adam's beta_1.
+        weight_decay: Decoupled weight decay per step, times the learning rate (AdamW).
+    """
+
+    epochs: int = 1
+    batch_size: int = 128
+    peak_rate: float = 0.01
+    label_smoothing: float = 0.0
+    average: float | None = None
+    _: KW_ONLY
+    distort: Distortion | None = None
+    min_steps: int = 300
+    warm_up: float = 0.25
+    momentum: float = 0.7
+    weight_decay: float | None = None
 
 
 def train(
     model: Any,
-    optimizer: Any,
-    epochs: "Epochs",
-    *,
-    label_smoothing: float,
+    training: Training,
+    images: Images,
+    labels: Labels,
+    generator: np.random.Generator,
     on_progress: Progress | None,
 ) -> None:
-    """Train a Keras model, whose outputs are logits, on all the epochs.
+    """Train a Keras model, whose outputs are logits.
 
     On TensorFlow one compiled function does a whole step, which costs less than Keras's own `fit`; the other
     backends use the latter.
+
+    Args:
+        model: Its weights are changed.
+        training: How.
+        images: float32, shape (n, height, width, 1).
+        labels: int32, shape (n,), from 0 to k - 1.
+        generator: Draws the order and the distortions.
+        on_progress: See `NeuralClassifier`.
     """
     keras = importlib.import_module("keras")
-    loss = _loss(keras, epochs.class_count, label_smoothing)
+    epochs = Epochs(training, images, labels, generator)
+    optimizer = keras.optimizers.Adam(
+        _one_cycle(keras, training.peak_rate, training.warm_up, epochs.step_count),
+        beta_1=training.momentum,
+        beta_2=_SQUARED_GRADIENT_DECAY,
+        weight_decay=training.weight_decay,
+        use_ema=training.average is not None,
+        ema_momentum=training.average or 0.0,
+    )
+    loss = _loss(keras, int(labels.max()) + 1, training.label_smoothing)
     loop = _train_compiled if keras.config.backend() == "tensorflow" else _train_with_keras
     loop(keras, model, optimizer, epochs, loss, on_progress)
 
 
 class Epochs:
-    """The batches of a whole training, an epoch at a time.
-
-    Args:
-        images: float32, shape (n, height, width, 1).
-        labels: int32, shape (n,), from 0 to k - 1.
-        generator: Draws the order and the distortions.
-        count: Minimum number of epochs.
-        min_steps: Minimum number of batches of the whole training.
-        batch_size: Images per batch, at most all of them.
-        distort: Returns an epoch's images from the training images, or None.
-    """
+    """The batches of a whole training, an epoch at a time; `train` has its arguments."""
 
     def __init__(
-        self,
-        images: Images,
-        labels: Labels,
-        generator: np.random.Generator,
-        *,
-        count: int,
-        min_steps: int,
-        batch_size: int,
-        distort: Distortion | None,
+        self, training: Training, images: Images, labels: Labels, generator: np.random.Generator
     ) -> None:
         self._images = images
         self._labels = labels
         self._generator = generator
-        self._distort = distort
-        self.class_count = int(labels.max()) + 1
-        self.batch_size = min(batch_size, len(images))
+        self._distort = training.distort
+        self.batch_size = min(training.batch_size, len(images))
         self.steps_per_epoch = len(images) // self.batch_size
-        self.count = max(count, -(-min_steps // self.steps_per_epoch))
+        self.count = max(training.epochs, -(-training.min_steps // self.steps_per_epoch))
         self.step_count = self.count * self.steps_per_epoch
 
     def __iter__(self) -> Iterator[tuple[Images, Labels]]:
