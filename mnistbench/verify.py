@@ -21,8 +21,7 @@ from mnistbench.analysis.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.analysis.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.datasets import Arrays
 from mnistbench.datasets.cache import cached_arrays
-from mnistbench.datasets.holdout import holdout_count
-from mnistbench.datasets.splits import evaluation_labels
+from mnistbench.datasets.splits import EvaluationGroups, evaluation_groups, evaluation_labels
 from mnistbench.errors import DataError, MnistbenchError
 from mnistbench.plan.models import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
@@ -177,20 +176,39 @@ def _true_labels(folder: RunFolder, info: RunInfo, arrays: Arrays | None) -> tup
         return None, [str(error)]
     if stored is None:
         return None, ["labels.npz is missing, so no score can be computed again"]
-    expected = holdout_count(info.dataset.train_count) if info.is_validation else info.dataset.test_count
+    expected = info.holdout_count if info.is_validation else info.dataset.test_count
     if len(stored) != expected:
         return stored, [f"labels.npz has {len(stored)} labels; the data set has {expected}"]
     if arrays is None:
         return stored, []
     wrong = int((np.asarray(evaluation_labels(arrays, info.split, info.holdout)) != stored).sum())
-    return stored, [
-        f"labels.npz differs from {info.dataset.title} in {plural(wrong, 'label')}"
-    ] if wrong else []
+    problems = [f"labels.npz differs from {info.dataset.title} in {plural(wrong, 'label')}"] if wrong else []
+    return stored, [*problems, *_groups(folder, info, arrays)]
+
+
+def _groups(folder: RunFolder, info: RunInfo, arrays: Arrays) -> Iterator[str]:
+    """Compare the stored groups of the evaluation images with the data set's."""
+    try:
+        stored = folder.groups()
+    except MnistbenchError as error:
+        yield str(error)
+        return
+    if (stored is None) != (info.dataset.groups_sha256 is None):
+        yield f"labels.npz has {'no ' if stored is None else ''}groups, unlike run.json"
+    elif stored is not None:
+        expected = evaluation_groups(arrays, info.split, info.holdout)
+        for field in fields(EvaluationGroups):
+            wrong = int((getattr(stored, field.name) != getattr(expected, field.name)).sum())
+            if wrong:
+                where = f"{field.name} of {plural(wrong, 'image')}"
+                yield f"labels.npz differs from {info.dataset.title} in the {where}"
 
 
 def _without(info: RunInfo, cache: Path) -> str:
+    groups = f" with the {info.dataset.group_noun} of each image" if info.dataset.groups_sha256 else ""
     return (
-        f"{info.dataset.title} is not in the cache {cache}: labels and images could not be compared with it"
+        f"{info.dataset.title}{groups} is not in the cache {cache}: labels and images could not be compared "
+        "with it"
     )
 
 
@@ -260,7 +278,7 @@ def _timings(info: RunInfo, record: Record) -> Iterator[str]:
         return
     available = info.dataset.train_count
     if trial.split == "validation":
-        available -= holdout_count(available)
+        available -= info.holdout_count
     if measured.train_images != (trial.train_size or available):
         yield f"it saw {measured.train_images} training images; {trial.train_size or available} were planned"
     if record.quality is not None and measured.test_images != record.quality.test_count:

@@ -3,6 +3,7 @@
 import dataclasses
 import json
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,6 +12,8 @@ from support.synthetic_runs import Model, dataset, make_run, true_labels
 from mnistbench import verify as verification
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
+from mnistbench.datasets.holdout import choose_holdout, held_out_mask
+from mnistbench.datasets.splits import evaluation_groups
 from mnistbench.report import write_report
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import decode_predictions, encode_predictions
@@ -258,6 +261,44 @@ def test_labels_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wro
     reported = [line for line in result.differences if line.startswith("labels.npz")]
     assert reported == (["labels.npz differs from MNIST in 3 labels"] if wrong else [])
     assert bool(result.differences) == bool(wrong)
+
+
+@pytest.mark.parametrize(
+    ("split", "wrong"),
+    [("test", ""), ("test", "trained_on"), ("validation", "ids"), ("validation", "every group")],
+)
+def test_groups_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wrong):
+    truth = true_labels(dataset(test_count=100))
+    blank, ids = np.zeros((600, 4, 4), np.uint8), np.r_[np.arange(600) // 8, np.arange(100) // 5 + 70]
+    train = np.arange(600) % 10
+    arrays = Arrays(blank, train, blank[:100], truth, groups=np.stack([ids, ids % 2], axis=1))
+    kind = choose_holdout(arrays)
+    held = held_out_mask(arrays, kind)
+    if split == "validation":
+        truth = true_labels(dataset(test_count=int(held.sum())))
+        train[held] = truth
+    store(arrays, tmp_path / "cache" / "mnist", "a test")
+    data = dataset(
+        test_count=len(truth), sha256=arrays.sha256(), groups_sha256=arrays.groups_sha256(),
+        train_count=600, holdout=kind, holdout_count=int(held.sum()),
+    )  # fmt: skip
+    groups = evaluation_groups(arrays, split, kind)
+    if wrong == "every group":
+        groups = None
+    elif wrong:
+        getattr(groups, wrong)[:3] ^= np.bool_(1)
+    make_run(tmp_path / "results", {"svm": Model(0.1)}, data=data, split=split, groups=groups)
+    folder = RunFolder(tmp_path / "results" / "run")
+    reported = [line for line in found(folder).differences if line.startswith("labels.npz")]
+    expected = {
+        "": [],
+        "every group": ["labels.npz has no groups, unlike run.json"],
+    }.get(wrong, [f"labels.npz differs from MNIST in the {wrong} of 3 images"])
+    assert reported == expected
+    shutil.rmtree(tmp_path / "cache")
+    store(replace(arrays, groups=None), tmp_path / "cache" / "mnist", "a test")
+    (line,) = found(folder).unchecked
+    assert line.startswith("MNIST with the group of each image is not in the cache")
 
 
 def test_images_are_compared_with_the_data_set_in_the_cache(tmp_path, monkeypatch):

@@ -55,6 +55,8 @@ class Arrays:
         x_test: Test images, of the same height and width.
         y_test: Their labels.
         changes: What reading changed in the data set, such as "pixels scaled from 0-16".
+        groups: int64 (n, 2), the group of each image, such as its writer, and the group's stratum, training
+            images before test images; None if no groups are known.
     """
 
     x_train: Images
@@ -62,6 +64,7 @@ class Arrays:
     x_test: Images
     y_test: Labels
     changes: tuple[str, ...] = ()
+    groups: NDArray[np.int64] | None = None
 
     def sha256(self) -> str:
         """Return a digest that is the same for equal data sets, whatever their file format.
@@ -77,6 +80,15 @@ class Arrays:
             digest.update(f"{name} {array.dtype.str} {shape}\n".encode("ascii"))
             digest.update(array.data)
         return digest.hexdigest()
+
+    def groups_sha256(self) -> str | None:
+        """Return the digest of the groups' values, little-endian in C order; None without groups.
+
+        It is apart from `sha256`, so that MNIST is the same data set with and without its writers.
+        """
+        if self.groups is None:
+            return None
+        return hashlib.sha256(np.ascontiguousarray(self.groups, dtype="<i8").data).hexdigest()
 
 
 @dataclass(frozen=True)
@@ -98,6 +110,10 @@ class DatasetInfo:
         reading: How it was read.
         changes: `Arrays.changes`; the title lists them too.
         holdout: The kind of hold-out that `holdout.choose_holdout` chose; None if it is too small for one.
+        holdout_count: Number of images in that hold-out; None for a sixth of the training images.
+        groups_sha256: `Arrays.groups_sha256`; None if no groups are known.
+        group_noun: What a group is: "writer", or "group" for a user's own.
+        strata: The names of the groups' strata, in the order of their numbers; empty if there are none.
     """
 
     name: str
@@ -114,6 +130,10 @@ class DatasetInfo:
     reading: Reading = AS_IS
     changes: tuple[str, ...] = ()
     holdout: str | None = "last"
+    holdout_count: int | None = None
+    groups_sha256: str | None = None
+    group_noun: str = "group"
+    strata: tuple[str, ...] = ()
 
 
 def assemble(
@@ -124,6 +144,7 @@ def assemble(
     x_test: NDArray[Any],
     y_test: NDArray[Any],
     listed_classes: NDArray[Any] | None = None,
+    groups: tuple[NDArray[Any], NDArray[Any]] | None = None,
     reading: Reading = AS_IS,
 ) -> Arrays:
     """Check that four arrays form a data set, and convert them to one form.
@@ -136,6 +157,7 @@ def assemble(
         x_test: Test images, of the training images' height and width.
         y_test: Test labels; each also occurs among the training labels, unless `reading` drops the others.
         listed_classes: The labels that the data set says it has, if it lists them.
+        groups: The groups of the training and of the test images, (n,) each, any integers that int64 holds.
         reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
@@ -164,6 +186,7 @@ def assemble(
             f"{origin}: the images are {train_shape[0]}x{train_shape[1]} pixels, so they are empty."
         )
     _check_pixels(origin, x_train, x_test, reading.pixel_max)
+    together = None if groups is None else _groups(origin, groups, len(x_train), len(x_test))
     changes = []
     if reading.changes_pixels:
         changes.append(f"pixels scaled from 0-{_number(reading.pixel_max)}")
@@ -177,6 +200,8 @@ def assemble(
             f"{len(dropped)} {'class' if len(dropped) == 1 else 'classes'} without training images"
         )
         x_test, y_test = x_test[seen], y_test[seen]
+        if together is not None:
+            together = together[np.concatenate([np.full(len(x_train), fill_value=True), seen])]
         if listed_classes is not None:
             listed_classes = listed_classes[~np.isin(listed_classes, dropped)]
     _check_classes(origin, y_train, y_test, listed_classes)
@@ -186,6 +211,7 @@ def assemble(
         x_test=_scaled(x_test, reading.pixel_max),
         y_test=y_test,
         changes=tuple(changes),
+        groups=together,
     )
 
 
@@ -335,3 +361,19 @@ def _labels(origin: str, kind: str, array: NDArray[Any]) -> Labels:
             f"{origin}: the {kind} go up to {int(array.max())}; the maximum is {np.iinfo(np.int64).max}."
         )
     return np.ascontiguousarray(array, dtype=np.int64)
+
+
+def _groups(
+    origin: str, groups: tuple[NDArray[Any], NDArray[Any]], train_count: int, test_count: int
+) -> NDArray[np.int64]:
+    """Return the groups of all images in the form of `Arrays.groups`, in one stratum."""
+    ids = []
+    for split, given, count in zip(("training", "test"), groups, (train_count, test_count), strict=True):
+        ids.append(_labels(origin, f"{split} groups", given))
+        if len(given) != count:
+            raise DataError(
+                f"{origin}: there are {count:,} {split} images but {len(given):,} {split} groups; "
+                "each image needs one group."
+            )
+    every = np.concatenate(ids)
+    return np.stack([every, np.zeros_like(every)], axis=1)

@@ -1,9 +1,9 @@
 """The cache of decoded arrays: written atomically, memory-mapped by the trials, trusted only after a check.
 
-A data set's folder holds x_train.npy, y_train.npy, x_test.npy, y_test.npy and source.txt. The arrays never
-change: every writer writes the same bytes, each file under a temporary name that is then moved into place.
-So processes that write at the same time need no lock, a killed one leaves no damage, and the maps of readers
-stay valid.
+A data set's folder holds x_train.npy, y_train.npy, x_test.npy, y_test.npy, source.txt and, where the groups
+of its images are known, groups.npy. The arrays never change: every writer writes the same bytes, each file
+under a temporary name that is then moved into place. So processes that write at the same time need no lock, a
+killed one leaves no damage, and the maps of readers stay valid.
 """
 
 import logging
@@ -57,9 +57,13 @@ def open_arrays(arrays_folder: str | Path) -> Arrays:
     for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
             raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_REPAIR}")
-    return Arrays(x_train, y_train, x_test, y_test)
+    groups = _open(folder / GROUPS_FILE) if (folder / GROUPS_FILE).exists() else None
+    if groups is not None and (groups.dtype != np.int64 or groups.shape != (len(x_train) + len(x_test), 2)):
+        raise DataError(f"The cached groups in {folder} do not fit the images: they are damaged. {_REPAIR}")
+    return Arrays(x_train, y_train, x_test, y_test, groups=groups)
 
 
+GROUPS_FILE = "groups.npy"
 _REPAIR = "Fetch the data set again, or start a run on it, to replace them."
 
 
@@ -78,10 +82,11 @@ def _open(path: Path) -> NDArray[Any]:
         raise DataError(f"The cached array {path} is damaged ({error}). {_REPAIR}") from error
 
 
-def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
+def verified_arrays(folder: Path, sha256: str, groups_sha256: str | None = None) -> Arrays | None:
     """Return the cached arrays if they are complete and their digest is `sha256`, else None.
 
-    Damage is logged as a warning, so that a repair does not hide it.
+    Their groups must have the digest `groups_sha256`; if it is None, groups do not matter. Damage is logged
+    as a warning, so that a repair does not hide it.
 
     Raises:
         DataError: The arrays exist but permissions forbid reading them.
@@ -97,19 +102,30 @@ def verified_arrays(folder: Path, sha256: str) -> Arrays | None:
     if arrays.sha256() != sha256:
         _LOG.warning("The cached arrays in %s are damaged: their SHA-256 is not %s.", folder, sha256)
         return None
+    if groups_sha256 not in (None, arrays.groups_sha256()):
+        if arrays.groups is not None:
+            _LOG.warning(
+                "The cached groups in %s are damaged: their SHA-256 is not %s.", folder, groups_sha256
+            )
+        return None
     return arrays
 
 
 def cached_arrays(cache: Path, dataset: DatasetInfo) -> Arrays | None:
     """Return the arrays of an earlier run's data set if the cache still has them, verified; else None."""
-    for name in (dataset.name, f"{dataset.name}-{dataset.sha256[:16]}"):  # where the catalogue keeps them
+    for name in (dataset.name, own_folder_name(dataset.name, dataset.sha256, dataset.groups_sha256)):
         try:
-            arrays = verified_arrays(cache / name, dataset.sha256)
+            arrays = verified_arrays(cache / name, dataset.sha256, dataset.groups_sha256)
         except DataError:
             continue
         if arrays is not None:
             return arrays
     return None
+
+
+def own_folder_name(name: str, sha256: str, groups_sha256: str | None) -> str:
+    """Return the name of the folder for a user's own data: equal data share one, whatever their file."""
+    return f"{name}-{sha256[:16]}" if groups_sha256 is None else f"{name}-{sha256[:16]}-{groups_sha256[:16]}"
 
 
 def source_of(folder: Path) -> str:
@@ -131,13 +147,16 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
-        for name in ARRAY_NAMES:
-            with _replacing(folder / f"{name}.npy") as file:
-                np.lib.format.write_array(file, getattr(arrays, name), allow_pickle=False)
+        written = {f"{name}.npy": getattr(arrays, name) for name in ARRAY_NAMES}
+        if arrays.groups is not None:  # first, so that what is complete has them
+            written = {GROUPS_FILE: np.ascontiguousarray(arrays.groups)} | written
+        for name, array in written.items():
+            with _replacing(folder / name) as file:
+                np.lib.format.write_array(file, array, allow_pickle=False)
         with _replacing(folder / "source.txt") as file:
             file.write(source.encode())
         sync_folder(folder)
-    stored = verified_arrays(folder, sha256)
+    stored = verified_arrays(folder, sha256, arrays.groups_sha256())
     if stored is None:
         raise DataError(f"The cache {folder} does not return what was written to it; check the disk.")
     return stored

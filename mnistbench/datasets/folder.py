@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnistbench.datasets import cache as array_cache
 from mnistbench.datasets.arrays import ARRAY_NAMES, AS_IS, Arrays, DatasetInfo, Reading, assemble
-from mnistbench.datasets.holdout import choose_holdout
+from mnistbench.datasets.holdout import choose_holdout, held_out_mask
 from mnistbench.datasets.idx import is_idx, read_idx
 from mnistbench.datasets.npz import read_npz
 from mnistbench.errors import DataError
@@ -20,10 +20,11 @@ from mnistbench.errors import DataError
 # The official names; some archive programs make them "train-images.idx3-ubyte". Later data sets put their own
 # name in front, and QMNIST's labels are a table of integers, idx2.
 _FILE_NAME = re.compile(
-    r"(?:(?P<set>.+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)"
+    r"(?:(?P<set>.+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels|groups)"
     r"[-.]idx(?P<dimensions>[123])-[a-z0-9]+(?P<gzip>\.gz)?"
 )
 _PARTS = [(split, kind) for split in ("train", "test") for kind in ("images", "labels")]
+_GROUP_PARTS = [("train", "groups"), ("test", "groups")]
 _EXPECTED = (
     "expected a folder of four IDX files, like MNIST's, or a .npz file with the arrays "
     f"{', '.join(ARRAY_NAMES)}, as `numpy.savez` writes it"
@@ -47,7 +48,8 @@ def read_folder(folder: Path, reading: Reading = AS_IS) -> Arrays:
         folder: Holds train-images-idx3-ubyte, train-labels-idx1-ubyte and the same two with t10k- or test-
             instead of train-, each with or without .gz, and all four with or without a data set's name in
             front. Labels may be of any of the format's integer types; in a table of labels (idx2, as in
-            QMNIST) the first column is the class.
+            QMNIST) the first column is the class. It may also hold train-groups-idx1-int and
+            t10k-groups-idx1-int, which say which images belong together, such as those by one writer.
         reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
@@ -60,6 +62,12 @@ def read_folder(folder: Path, reading: Reading = AS_IS) -> Arrays:
         y_train=_read_labels(files["train", "labels"]),
         x_test=read_idx(files["test", "images"], dimensions=3),
         y_test=_read_labels(files["test", "labels"]),
+        groups=(
+            read_idx(files["train", "groups"], dimensions=1),
+            read_idx(files["test", "groups"], dimensions=1),
+        )
+        if ("train", "groups") in files
+        else None,
         reading=reading,
     )
 
@@ -115,14 +123,15 @@ def cached_user_data(
     Raises:
         DataError: The cache cannot be written.
     """
-    sha256 = arrays.sha256()
+    sha256, groups_sha256 = arrays.sha256(), arrays.groups_sha256()
     name = _plain_name(path.resolve().stem if path.is_file() else path.resolve().name)
     if name.casefold() in reserved_names:
         name = f"{name}-{sha256[:8]}"
-    folder = cache / f"{name}-{sha256[:16]}"
-    if array_cache.verified_arrays(folder, sha256) is None:
+    folder = cache / array_cache.own_folder_name(name, sha256, groups_sha256)
+    if array_cache.verified_arrays(folder, sha256, groups_sha256) is None:
         array_cache.store(arrays, folder, describe_path(path))
     height, width = arrays.x_train.shape[1:]
+    holdout = choose_holdout(arrays)
     return DatasetInfo(
         name=name,
         title=f"{name} ({'; '.join(arrays.changes)})" if arrays.changes else name,
@@ -136,7 +145,9 @@ def cached_user_data(
         arrays_folder=str(folder),
         reading=reading,
         changes=arrays.changes,
-        holdout=choose_holdout(arrays.y_train),
+        holdout=holdout,
+        holdout_count=int(held_out_mask(arrays, holdout).sum()) if holdout is not None else None,
+        groups_sha256=groups_sha256,
     )
 
 
@@ -152,7 +163,7 @@ def _plain_name(name: str) -> str:
 
 
 def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
-    """Return the four files of the one data set in a folder."""
+    """Return the four files of the one data set in a folder, and those of its groups if it has them."""
     try:
         paths = sorted(folder.iterdir())
     except OSError as error:
@@ -167,12 +178,14 @@ def _find_files(folder: Path) -> dict[tuple[str, str], Path]:
         archives = [path.name for path in paths if path.suffix == ".npz"]
         if archives:
             raise DataError(f"{folder}: holds no IDX files, but it holds {archives[0]}: use that file.")
-    complete = [name for name, parts in sets.items() if len(parts) == len(_PARTS)]
+    complete = [name for name, parts in sets.items() if all(part in parts for part in _PARTS)]
     if len(complete) > 1:
         names = " and ".join(repr(name) if name else "an unnamed one" for name in complete)
         raise DataError(f"{folder}: holds several data sets: {names}; put each in its own folder.")
     name = complete[0] if complete else max(sets, key=lambda name: len(sets[name]), default="")
-    return {part: _choose_file(folder, name, part, sets.get(name, {})) for part in _PARTS}
+    found = sets.get(name, {})
+    expected = _PARTS + (_GROUP_PARTS if any(part in found for part in _GROUP_PARTS) else [])
+    return {part: _choose_file(folder, name, part, found) for part in expected}
 
 
 def _choose_file(
@@ -183,7 +196,8 @@ def _choose_file(
     if not candidates:
         prefix = split if split == "train" else "t10k- or test"
         missing = f"{'training' if split == 'train' else split} {kind}"
-        stem = f"{name}{'-' if name else ''}{prefix}-{kind}-idx{3 if kind == 'images' else 1}-ubyte"
+        values = {"images": "idx3-ubyte", "labels": "idx1-ubyte", "groups": "idx1-int"}[kind]
+        stem = f"{name}{'-' if name else ''}{prefix}-{kind}-{values}"
         raise DataError(f"{folder}: the {missing} are missing; expected a file {stem}, with or without .gz.")
     # A compressed copy is preferred, because it has a checksum.
     preferred = [path for path in candidates if path.suffix == ".gz"] or candidates

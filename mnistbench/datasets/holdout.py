@@ -5,68 +5,107 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from mnistbench.datasets.arrays import Arrays, Labels
+from mnistbench.datasets.arrays import Arrays, DatasetInfo
 from mnistbench.errors import DataError
 
 LAST = "last"
 STRATIFIED = "stratified"
-HOLDOUTS = {
-    LAST: "the last sixth of the training images",
-    STRATIFIED: "a stratified sixth of the training images",
-}
-"""Each kind of hold-out, described so that it can follow "without"."""
+_BY_GROUP = "groups-"  # followed by the first digits of the groups' SHA-256, as it depends on them
 
-# MNIST's last 10,000 training images, written by people who wrote none of the rest, are its last sixth.
+# As MNIST's last 10,000 training images, which most studies hold out, are its last sixth.
 _SHARE = 6
 # Where the order is random, the last images hold between this part of each class's share and its inverse.
 _LEAST_PROPORTION = 0.5
 
 
-def holdout_count(train_count: int) -> int:
-    """Return how many of the training images are held out."""
-    return train_count // _SHARE
+def described(kind: str, group_noun: str = "group") -> str:
+    """Return words for a kind of hold-out that can follow "without"."""
+    if kind.startswith(_BY_GROUP):
+        return f"whole {group_noun}s with about a sixth of the training images"
+    words = {LAST: "the last sixth", STRATIFIED: "a stratified sixth"}
+    return f"{words[kind]} of the training images" if kind in words else kind
 
 
-def choose_holdout(labels: Labels) -> str | None:
-    """Return the kind of hold-out that suits these training labels; None if they are too few.
+def choose_holdout(arrays: Arrays) -> str | None:
+    """Return the kind of hold-out that suits these training images; None if they are too few.
 
-    It is the last sixth if each class has between half and twice its share of it, and some images in the
-    rest. Otherwise the images are sorted in some way, and a sixth is drawn from each class.
+    Where groups are known, it is whole groups. Else it is the last sixth if each class has between half and
+    twice its share of it, and some images in the rest. Otherwise the images are sorted in some way, and a
+    sixth is drawn from each class.
     """
+    labels = arrays.y_train
     _, encoded, counts = np.unique(labels, return_inverse=True, return_counts=True)
-    held = holdout_count(len(labels))
+    held = len(labels) // _SHARE
     if held < len(counts) or counts.min() < 2:
         return None
+    if arrays.groups is not None:
+        kind = f"{_BY_GROUP}{str(arrays.groups_sha256())[:12]}"
+        last = np.bincount(encoded[held_out_mask(arrays, kind)], minlength=len(counts))
+        return kind if ((last > 0) & (last < counts)).all() else None
     last = np.bincount(encoded[len(labels) - held :], minlength=len(counts))
     shares = counts * (held / len(labels))
     fair = (last >= _LEAST_PROPORTION * shares) & (last <= shares / _LEAST_PROPORTION)
     return LAST if (fair & (last > 0) & (last < counts)).all() else STRATIFIED
 
 
-def holdout_indices(arrays: Arrays, kind: str) -> NDArray[np.int64]:
-    """Return the indices of the held-out training images, a sixth of them, ascending.
+def holdout_count(dataset: DatasetInfo, kind: str) -> int:
+    """Return how many of a data set's training images a kind of hold-out takes."""
+    if kind == dataset.holdout and dataset.holdout_count is not None:
+        return dataset.holdout_count
+    return dataset.train_count // _SHARE
 
-    Args:
-        arrays: The data set.
-        kind: One of `HOLDOUTS`. NumPy's `RandomState(0)`, a frozen stream (NEP 19), draws the stratified one,
-            so that it is the same in every version.
+
+def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
+    """Return which training images are held out, bool (n,).
+
+    NumPy's `RandomState(0)`, a frozen stream (NEP 19), draws them, so every version draws the same.
 
     Raises:
-        DataError: The kind is unknown, for example that of a later version.
+        DataError: The kind is unknown, for example that of a later version, or the groups that it was drawn
+            from are not those of the data set.
     """
-    if kind not in HOLDOUTS:
-        raise DataError(f"the hold-out {kind!r} is unknown; this version supports {', '.join(HOLDOUTS)}.")
     labels = arrays.y_train
-    held = holdout_count(len(labels))
-    if kind == LAST:
-        return np.arange(len(labels) - held, len(labels))
-    classes, counts = np.unique(labels, return_counts=True)
+    held = len(labels) // _SHARE
+    mask = np.zeros(len(labels), dtype=np.bool_)
+    if kind.startswith(_BY_GROUP):
+        digest = arrays.groups_sha256()
+        if arrays.groups is None or digest is None or not digest.startswith(kind.removeprefix(_BY_GROUP)):
+            raise DataError(
+                "the hold-out is of whole groups, and the groups of the images are missing or have changed: "
+                "fetch the data set again with the files that name them, or start a new run."
+            )
+        groups = arrays.groups[: len(labels)]
+        mask = np.isin(groups[:, 0], _drawn_groups(groups))
+    elif kind == LAST:
+        mask[len(labels) - held :] = True
+    elif kind == STRATIFIED:
+        classes, counts = np.unique(labels, return_counts=True)
+        random = np.random.RandomState(0)
+        for label, quota in zip(classes, quotas(counts, held), strict=True):
+            mask[random.permutation(np.flatnonzero(labels == label))[:quota]] = True
+    else:
+        raise DataError(
+            f"the hold-out {kind!r} is unknown; this version supports {LAST}, {STRATIFIED} and whole groups."
+        )
+    return mask
+
+
+def _drawn_groups(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+    """Draw groups with about a sixth of each stratum's images.
+
+    From each stratum, groups are taken in random order until the next would lead further away from a sixth.
+
+    Args:
+        groups: The group and the stratum of each training image, (n, 2).
+    """
     random = np.random.RandomState(0)
-    drawn = [
-        random.permutation(np.flatnonzero(labels == label))[:quota]
-        for label, quota in zip(classes, quotas(counts, held), strict=True)
-    ]
-    return np.sort(np.concatenate(drawn))
+    drawn = []
+    for stratum in np.unique(groups[:, 1]):
+        ids, counts = np.unique(groups[groups[:, 1] == stratum, 0], return_counts=True)
+        order = random.permutation(len(ids))
+        sums = np.concatenate([[0], np.cumsum(counts[order])])
+        drawn.append(ids[order[: np.argmin(np.abs(sums - counts.sum() / _SHARE))]])
+    return np.concatenate(drawn)
 
 
 def quotas(counts: NDArray[Any], size: int) -> NDArray[np.int64]:

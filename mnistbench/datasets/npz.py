@@ -1,4 +1,4 @@
-"""A data set in one NumPy .npz file: x_train, y_train, x_test, y_test and optionally `classes`.
+"""A data set in one NumPy .npz file: x_train, y_train, x_test, y_test and optionally `classes`, groups.
 
 This module reads the members without `numpy.load`, so that nothing is ever unpickled and a file that claims
 more than it holds is refused before memory is allocated. `numpy.lib.format` defines the .npy format.
@@ -18,6 +18,7 @@ from mnistbench.datasets.idx import MAX_DECODED_BYTES, plausible_bytes, read_exa
 from mnistbench.errors import DataError
 
 _READ_HEADER = {(1, 0): npy.read_array_header_1_0, (2, 0): npy.read_array_header_2_0}
+_GROUP_NAMES = ("groups_train", "groups_test")
 _LISTED = 8  # names in a message
 
 
@@ -27,7 +28,8 @@ def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
     Args:
         path: The file, as written by `numpy.savez` or `numpy.savez_compressed`. It holds x_train and x_test,
             (n, h, w) or (n, h, w, 1), integers from 0 to 255; y_train and y_test, (n,), any integers; and
-            optionally `classes`, (k,), the labels that the data set has.
+            optionally `classes`, (k,), the labels that the data set has, and groups_train and groups_test,
+            (n,), integers that say which images belong together, such as those by one writer.
         reading: How to treat other ranges of pixels, and test images of unseen classes.
 
     Raises:
@@ -42,8 +44,13 @@ def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
                     f"{path}: has no array {', '.join(missing)}; expected {', '.join(ARRAY_NAMES)}. "
                     f"{_holdings(archive.namelist())}"
                 )
-            arrays = {name: _read_member(archive, name, path) for name in ARRAY_NAMES}
+            arrays: dict[str, Any] = {name: _read_member(archive, name, path) for name in ARRAY_NAMES}
             classes = _read_member(archive, "classes", path) if "classes.npy" in members else None
+            named = [name for name in _GROUP_NAMES if f"{name}.npy" in members]
+            if len(named) == 1:
+                raise DataError(f"{path}: has {named[0]} alone; expected {' and '.join(_GROUP_NAMES)}.")
+            if named:
+                arrays["groups"] = tuple(_read_member(archive, name, path) for name in named)
     except DataError:
         raise
     except FileNotFoundError as error:

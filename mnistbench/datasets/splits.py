@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets.arrays import Arrays, Images, Labels
-from mnistbench.datasets.holdout import LAST, holdout_indices, quotas
+from mnistbench.datasets.holdout import LAST, held_out_mask, quotas
 from mnistbench.errors import UsageError
 
 Indices: TypeAlias = NDArray[np.int64]
@@ -38,7 +38,40 @@ def evaluation_labels(arrays: Arrays, name: str, holdout: str = LAST) -> Labels:
         name: "test", or "validation" for the hold-out.
         holdout: The kind of hold-out.
     """
-    return arrays.y_train[holdout_indices(arrays, holdout)] if name == "validation" else arrays.y_test
+    return arrays.y_train[held_out_mask(arrays, holdout)] if name == "validation" else arrays.y_test
+
+
+@dataclass(frozen=True, eq=False)
+class EvaluationGroups:
+    """The groups of the images that a run is evaluated on, such as their writers.
+
+    Attributes:
+        ids: int64 (n,), the group of each image.
+        strata: int64 (n,), the stratum of that group, an index of `DatasetInfo.strata`; 0 without strata.
+        trained_on: bool (n,), whether training images are of that group, too.
+    """
+
+    ids: Labels
+    strata: Labels
+    trained_on: NDArray[np.bool_]
+
+
+def evaluation_groups(arrays: Arrays, name: str, holdout: str = LAST) -> EvaluationGroups | None:
+    """Return the groups of the images that a trial is evaluated on, or None if they are unknown.
+
+    Args:
+        arrays: The whole data set.
+        name: "test", or "validation" for the hold-out.
+        holdout: The kind of hold-out.
+    """
+    if arrays.groups is None:
+        return None
+    training, test = arrays.groups[: len(arrays.y_train)], arrays.groups[len(arrays.y_train) :]
+    if name == "validation":
+        held = held_out_mask(arrays, holdout)
+        training, test = training[~held], training[held]
+    ids, strata = np.array(test[:, 0]), np.array(test[:, 1])
+    return EvaluationGroups(ids, strata, np.isin(ids, training[:, 0]))
 
 
 def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout: str = LAST) -> Split:
@@ -50,7 +83,7 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout:
             trains on the rest, so that settings can be chosen without the test images.
         train_size: Number of training images to draw, stratified by class; None for all.
         seed: The seed of the draw.
-        holdout: The kind of hold-out, one of `datasets.holdout.HOLDOUTS`.
+        holdout: The kind of hold-out, as `datasets.holdout` names them.
 
     Raises:
         UsageError: The training size is below the number of classes or above the number of images, or no
@@ -58,8 +91,8 @@ def split(arrays: Arrays, name: str, train_size: int | None, seed: int, holdout:
     """
     x_train, y_train, x_eval, y_eval = arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test
     if name == "validation":
-        held = holdout_indices(arrays, holdout)
-        kept = np.setdiff1d(np.arange(len(y_train)), held)
+        mask = held_out_mask(arrays, holdout)
+        held, kept = np.flatnonzero(mask), np.flatnonzero(~mask)
         missing = np.setdiff1d(y_train[held], y_train[kept])
         if len(held) == 0 or len(missing):
             raise UsageError("there are too few training images to hold out some of each class.")

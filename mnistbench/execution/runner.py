@@ -10,14 +10,14 @@ from pathlib import Path
 
 from mnistbench import machine
 from mnistbench.datasets import DatasetInfo, open_arrays
-from mnistbench.datasets.splits import evaluation_labels
+from mnistbench.datasets.splits import evaluation_groups, evaluation_labels
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.execution.isolation import Interrupted, Job
 from mnistbench.execution.local import Backend, LocalCores, Observer
 from mnistbench.machine import Calibration
 from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.predictions import encode_predictions
+from mnistbench.runs.predictions import encode_truth
 from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
 from mnistbench.stats.scores import MARGIN
 
@@ -67,7 +67,7 @@ class Plan:
 def create_run(
     results: Path, plan: Plan, command: Sequence[str], *, name: str | None = None, backend: str = "local"
 ) -> RunFolder:
-    """Create the run folder with its plan and the true labels of its evaluation images.
+    """Create the run folder with its plan, and the true labels and groups of its evaluation images.
 
     Args:
         results: The folder of the runs.
@@ -102,8 +102,10 @@ def create_run(
         backend=backend,
         margin=plan.margin,
     )
-    truth = evaluation_labels(open_arrays(plan.dataset.arrays_folder), info.split, info.holdout)
-    return RunFolder.create(results, info, encode_predictions(truth, None))
+    arrays, images = open_arrays(plan.dataset.arrays_folder), (info.split, info.holdout)
+    # Another process may have added the groups since the run was planned without them.
+    groups = evaluation_groups(arrays, *images) if info.dataset.groups_sha256 else None
+    return RunFolder.create(results, info, encode_truth(evaluation_labels(arrays, *images), groups))
 
 
 def plan_again(

@@ -135,10 +135,11 @@ def plan(
     from mnistbench.runs.records import Trial
 
     if options.split == "validation" and dataset.holdout is None:
+        whole = ", and its groups stay whole" if dataset.groups_sha256 else ""
         raise UsageError(
             "--validation holds out a sixth of the training images and needs each class in both parts: "
             f"{dataset.title} is too small, with {dataset.train_count:,} training images of "
-            f"{len(dataset.classes)} classes."
+            f"{len(dataset.classes)} classes{whole}."
         )
 
     variants = {
@@ -211,9 +212,9 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
 def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tuple[int | None, ...]:
     available = dataset.train_count
     if options.split == "validation":
-        from mnistbench.datasets.holdout import holdout_count
+        from mnistbench.datasets.holdout import LAST, holdout_count
 
-        available -= holdout_count(available)
+        available -= holdout_count(dataset, dataset.holdout or LAST)
     if options.train_sizes is None:
         # A suite's sizes are meant for MNIST; a smaller data set is used whole.
         sizes = [size if size is not None and size < available else None for size in suite.train_sizes]

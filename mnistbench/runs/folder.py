@@ -14,15 +14,18 @@ import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeVar
 
 from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.cache import sync_folder
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import MnistbenchError, UsageError, unknown
 from mnistbench.runs.json import from_json, to_json
-from mnistbench.runs.predictions import Predictions, decode_predictions
+from mnistbench.runs.predictions import Predictions, decode_groups, decode_predictions
 from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial
 from mnistbench.text import command
+
+T = TypeVar("T")
 
 _STALE_SECONDS = 3600.0  # creating a run's folder takes a fraction of a second
 
@@ -42,7 +45,7 @@ class RunFolder:
         Args:
             results: The folder of the runs.
             info: The plan.
-            labels: The true labels, packed by `encode_predictions`.
+            labels: The true labels and groups, packed by `encode_truth`.
 
         Raises:
             MnistbenchError: The folder cannot be created or written.
@@ -172,9 +175,21 @@ class RunFolder:
         Raises:
             MnistbenchError: The file is damaged.
         """
+        predictions = self._truth(decode_predictions)
+        return None if predictions is None else predictions.labels
+
+    def groups(self) -> EvaluationGroups | None:
+        """Read the groups of the images that judge the run, such as their writers; None if it stored none.
+
+        Raises:
+            MnistbenchError: The file is damaged.
+        """
+        return self._truth(decode_groups)
+
+    def _truth(self, decode: Callable[[bytes], T | None]) -> T | None:
         path = self.path / "labels.npz"
         try:
-            return decode_predictions(path.read_bytes()).labels
+            return decode(path.read_bytes())
         except FileNotFoundError:
             return None
         except (OSError, ValueError) as error:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets.arrays import Labels
+from mnistbench.datasets.splits import EvaluationGroups
 
 Probabilities: TypeAlias = NDArray[np.floating[Any]]  # shape (n, k), columns in the order of the classes
 
@@ -61,6 +62,36 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
             f"not a file of predictions: its probabilities are {probabilities.dtype}, {probabilities.shape}"
         )
     return Predictions(labels, probabilities)
+
+
+def encode_truth(labels: Labels, groups: EvaluationGroups | None) -> bytes:
+    """Return the true labels of a run's evaluation images and their groups as the bytes of an npz file."""
+    arrays: dict[str, NDArray[Any]] = {"labels": labels.astype(np.int64)}
+    if groups is not None:
+        arrays |= {"groups": groups.ids, "strata": groups.strata, "trained_on": groups.trained_on}
+    buffer = io.BytesIO()
+    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub reads ** as its flag
+    return buffer.getvalue()
+
+
+def decode_groups(packed: bytes) -> EvaluationGroups | None:
+    """Return the groups in the bytes from `encode_truth`, or None if there are none.
+
+    Raises:
+        ValueError: The bytes are not such a file.
+    """
+    try:
+        with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
+            if "groups" not in arrays:
+                return None
+            groups = EvaluationGroups(arrays["groups"], arrays["strata"], arrays["trained_on"])
+            shape = arrays["labels"].shape
+    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
+        raise ValueError(f"not a file of labels: {error}") from error
+    kinds = ((groups.ids, np.int64), (groups.strata, np.int64), (groups.trained_on, np.bool_))
+    if any(array.shape != shape or array.dtype != dtype for array, dtype in kinds):
+        raise ValueError("not a file of labels: its groups do not fit them")
+    return groups
 
 
 def predictions_digest(predictions: Predictions) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from mnistbench.datasets import DatasetInfo
-from mnistbench.datasets.holdout import HOLDOUTS, LAST
+from mnistbench.datasets.holdout import LAST, described, holdout_count
 from mnistbench.machine import Calibration, Environment
 from mnistbench.runs.json import ParameterValue
 from mnistbench.stats.scores import MARGIN, Quality
@@ -40,8 +40,8 @@ class Trial:
         seed: The seed from which `derived_seed` derives others.
         threads: Number of threads, and cores, that the trial may use.
         split: "test", or "validation" for the hold-out.
-        holdout: Which training images are held out, for "validation" and for learning curves: one of
-            `datasets.holdout.HOLDOUTS`.
+        holdout: Which training images are held out, for "validation" and for learning curves, as
+            `datasets.holdout` names it.
         repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
     """
 
@@ -387,7 +387,12 @@ class RunInfo:
     @property
     def held_out(self) -> str:
         """The held-out images: "the last sixth of the training images"."""
-        return HOLDOUTS.get(self.holdout, self.holdout)
+        return described(self.holdout, self.dataset.group_noun)
+
+    @property
+    def holdout_count(self) -> int:
+        """Number of the held-out images."""
+        return holdout_count(self.dataset, self.holdout)
 
     @property
     def is_validation(self) -> bool:

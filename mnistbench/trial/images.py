@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets import open_arrays
-from mnistbench.datasets.holdout import holdout_count
+from mnistbench.datasets.holdout import held_out_mask
 from mnistbench.datasets.splits import split
 from mnistbench.trial.request import Request
 
@@ -43,7 +43,7 @@ def load_images(request: Request, split_name: str, most_train: int | None = None
     arrays = open_arrays(request.arrays_folder)
     available = len(arrays.x_train)
     if split_name == "validation":
-        available -= holdout_count(available)
+        available -= int(held_out_mask(arrays, request.holdout).sum())
     size = request.train_size if request.train_size is not None and request.train_size < available else None
     chosen = split(arrays, split_name, size, request.subset_seed, request.holdout)
     count = len(chosen.y_train)

@@ -1,4 +1,4 @@
-"""The hold-out: the last images where their order is an accident, else some of each class."""
+"""The hold-out: whole groups, or the last images if their order is an accident, or some of each class."""
 
 import numpy as np
 import pytest
@@ -6,20 +6,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.datasets import Arrays
-from mnistbench.datasets.holdout import HOLDOUTS, choose_holdout, holdout_count, holdout_indices
+from mnistbench.datasets.holdout import choose_holdout, held_out_mask
 from mnistbench.errors import DataError
 
 
-def labelled(y_train) -> Arrays:
+def labelled(y_train, groups=None) -> Arrays:
+    """Return blank images with these labels and, for each training image, the group and its stratum."""
     blank = np.zeros((len(y_train), 1, 1), np.uint8)
-    return Arrays(blank, np.asarray(y_train), blank[:1], np.asarray(y_train)[:1])
+    table = None if groups is None else np.concatenate([groups, [[-1, 0]]])
+    return Arrays(blank, np.asarray(y_train), blank[:1], np.asarray(y_train)[:1], groups=table)
 
 
-def test_mnists_hold_out_is_its_last_ten_thousand():
+def held_indices(y_train, kind) -> list[int]:
+    return np.flatnonzero(held_out_mask(labelled(y_train), kind)).tolist()
+
+
+def test_images_in_random_order_lose_their_last_sixth():
     labels = np.random.default_rng(0).integers(0, 10, 60_000)
-    assert holdout_count(60_000) == 10_000
-    assert choose_holdout(labels) == "last"
-    assert holdout_indices(labelled(labels), "last").tolist() == list(range(50_000, 60_000))
+    assert choose_holdout(labelled(labels)) == "last"
+    assert held_indices(labels, "last") == list(range(50_000, 60_000))
 
 
 ORDERS = {
@@ -39,8 +44,8 @@ ORDERS = {
 @pytest.mark.parametrize("order", ORDERS)
 def test_where_the_order_is_no_accident_a_part_of_each_class_is_held_out(order):
     labels = ORDERS[order].astype(np.int64)
-    assert choose_holdout(labels) == "stratified"
-    held = labels[holdout_indices(labelled(labels), "stratified")]
+    assert choose_holdout(labelled(labels)) == "stratified"
+    held = labels[held_indices(labels, "stratified")]
     assert len(held) == 60
     for label, count in zip(*np.unique(labels, return_counts=True), strict=True):
         assert abs(np.count_nonzero(held == label) - count / 6) <= 1
@@ -48,7 +53,7 @@ def test_where_the_order_is_no_accident_a_part_of_each_class_is_held_out(order):
 
 @pytest.mark.parametrize("seed", range(5))
 def test_images_in_random_order_keep_their_last_sixth(seed):
-    assert choose_holdout(np.random.default_rng(seed).permutation(np.arange(1200) % 10)) == "last"
+    assert choose_holdout(labelled(np.random.default_rng(seed).permutation(np.arange(1200) % 10))) == "last"
 
 
 TOO_FEW = {
@@ -60,31 +65,65 @@ TOO_FEW = {
 
 @pytest.mark.parametrize("case", TOO_FEW)
 def test_too_few_images_have_no_hold_out(case):
-    assert choose_holdout(np.array(TOO_FEW[case])) is None
+    assert choose_holdout(labelled(TOO_FEW[case])) is None
 
 
 @given(st.lists(st.integers(2, 40), min_size=2, max_size=9), st.randoms(use_true_random=False))
 def test_whatever_is_chosen_shows_every_class_on_both_sides(counts, random):
     labels = np.repeat(np.arange(len(counts)), counts)
     random.shuffle(labels)
-    kind = choose_holdout(labels)
+    kind = choose_holdout(labelled(labels))
     if kind is None:
-        assert holdout_count(len(labels)) < len(counts)
+        assert len(labels) // 6 < len(counts)
         return
-    held = holdout_indices(labelled(labels), kind)
-    assert kind in HOLDOUTS
-    assert len(held) == holdout_count(len(labels))
-    assert (np.diff(held) > 0).all()
+    held = held_indices(labels, kind)
+    assert len(held) == len(labels) // 6
     assert set(labels[held]) == set(np.delete(labels, held)) == set(range(len(counts)))
 
 
 def test_what_is_drawn_is_the_same_in_every_version():
-    held = holdout_indices(labelled(np.sort(np.arange(36) % 3)), "stratified")
-    assert held.tolist() == [6, 11, 14, 17, 25, 30]
+    labels = np.sort(np.arange(36) % 3)
+    assert held_indices(labels, "stratified") == [6, 11, 14, 17, 25, 30]
+    groups = np.stack([np.arange(36) // 2, np.arange(36) // 18], axis=1)
+    arrays = labelled(np.arange(36) % 2, groups)
+    assert choose_holdout(arrays) == "groups-0191c401d71c"
+    assert np.flatnonzero(held_out_mask(arrays, "groups-0191c401d71c")).tolist() == [14, 15, 24, 25]
+
+
+@given(
+    st.lists(st.lists(st.integers(1, 30), min_size=8, max_size=30), min_size=1, max_size=3),
+    st.randoms(use_true_random=False),
+)
+def test_where_groups_are_known_whole_ones_are_held_out_evenly_from_the_strata(sizes, random):
+    rows = []
+    for stratum, counts in enumerate(sizes):
+        rows += [
+            (100 * stratum + number, stratum) for number, count in enumerate(counts) for _ in range(count)
+        ]
+    random.shuffle(rows)
+    groups = np.array(rows, dtype=np.int64)
+    arrays = labelled(np.arange(len(rows)) % 2, groups)
+    kind = choose_holdout(arrays)
+    held = held_out_mask(arrays, f"groups-{arrays.groups_sha256()[:12]}")
+    assert not np.isin(groups[held, 0], groups[~held, 0]).any()
+    for stratum, counts in enumerate(sizes):
+        count = np.count_nonzero(held & (groups[:, 1] == stratum))
+        assert abs(count - sum(counts) / 6) <= max(counts) / 2
+    both = [set(arrays.y_train[part]) == {0, 1} for part in (held, ~held)]
+    assert kind == (f"groups-{arrays.groups_sha256()[:12]}" if all(both) else None)
+
+
+def test_groups_other_than_those_of_the_plan_are_refused():
+    groups = np.stack([np.arange(60) // 4, np.zeros(60, np.int64)], axis=1)
+    kind = choose_holdout(labelled(np.arange(60) % 2, groups))
+    groups[0, 0] = 7
+    for changed in (groups, None):
+        with pytest.raises(DataError, match="the groups of the images are missing or have changed"):
+            held_out_mask(labelled(np.arange(60) % 2, changed), kind)
 
 
 def test_a_kind_of_a_later_version_is_not_taken_for_another():
     with pytest.raises(
         DataError, match="the hold-out 'by moon' is unknown; this version supports last, strat"
     ):
-        holdout_indices(labelled([0, 1] * 30), "by moon")
+        held_out_mask(labelled([0, 1] * 30), "by moon")

@@ -1,5 +1,7 @@
 """Which images train and which judge: drawn evenly, drawn alike on every machine, and never mixed."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -7,8 +9,8 @@ from hypothesis import strategies as st
 from support.trials import write_dataset
 
 from mnistbench.datasets import Arrays, open_arrays
-from mnistbench.datasets.holdout import holdout_indices
-from mnistbench.datasets.splits import evaluation_labels, split, stratified_subset
+from mnistbench.datasets.holdout import held_out_mask
+from mnistbench.datasets.splits import evaluation_groups, evaluation_labels, split, stratified_subset
 from mnistbench.errors import UsageError
 
 
@@ -96,7 +98,7 @@ def test_the_validation_split_is_the_last_sixth_and_never_the_test_images(size):
 
 def test_a_drawn_hold_out_and_the_rest_are_all_images_and_never_the_same():
     arrays = numbered()
-    held = holdout_indices(arrays, "stratified")
+    held = np.flatnonzero(held_out_mask(arrays, "stratified"))
     whole = split(arrays, "validation", None, 0, "stratified")
     assert np.array_equal(whole.x_eval[:, 0, 0], held)
     assert np.array_equal(whole.y_eval, evaluation_labels(arrays, "validation", "stratified"))
@@ -105,6 +107,20 @@ def test_a_drawn_hold_out_and_the_rest_are_all_images_and_never_the_same():
     part = split(arrays, "validation", 50, 3, "stratified")
     assert np.array_equal(part.x_eval, whole.x_eval)
     assert not np.isin(part.x_train, part.x_eval).any()
+
+
+@pytest.mark.parametrize("name", ["test", "validation"])
+def test_the_groups_of_evaluation_images_say_which_are_trained_on(name):
+    arrays = numbered()
+    assert evaluation_groups(arrays, name) is None
+    ids = np.r_[np.arange(120) // 8, np.arange(len(arrays.y_test)) % 20]
+    grouped = replace(arrays, groups=np.stack([ids, ids % 3], axis=1))
+    found = evaluation_groups(grouped, name)
+    trained, judged = (ids[:120], ids[120:]) if name == "test" else (ids[:100], ids[100:120])
+    assert found.ids.tolist() == judged.tolist()
+    assert found.strata.tolist() == (judged % 3).tolist()
+    assert found.trained_on.tolist() == [group in trained for group in judged]
+    assert 0 < found.trained_on.sum() < len(judged)
 
 
 def test_a_hold_out_of_nothing_and_one_of_an_unseen_class_are_refused():

@@ -15,9 +15,15 @@ import numpy as np
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.arrays import Arrays
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Calibration, Environment
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
+from mnistbench.runs.predictions import (
+    decode_predictions,
+    encode_predictions,
+    encode_truth,
+    predictions_digest,
+)
 from mnistbench.runs.records import (
     Batches,
     ColdStart,
@@ -122,6 +128,7 @@ def make_run(
     calibrated: bool = False,
     command: Sequence[str] = ("run", "--suite", "standard"),
     store_labels: bool = True,
+    groups: EvaluationGroups | None = None,
     margin: float = MARGIN,
 ) -> RunFolder:
     """Make a run folder with one trial for every combination; a status of None leaves a trial not run.
@@ -143,11 +150,26 @@ def make_run(
         calibrated: Whether a session with the machine's speed before and after is noted.
         command: The command line.
         store_labels: Whether the run keeps the true labels.
+        groups: The groups of the evaluation images, which it keeps beside them.
         margin: Difference in accuracy up to which two models are practically the same.
     """
     data = data or dataset()
     planned = [
-        (model, Trial(data.name, data.sha256, size, model, parameters, seed, t, split, repeat))
+        (
+            model,
+            Trial(
+                data.name,
+                data.sha256,
+                size,
+                model,
+                parameters,
+                seed,
+                t,
+                split,
+                repeat,
+                data.holdout or "last",
+            ),
+        )
         for repeat in range(repeats)
         for model in models
         for parameters in (variants or {}).get(model, [models[model].parameters])
@@ -176,7 +198,7 @@ def make_run(
     folder = RunFolder.create(results, info)
     truth = true_labels(data)
     if store_labels:
-        folder.write("labels.npz", encode_predictions(truth, None))
+        folder.write("labels.npz", encode_truth(truth, groups))
     ended: dict[str, int] = {}
     for model, trial in planned:
         position = ended.get(model, 0)
