@@ -31,16 +31,10 @@ def images(*shape, dtype=np.uint8):
     width=st.integers(1, 5),
 )
 def test_any_integers_are_labels_and_any_size_is_an_image(labels, height, width):
-    count = len(labels)
-    arrays = assemble(
-        "here",
-        x_train=images(count, height, width),
-        y_train=np.array(labels, dtype=np.int64),
-        x_test=images(1, height, width),
-        y_test=np.array(labels[:1], dtype=np.int64),
-    )
+    x, y = images(len(labels), height, width), np.array(labels, dtype=np.int64)
+    arrays = assemble("here", x_train=x, y_train=y, x_test=x[:1], y_test=y[:1])
     assert arrays.y_train.tolist() == labels
-    assert arrays.x_train.shape == (count, height, width)
+    assert arrays.x_train.shape == x.shape
 
 
 REFUSED = {
@@ -176,31 +170,19 @@ def test_pixels_are_scaled_from_a_stated_range_that_the_data_set_records(case):
 
 def test_halves_are_rounded_up_in_every_part_of_many_images():
     x_train = np.tile(np.array([0, 1, 255, 510], np.uint16), 625).reshape(2500, 1, 1)
-    y_train, y_test = np.arange(2500) % 2, np.array([0])
-    arrays = assemble(
-        "here",
-        x_train=x_train,
-        y_train=y_train,
-        x_test=x_train[3:4],
-        y_test=y_test,
-        reading=Reading(pixel_max=510),
-    )
+    given = parts(x_train=x_train, y_train=np.resize([-7, 61], 2500), x_test=x_train[2:4])
+    arrays = assemble("here", **given, reading=Reading(pixel_max=510))
     assert arrays.x_train[:, 0, 0].tolist() == [0, 1, 128, 255] * 625
 
 
-@pytest.mark.parametrize("brightest", [128, 250, 255])
-def test_images_from_0_to_255_pass_however_bright_their_brightest_pixel_is(brightest):
+@pytest.mark.parametrize(
+    ("brightest", "stated"), [(128, None), (250, None), (255, None), (90, 255), (255, 255)]
+)
+def test_images_from_0_to_255_pass_if_bright_and_dim_ones_once_that_is_stated(brightest, stated):
     given = ranged(np.uint8, brightest)
-    for reading in (Reading(), Reading(pixel_max=255)):
-        arrays = assemble("here", **given, reading=reading)
-        assert np.array_equal(arrays.x_train, given["x_train"])
-        assert arrays.changes == ()
-
-
-def test_dim_images_from_0_to_255_pass_once_that_is_stated():
-    given = ranged(np.uint8, 90)
-    arrays = assemble("here", **given, reading=Reading(pixel_max=255))
+    arrays = assemble("here", **given, reading=Reading(pixel_max=stated))
     assert np.array_equal(arrays.x_train, given["x_train"])
+    assert arrays.changes == ()
 
 
 def test_pixels_above_the_stated_maximum_are_refused():

@@ -161,14 +161,13 @@ def test_a_folder_that_cannot_be_created_is_reported(tmp_path):
 
 def test_what_killed_processes_left_is_swept_once_it_is_old(folder):
     store(ARRAYS, folder, "here")
-    old, young, old_folder = folder / ".staging-old", folder / ".staging-young", folder / ".staging-folder"
-    old.touch()
-    young.touch()
+    old, young, old_folder = (folder / f".staging-{name}" for name in ("old", "young", "folder"))
     old_folder.mkdir()
-    (old_folder / "part").touch()
+    for file in (old, young, old_folder / "part"):
+        file.touch()
     two_days_ago = time.time() - 2 * 24 * 3600
-    os.utime(old, (two_days_ago, two_days_ago))
-    os.utime(old_folder, (two_days_ago, two_days_ago))
+    for path in (old, old_folder):
+        os.utime(path, (two_days_ago, two_days_ago))
     store(ARRAYS, folder, "here")
     assert [path.name for path in folder.glob(".staging-*")] == [".staging-young"]
 
@@ -189,11 +188,8 @@ import sys
 import numpy as np
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
-rng = np.random.default_rng(0)
-arrays = Arrays(
-    x_train=rng.integers(0, 256, (5000, 28, 28), dtype=np.uint8), y_train=rng.integers(0, 3, 5000),
-    x_test=rng.integers(0, 256, (500, 28, 28), dtype=np.uint8), y_test=rng.integers(0, 3, 500),
-)
+x, y = np.random.default_rng(0).integers(0, 256, (5000, 28, 28), dtype=np.uint8), np.arange(5000) % 3
+arrays = Arrays(x, y, x[:500], y[:500])
 print(arrays.sha256(), flush=True)
 if sys.argv[3:]:
     import resource
@@ -309,20 +305,12 @@ class TestSharedByUsers:
         )
         assert "--cache-dir" in answer
 
-    def test_another_users_unreadable_files_are_reported(self, shared_folder):
-        folder = shared_folder / "mine"
-        store(ARRAYS, folder, "here")
-        folder.joinpath("x_test.npy").chmod(0)
-        answer = as_other_user(f"verified_arrays(folder, {SHA256!r})", folder)
+    @pytest.mark.parametrize("closed", ["mine/x_test.npy", "mine"])
+    def test_what_another_user_may_not_read_is_reported(self, shared_folder, closed):
+        store(ARRAYS, shared_folder / "mine", "here")
+        (shared_folder / closed).chmod(0)
+        answer = as_other_user(f"verified_arrays(folder, {SHA256!r})", shared_folder / "mine")
         assert answer.startswith("mnistbench.errors.DataError: The cached array")
-        assert "Ask its owner" in answer
-
-    def test_another_users_closed_folder_is_reported(self, shared_folder):
-        folder = shared_folder / "mine"
-        store(ARRAYS, folder, "here")
-        folder.chmod(0)
-        answer = as_other_user(f"verified_arrays(folder, {SHA256!r})", folder)
-        folder.chmod(0o755)
         assert "cannot be read: Permission denied. Ask its owner" in answer
 
     def test_what_one_user_stores_the_others_may_read(self, shared_folder):

@@ -1,10 +1,10 @@
 """From what the user named to a data set."""
 
 import os
-import socket
 
 import pytest
 from support.files import write
+from support.mirror_server import closed_address
 from support.python import loaded_by
 
 from mnistbench.datasets import Reading, resolve
@@ -16,13 +16,8 @@ from mnistbench.errors import DataError, UsageError
 @pytest.fixture
 def unreachable():
     """A mirror that refuses connections."""
-    with socket.socket() as listener:
-        listener.bind(("127.0.0.1", 0))
-        port = listener.getsockname()[1]
-    return {
-        "mirrors": (Mirror(f"http://127.0.0.1:{port}/", MIRRORS[0].files),),
-        "patience": Patience(connect_seconds=1, attempts=1),
-    }
+    mirrors = (Mirror(closed_address(), MIRRORS[0].files),)
+    return {"mirrors": mirrors, "patience": Patience(connect_seconds=1, attempts=1)}
 
 
 def test_digits_replace_an_unavailable_mnist_that_was_not_asked_for(tmp_path, unreachable):

@@ -2,6 +2,7 @@
 
 import gzip
 import hashlib
+import io
 import logging
 import threading
 import time
@@ -110,12 +111,8 @@ def test_mirrors_are_tried_in_order_and_each_failure_is_reported(server, tmp_pat
     caplog.set_level(logging.INFO, logger="mnistbench")
     with pytest.raises(MirrorsExhaustedError) as caught:
         download([refusing, unknown, mirror(server, "html")], tmp_path, patience=IMPATIENT)
-    assert [address for address, _ in caught.value.failures] == [
-        refusing.url,
-        unknown.url,
-        f"{server.url}html/",
-    ]
-    reasons = [reason for _, reason in caught.value.failures]
+    addresses, reasons = zip(*caught.value.failures, strict=True)
+    assert addresses == (refusing.url, unknown.url, f"{server.url}html/")
     assert "connection refused" in reasons[0]
     assert "wrong content" in reasons[2]
     assert len(caplog.records) == 3
@@ -180,49 +177,38 @@ def test_failures_do_not_show_credentials(tmp_path):
     assert "secret" not in str(caught.value)
 
 
-class Terminal:
+class Terminal(io.StringIO):
     """Standard error as a terminal that keeps what is drawn on it."""
 
     encoding = "utf-8"
 
-    def __init__(self):
-        self.drawn = ""
-
     def isatty(self):
         return True
-
-    def write(self, text):
-        self.drawn += text
-
-    def flush(self):
-        pass
 
 
 @pytest.mark.parametrize("wanted", [True, False])
 def test_progress_bars_are_drawn_where_they_are_wanted(server, tmp_path, monkeypatch, wanted):
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
     download([mirror(server, "good")], tmp_path, patience=IMPATIENT, show_progress=wanted)
-    assert ("images.gz: " in terminal.drawn) == wanted
-    assert bool(terminal.drawn) == wanted
+    assert ("images.gz: " in terminal.getvalue()) == wanted
+    assert bool(terminal.getvalue()) == wanted
 
 
 def test_one_line_a_mirror_with_its_outcome_is_left_and_no_bar_of_what_never_came(
     server, tmp_path, monkeypatch
 ):
-    terminal = Terminal()
-    monkeypatch.setattr("sys.stderr", terminal)
+    monkeypatch.setattr("sys.stderr", terminal := Terminal())
     refusing = Mirror(closed_address("secret@"), SHA256)
     mirrors = [refusing, mirror(server, "missing"), mirror(server, "good")]
     download(mirrors, tmp_path, patience=IMPATIENT, show_progress=True)
-    *left, after = (line.rpartition("\r")[2] for line in terminal.drawn.split("\n"))
+    *left, after = (line.rpartition("\r")[2] for line in terminal.getvalue().split("\n"))
     assert after == ""
     assert left == [
         f"{refusing.url.replace('secret@', '')}: unavailable (connection refused)",
         f"{server.url}missing/: unavailable (images.gz: HTTP 404 Not Found)",
         f"{server.url}good/: downloaded",
     ]
-    assert "0.00B" not in terminal.drawn.partition("404")[0]
+    assert "0.00B" not in terminal.getvalue().partition("404")[0]
 
 
 def test_no_progress_bar_is_drawn_where_standard_error_is_no_terminal(server, tmp_path, capfd):

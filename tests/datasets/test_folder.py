@@ -22,15 +22,9 @@ def assert_is(arrays, data):
 @pytest.mark.parametrize("compressed", [False, True])
 @pytest.mark.parametrize("test", ["t10k", "test"])
 @pytest.mark.parametrize("separator", ["-", "."])
-def test_reads_the_four_files_under_each_of_their_names(tmp_path, test, compressed, separator):
-    folder = write(tmp_path / "mine", test=test, compressed=compressed, separator=separator)
-    assert_is(read_folder(folder), splits())
-
-
-@pytest.mark.parametrize("compressed", [False, True])
-@pytest.mark.parametrize("name", ["emnist-letters-", "qmnist-", "my.own_data-"])
-def test_a_data_sets_name_may_stand_before_the_files_names(tmp_path, name, compressed):
-    folder = write(tmp_path / "mine", test="test", name=name, compressed=compressed)
+@pytest.mark.parametrize("name", ["", "emnist-letters-", "qmnist-", "my.own_data-"])
+def test_reads_the_four_files_under_each_of_their_names(tmp_path, name, test, compressed, separator):
+    folder = write(tmp_path / "mine", name=name, test=test, compressed=compressed, separator=separator)
     assert_is(read_folder(folder), splits())
 
 
@@ -104,9 +98,9 @@ def test_a_single_idx_file_leads_to_its_folder(tmp_path, compressed):
 
 @pytest.mark.parametrize("label_type", [">i1", ">i2", ">i4"])
 def test_labels_may_be_of_any_integer_type_and_negative(tmp_path, label_type):
-    data = {
-        split: (images, np.where(labels == 9, -9, labels)) for split, (images, labels) in splits().items()
-    }
+    data = splits()
+    for _, labels in data.values():
+        labels[labels == 9] = -9
     found = read_folder(write(tmp_path / "mine", label_type=label_type, data=data))
     assert_is(found, data)
     assert found.y_train.min() == -9
@@ -119,22 +113,13 @@ def test_of_a_file_and_its_compressed_copy_the_one_with_a_check_sum_is_read(tmp_
     assert_is(read_folder(folder), splits())
 
 
-@pytest.mark.parametrize(
-    "missing",
-    [
-        "train-images-idx3-ubyte",
-        "train-labels-idx1-ubyte",
-        "t10k-images-idx3-ubyte",
-        "t10k-labels-idx1-ubyte",
-    ],
-)
-def test_an_error_names_the_missing_file(tmp_path, missing):
+@pytest.mark.parametrize("part", ["train", "t10k"])
+@pytest.mark.parametrize("kind", ["images-idx3-ubyte", "labels-idx1-ubyte"])
+def test_an_error_names_the_missing_file(tmp_path, part, kind):
     folder = write(tmp_path / "mine")
-    (folder / missing).unlink()
-    with pytest.raises(DataError) as caught:
+    (folder / f"{part}-{kind}").unlink()
+    with pytest.raises(DataError, match=f"^{folder}: the t.*{part.replace('t10k', 't10k- or test')}-{kind}"):
         read_folder(folder)
-    assert str(caught.value).startswith(f"{folder}: the t")
-    assert missing.replace("t10k-", "t10k- or test-") in str(caught.value)
 
 
 def test_two_files_for_one_part_are_not_chosen_between(tmp_path):
@@ -159,13 +144,6 @@ def test_an_error_names_the_damaged_file(tmp_path):
     file.write_bytes(file.read_bytes()[:-10])
     with pytest.raises(DataError, match=r"t10k-labels-idx1-ubyte\.gz: truncated"):
         read_folder(folder)
-
-
-def test_counts_that_differ_are_refused(tmp_path):
-    data = splits()
-    data["train"] = (data["train"][0], data["train"][1][:-1])
-    with pytest.raises(DataError, match="96 training images but 95 training labels"):
-        read_folder(write(tmp_path / "mine", data=data))
 
 
 def test_an_unreadable_folder_is_reported(tmp_path):
@@ -238,14 +216,10 @@ def test_other_data_cannot_pose_as_a_built_in_data_set(tmp_path, name):
 
 
 def test_an_npz_file_is_named_after_its_stem(tmp_path):
-    data = splits()
-    np.savez(
-        tmp_path / "mine.v2.npz",
-        x_train=data["train"][0],
-        y_train=data["train"][1],
-        x_test=data["test"][0],
-        y_test=data["test"][1],
-    )
+    arrays = {}
+    for split, (images, labels) in splits().items():
+        arrays |= {f"x_{split}": images, f"y_{split}": labels}
+    np.savez(tmp_path / "mine.v2.npz", **arrays)
     info = resolve(str(tmp_path / "mine.v2.npz"), cache=tmp_path / "cache")
     assert (info.name, info.source) == ("mine.v2", "file mine.v2.npz")
     folder_info = resolve(str(write(tmp_path / "mine")), cache=tmp_path / "cache")
@@ -253,9 +227,8 @@ def test_an_npz_file_is_named_after_its_stem(tmp_path):
 
 
 def test_how_it_was_read_is_part_of_what_it_is(tmp_path):
-    data = splits()
-    data["train"] = (data["train"][0] // 16, data["train"][1])
-    data["test"] = (data["test"][0] // 16, np.where(data["test"][1] == 9, 99, data["test"][1]))
+    data = {split: (images // 16, labels) for split, (images, labels) in splits().items()}
+    data["test"][1][data["test"][1] == 9] = 99
     reading = Reading(pixel_max=16, drop_unseen=True)
     info = resolve(str(write(tmp_path / "mine", data=data)), cache=tmp_path / "cache", reading=reading)
     assert info.reading == reading

@@ -3,8 +3,8 @@
 import gzip
 import hashlib
 import random
+import re
 import struct
-import tracemalloc
 import zlib
 
 import numpy as np
@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
-from support.files import CODES, idx_bytes, mutated, rewrite
+from support.files import CODES, idx_bytes, mutated, peak_bytes, refusal, rewrite
 
 from mnistbench.datasets.idx import idx_sha256, read_idx
 from mnistbench.errors import DataError
@@ -64,10 +64,7 @@ DAMAGED = {
     "every dimension 2^32 - 1": (CONTENT[:4] + b"\xff" * 12 + CONTENT[16:], "cannot plausibly hold"),
     "gzip cut": (gzip.compress(CONTENT)[:-9], "truncated"),
     "gzip without its sums": (gzip.compress(CONTENT)[:-8], "truncated"),
-    "gzip of truncated values": (
-        gzip.compress(CONTENT[:-1]),
-        "expected 60 bytes of header or values, found 59",
-    ),
+    "gzip of truncated values": (gzip.compress(CONTENT[:-1]), "60 bytes of header or values, found 59"),
     "gzip of too many bytes": (gzip.compress(CONTENT + b"\0"), "more bytes follow"),
     "gzip with a wrong sum": (gzip.compress(CONTENT)[:-8] + bytes(8), "CRC"),
     "gzip, then rubbish": (gzip.compress(CONTENT) + b"rubbish", "Not a gzipped file"),
@@ -79,10 +76,8 @@ DAMAGED = {
 def test_damage_is_reported_with_the_file_and_the_cause(path, case):
     content, cause = DAMAGED[case]
     path.write_bytes(content)
-    with pytest.raises(DataError) as caught:
+    with pytest.raises(DataError, match=f"^{path}.*{re.escape(cause)}"):
         read_idx(path, dimensions=3)
-    assert str(caught.value).startswith(str(path))
-    assert cause in str(caught.value)
 
 
 @pytest.mark.parametrize("kind", ["missing", "folder"])
@@ -91,16 +86,6 @@ def test_unreadable_files_are_reported(path, kind):
         path.mkdir()
     with pytest.raises(DataError, match="cannot be read"):
         read_idx(path, dimensions=3)
-
-
-def peak_bytes(read):
-    tracemalloc.start()
-    try:
-        with pytest.raises(DataError) as caught:
-            read()
-        return tracemalloc.get_traced_memory()[1], str(caught.value)
-    finally:
-        tracemalloc.stop()
 
 
 def gzip_of_zeros(header, zero_bytes):
@@ -113,37 +98,28 @@ def gzip_of_zeros(header, zero_bytes):
 
 @pytest.mark.parametrize(
     ("count", "cause"),
-    [
-        (10, "more bytes follow"),
-        ((64 << 20) // 784, "cannot plausibly hold"),
-        (0xFFFFFFFF, "cannot plausibly hold"),
-    ],
+    [(10, "more bytes"), ((64 << 20) // 784, "cannot plausibly"), (0xFFFFFFFF, "cannot plausibly")],
     ids=["claims little", "claims what it holds", "claims 2^32 - 1 images"],
 )
 def test_a_decompression_bomb_takes_no_memory(path, count, cause):
     """64 MiB of zeros in 65 KB."""
     header = bytes([0, 0, 8, 3]) + struct.pack(">3I", count, 28, 28)
     path.write_bytes(gzip_of_zeros(header, 64 << 20))
-    peak, message = peak_bytes(lambda: read_idx(path, dimensions=3))
+    message, peak = peak_bytes(lambda: refusal(lambda: read_idx(path, dimensions=3)))
     assert cause in message
     assert peak < 8 << 20
 
 
 def test_a_plain_file_that_claims_2_to_the_32_images_takes_no_memory(path):
     path.write_bytes(bytes([0, 0, 8, 3]) + struct.pack(">3I", 0xFFFFFFFF, 28, 28) + bytes(784))
-    peak, _ = peak_bytes(lambda: read_idx(path, dimensions=3))
+    _, peak = peak_bytes(lambda: refusal(lambda: read_idx(path, dimensions=3)))
     assert peak < 1 << 20
 
 
 def test_reading_takes_no_second_copy(path):
     images = np.random.default_rng(0).integers(0, 256, (4096, 64, 64), dtype=np.uint8)
     path.write_bytes(gzip.compress(idx_bytes(images), compresslevel=1))
-    tracemalloc.start()
-    try:
-        found = read_idx(path, dimensions=3)
-        peak = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    found, peak = peak_bytes(lambda: read_idx(path, dimensions=3))
     assert found.nbytes == 16 << 20
     assert peak < 1.3 * found.nbytes
 

@@ -2,8 +2,16 @@
 
 import gzip
 import struct
+import tracemalloc
+from collections.abc import Callable
+from typing import TypeVar
 
 import numpy as np
+import pytest
+
+from mnistbench.errors import DataError
+
+T = TypeVar("T")
 
 CODES = {">u1": 0x08, ">i1": 0x09, ">i2": 0x0B, ">i4": 0x0C, ">f4": 0x0D, ">f8": 0x0E}
 
@@ -32,6 +40,22 @@ def mutated(content, rng):
             case 5 if rng.random() < 0.2:
                 del content[position:]
     return bytes(content)
+
+
+def peak_bytes(read: Callable[[], T]) -> tuple[T, int]:
+    """Return what a function returns, and the most memory that it held meanwhile."""
+    tracemalloc.start()
+    try:
+        return read(), tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def refusal(read: Callable[[], object]) -> str:
+    """Return the text of the error that refuses the data."""
+    with pytest.raises(DataError) as caught:
+        read()
+    return str(caught.value)
 
 
 class Trap:
