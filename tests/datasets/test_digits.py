@@ -39,9 +39,9 @@ def test_every_image_is_an_original_scaled_as_documented(info):
     original = load_digits()
     scaled = np.floor(original.images * 255 / 16 + 0.5).astype(np.uint8)
     labels = np.concatenate([arrays.y_train, arrays.y_test])
-    found = sorted((int(label), image.tobytes()) for label, image in zip(labels, small, strict=True))
-    expected = sorted(
-        (int(label), image.tobytes()) for label, image in zip(original.target, scaled, strict=True)
+    found, expected = (
+        sorted((int(label), image.tobytes()) for label, image in zip(*pairs, strict=True))
+        for pairs in ((labels, small), (original.target, scaled))
     )
     assert found == expected
     assert small.max() == 255
@@ -63,9 +63,7 @@ def test_the_second_time_scikit_learn_is_not_asked(info, cache, monkeypatch):
 def test_a_damaged_cache_is_repaired(tmp_path, info):
     assert digits.cached_digits(tmp_path).sha256 == info.sha256
     file = tmp_path / "digits" / "x_train.npy"
-    content = bytearray(file.read_bytes())
-    content[1000] ^= 1
-    file.write_bytes(content)
+    file.write_bytes(file.read_bytes()[:-1] + b"\x01")
     digits.cached_digits(tmp_path)
     assert open_arrays(tmp_path / "digits").sha256() == info.sha256
 

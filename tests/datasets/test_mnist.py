@@ -7,6 +7,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from support.files import idx_bytes, write
 from support.mirror_server import MirrorServer, closed_address
 
 from mnistbench.datasets import cache_folder, fetch_mnist, open_arrays, resolve
+from mnistbench.datasets.arrays import ARRAY_NAMES
 from mnistbench.datasets.download import Mirror, Patience
 from mnistbench.datasets.mnist import MIRRORS
 from mnistbench.errors import DataError, UsageError
@@ -33,30 +35,26 @@ def mnist():
 @pytest.fixture(scope="module")
 def idx_files(mnist):
     """The four official files, compressed anew (and fast)."""
-    names = {
-        "train-images-idx3-ubyte.gz": mnist.x_train,
-        "train-labels-idx1-ubyte.gz": mnist.y_train,
-        "t10k-images-idx3-ubyte.gz": mnist.x_test,
-        "t10k-labels-idx1-ubyte.gz": mnist.y_test,
-    }
-    return {name: gzip.compress(idx_bytes(array), compresslevel=1, mtime=0) for name, array in names.items()}
+    parts = zip(MIRRORS[0].files, (getattr(mnist, name) for name in ARRAY_NAMES), strict=True)
+    return {name: gzip.compress(idx_bytes(array), compresslevel=1, mtime=0) for name, array in parts}
 
 
 @pytest.fixture(scope="module")
 def npz_file(mnist):
     file = io.BytesIO()
-    np.savez(
-        file,
-        x_train=mnist.x_train,
-        y_train=mnist.y_train.astype(np.uint8),
-        x_test=mnist.x_test,
-        y_test=mnist.y_test.astype(np.uint8),
-    )
+    np.savez(file, **{name: getattr(mnist, name).astype(np.uint8) for name in ARRAY_NAMES})
     return {"mnist.npz": file.getvalue()}
 
 
 def sums(files):
     return {name: hashlib.sha256(content).hexdigest() for name, content in files.items()}
+
+
+@contextmanager
+def served(files, *behaviours):
+    """Yield a server of the files, and the mirrors on it that behave so and publish the files' sums."""
+    with MirrorServer(files).running() as server:
+        yield server, tuple(Mirror(f"{server.url}{behaviour}/", sums(files)) for behaviour in behaviours)
 
 
 def is_mnist(info, source):
@@ -83,11 +81,7 @@ def test_the_mirrors_are_the_published_ones_in_order():
 
 
 def test_mnist_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
-    with MirrorServer(idx_files).running() as server:
-        mirrors = (
-            Mirror(f"{server.url}html/", sums(idx_files)),
-            Mirror(f"{server.url}good/", sums(idx_files)),
-        )
+    with served(idx_files, "html", "good") as (server, mirrors):
         info = fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
         assert is_mnist(info, f"{server.url}good/")
         server.requests.clear()
@@ -95,18 +89,12 @@ def test_mnist_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
         assert resolve(None, cache=tmp_path, mirrors=mirrors) == info
         assert server.requests == []
     assert fetch_mnist(cache=tmp_path, offline=True) == info
-    assert sorted(path.name for path in (tmp_path / "mnist").iterdir()) == [
-        "source.txt",
-        "x_test.npy",
-        "x_train.npy",
-        "y_test.npy",
-        "y_train.npy",
-    ]
+    kept = {path.name for path in (tmp_path / "mnist").iterdir()}
+    assert kept == {"source.txt", *(f"{name}.npy" for name in ARRAY_NAMES)}
 
 
 def test_the_npz_route_gives_the_same_arrays(tmp_path, npz_file):
-    with MirrorServer(npz_file).running() as server:
-        mirrors = (Mirror(f"{server.url}good/", sums(npz_file)),)
+    with served(npz_file, "good") as (_, mirrors):
         info = fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
     assert is_mnist(info, info.source)
 
@@ -115,7 +103,9 @@ def test_a_damaged_cache_is_detected_reported_and_repaired(tmp_path, idx_files, 
     folder = write_idx_files(tmp_path / "files", idx_files)
     cache = tmp_path / "cache"
     info = fetch_mnist(cache=cache, source=str(folder))
-    flip_a_bit(cache / "mnist" / "x_train.npy", 30_000_000)
+    images = np.load(cache / "mnist" / "x_train.npy", mmap_mode="r+")
+    images[38_000, 14, 14] ^= 1
+    images.flush()
     with pytest.raises(DataError, match="There is no intact MNIST in the cache"):
         fetch_mnist(cache=cache, offline=True)
     assert "damaged" in caplog.text
@@ -127,14 +117,6 @@ def write_idx_files(folder, files):
     for name, content in files.items():
         (folder / name).write_bytes(content)
     return folder
-
-
-def flip_a_bit(path, position):
-    with path.open("r+b") as file:
-        file.seek(position)
-        byte = file.read(1)[0]
-        file.seek(position)
-        file.write(bytes([byte ^ 1]))
 
 
 @pytest.mark.parametrize("kind", ["gz", "plain", "npz", "npz file", "offline"])
@@ -165,13 +147,12 @@ def test_right_sums_around_other_images_are_not_believed(tmp_path, idx_files, mn
     """One flipped bit in 47 million, in a mirror whose file sums agree with it."""
     images = np.array(mnist.x_train)
     images[33_333, 14, 14] ^= 1
-    content = gzip.compress(idx_bytes(images), compresslevel=1)
-    files = idx_files | {"train-images-idx3-ubyte.gz": content}
+    files = idx_files | {"train-images-idx3-ubyte.gz": gzip.compress(idx_bytes(images), compresslevel=1)}
     with (
-        MirrorServer(files).running() as server,
+        served(files, "good") as (_, mirrors),
         pytest.raises(DataError, match=r"x_train is not MNIST's: the SHA-256"),
     ):
-        fetch_mnist(cache=tmp_path, mirrors=(Mirror(f"{server.url}good/", sums(files)),))
+        fetch_mnist(cache=tmp_path, mirrors=mirrors)
     assert not (tmp_path / "mnist" / "x_train.npy").exists()
 
 
@@ -187,9 +168,9 @@ print(fetch_mnist(cache=Path(cache), mirrors=(mirror,)).sha256)
 
 
 def test_processes_that_fetch_at_once_do_not_disturb_each_other(tmp_path, idx_files):
-    with MirrorServer(idx_files).running() as server:
-        arguments = [f"{name}={sha256}" for name, sha256 in sums(idx_files).items()]
-        command = [sys.executable, "-c", FETCH, str(tmp_path), f"{server.url}good/", *arguments]
+    with served(idx_files, "good") as (_, [mirror]):
+        arguments = [f"{name}={sha256}" for name, sha256 in mirror.files.items()]
+        command = [sys.executable, "-c", FETCH, str(tmp_path), mirror.url, *arguments]
         fetchers = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(3)]
         answers = {fetcher.communicate()[0].strip() for fetcher in fetchers}
         assert [fetcher.returncode for fetcher in fetchers] == [0, 0, 0]
@@ -261,15 +242,17 @@ def test_offline_no_mirror_is_asked(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("source", ["ftp://mirror.example/mnist/", "file:///data/mnist"])
-def test_other_kinds_of_address_are_refused(tmp_path, source):
-    with pytest.raises(UsageError, match="http:// or https://"):
+@pytest.mark.parametrize(
+    ("source", "error", "text"),
+    [
+        ("ftp://mirror.example/mnist/", UsageError, "http:// or https://"),
+        ("file:///data/mnist", UsageError, "http:// or https://"),
+        ("missing/folder", DataError, "there is no such folder or file"),
+    ],
+)
+def test_other_kinds_of_address_and_missing_folders_are_refused(tmp_path, source, error, text):
+    with pytest.raises(error, match=text):
         fetch_mnist(cache=tmp_path, source=source)
-
-
-def test_a_missing_folder_is_refused(tmp_path):
-    with pytest.raises(DataError, match="there is no such folder or file"):
-        fetch_mnist(cache=tmp_path, source=str(tmp_path / "missing"))
 
 
 def test_an_unwritable_cache_is_refused_before_anything_is_downloaded(tmp_path):
