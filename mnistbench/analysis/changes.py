@@ -21,8 +21,9 @@ from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Record, RunInfo, Status
 from mnistbench.runs.sessions import unit_seconds
-from mnistbench.stats.accuracy import SIGNIFICANCE, PairedTest, Verdict, judged, paired_test
+from mnistbench.stats.pairs import PairedTest, Verdict, paired_test
 from mnistbench.stats.times import TimeComparison, compare_times
+from mnistbench.stats.verdicts import SIGNIFICANCE, judged
 
 _TIMINGS: tuple[Timing, ...] = ("fit_seconds", "predict_seconds")
 

@@ -12,7 +12,8 @@ from math import inf, log, sqrt
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.trust import OTHERS_BOUNDS, Timing, grade
 from mnistbench.runs.records import ModelInfo, Session
-from mnistbench.stats.accuracy import PairedTest, difference_interval
+from mnistbench.stats.accuracy import difference_interval
+from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.scores import CALIBRATION_BINS, MARGIN
 from mnistbench.stats.times import FASTER_FACTOR, compare_times
 from mnistbench.text import percent, points
@@ -147,7 +148,7 @@ def run_checks(
         rows: Its configurations; those without a successful trial are skipped.
         models: The run's models, for their default parameters.
         sessions: Of the run.
-        tests: From `stats.paired_tests` over the labels. A pair that is not among them is compared by the
+        tests: From `stats.verdicts.judged` over the labels. A pair that is not among them is compared by the
             intervals of both accuracies.
         margin: Difference in accuracy up to which two models are practically the same.
         most_frequent_share: The share of the most frequent class among the true labels; None leaves MB103

@@ -27,7 +27,8 @@ from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import LearningCurve, Record, RunInfo
 from mnistbench.runs.sessions import Overhead, machine_drift, overhead
-from mnistbench.stats.accuracy import PairedTest, TieGroup, tie_groups
+from mnistbench.stats.pairs import PairedTest
+from mnistbench.stats.verdicts import TieGroup, tie_groups
 
 DETAILED_ROWS = 16
 """Configurations, from the best, that are compared pair by pair and get figures of their own."""

@@ -12,7 +12,7 @@ from mnistbench.datasets.idx import idx_sha256
 from mnistbench.errors import DataError
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import Predictions
-from mnistbench.stats.accuracy import PairedTest, paired_tests
+from mnistbench.stats.pairs import PairedTest, paired_tests
 from mnistbench.stats.scores import (
     MNIST_TEST_LABEL_ERRORS,
     ReliabilityBin,
@@ -22,6 +22,7 @@ from mnistbench.stats.scores import (
     per_class,
     reliability,
 )
+from mnistbench.stats.verdicts import judged
 
 Labels = NDArray[np.int64]
 
@@ -109,8 +110,8 @@ def _correctness(
 
 
 def compare_pairs(found: Mapping[str, Correctness], margin: float) -> list[PairedTest]:
-    """Test and judge every pair of configurations on their common images; see `stats.paired_tests`."""
-    return paired_tests({label: each.correct for label, each in found.items()}, margin)
+    """Test and judge every pair of configurations on their common images; see `stats.verdicts.judged`."""
+    return judged(paired_tests({label: each.correct for label, each in found.items()}), margin)
 
 
 def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 
 from mnistbench.analysis.configurations import Configuration, status_counts
 from mnistbench.runs.records import RunInfo
-from mnistbench.stats.accuracy import PairedTest
+from mnistbench.stats.pairs import PairedTest
 from mnistbench.text import count, duration, percent, plural, three_digits, to_settle
 
 _LISTED = 3

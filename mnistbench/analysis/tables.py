@@ -17,7 +17,8 @@ from mnistbench.analysis.checks import Finding
 from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.analysis.trust import Grade
 from mnistbench.runs.records import Measurement, RunInfo, Status
-from mnistbench.stats.accuracy import AccuracyEstimate, TieGroup
+from mnistbench.stats.accuracy import AccuracyEstimate
+from mnistbench.stats.verdicts import TieGroup
 from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, to_settle, visible
 
 _CAUSE_LENGTH = 100

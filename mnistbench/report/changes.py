@@ -7,7 +7,8 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.analysis.changes import Change, Comparison, TimeChange
-from mnistbench.stats.accuracy import Interval, PairedTest
+from mnistbench.stats.accuracy import Interval
+from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.times import FASTER_FACTOR, MOST_REPEATS, timing_summary
 from mnistbench.text import MISSING, count, points, three_digits, to_settle, visible
 

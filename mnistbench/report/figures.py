@@ -31,7 +31,8 @@ from mnistbench.report.style import (
     text_width,
 )
 from mnistbench.runs.records import Record
-from mnistbench.stats.accuracy import Interval, PairedTest, wilson_interval
+from mnistbench.stats.accuracy import Interval, wilson_interval
+from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.scores import ReliabilityBin
 from mnistbench.stats.times import pareto_front
 from mnistbench.text import count, duration, percent, visible

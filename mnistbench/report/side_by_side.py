@@ -33,7 +33,8 @@ from mnistbench.report.markdown import captioned, render
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
 from mnistbench.runs.sessions import unit_seconds
-from mnistbench.stats.accuracy import PairedTest, judged, paired_test
+from mnistbench.stats.pairs import PairedTest, paired_test
+from mnistbench.stats.verdicts import judged
 from mnistbench.text import MISSING, command, interval, percent, points
 
 _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))

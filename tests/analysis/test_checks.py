@@ -10,7 +10,8 @@ from mnistbench.analysis import checks
 from mnistbench.analysis.checks import CHECKS, Finding, joined
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.runs.records import MachineLoad, Record, Session
-from mnistbench.stats.accuracy import paired_tests
+from mnistbench.stats.pairs import paired_tests
+from mnistbench.stats.verdicts import judged
 
 QUIET = MachineLoad(10, 20, 20, 0, 0, 4)
 
@@ -62,7 +63,7 @@ def correct(folder) -> dict[str, np.ndarray]:
 
 def test_a_sound_run_gives_no_findings(tmp_path):
     folder = make_run(tmp_path, {"fast": Model(0.08, 1), "good": Model(0.02, 10)})
-    assert checked(folder, tests=paired_tests(correct(folder)), most_frequent_share=0.12) == []
+    assert checked(folder, tests=judged(paired_tests(correct(folder))), most_frequent_share=0.12) == []
 
 
 def test_every_finding_has_a_code_a_message_and_advice(tmp_path):
@@ -80,14 +81,14 @@ def test_every_finding_has_a_code_a_message_and_advice(tmp_path):
 
 def test_a_slower_and_less_accurate_model_is_found(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.08, 10), "good": Model(0.02, 1)})
-    findings = checked(folder, tests=paired_tests(correct(folder)))
+    findings = checked(folder, tests=judged(paired_tests(correct(folder))))
     assert codes(findings) == [("MB101", "slow")]
     assert "good trains 10.0 times as fast" in findings[0].message
 
 
 def test_a_slower_and_practically_as_accurate_model_is_found(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.0500, 10), "quick": Model(0.0505, 1)})
-    (test,) = paired_tests(correct(folder), margin=0.05)
+    (test,) = judged(paired_tests(correct(folder)), 0.05)
     assert test.verdict == "practically the same"
     findings = checked(folder, tests=[test], margin=0.05)
     assert only("MB101", findings) == ["slow"]
@@ -96,7 +97,7 @@ def test_a_slower_and_practically_as_accurate_model_is_found(tmp_path):
 
 def test_a_difference_that_is_not_significant_is_no_reason_to_prefer_the_faster_model(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.0500, 10), "quick": Model(0.0505, 1)})
-    (test,) = paired_tests(correct(folder))
+    (test,) = judged(paired_tests(correct(folder)))
     assert test.verdict == "cannot tell"
     assert only("MB101", checked(folder, tests=[test])) == []
     assert only("MB101", checked(folder)) == []  # by both accuracies' intervals
@@ -111,7 +112,7 @@ def test_on_few_images_no_worse_model_is_preferred(tmp_path):
     for name, wrong in (("cnn", [499]), ("mlp", range(8)), ("logreg", range(5, 19))):
         right[name] = ~np.isin(np.arange(500), wrong)
         rows[name] = scored(rows[name], accuracy=right[name].mean(), error_count=len(wrong))
-    tests = paired_tests(right)
+    tests = judged(paired_tests(right))
     verdicts = {(test.model_a, test.model_b): test.verdict for test in tests}
     assert verdicts == {
         ("cnn", "mlp"): "cannot tell", ("cnn", "logreg"): "better", ("mlp", "logreg"): "cannot tell",
@@ -122,7 +123,7 @@ def test_on_few_images_no_worse_model_is_preferred(tmp_path):
 
 def test_a_faster_model_that_may_be_better_but_not_much_worse_is_found(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.06, 10), "quick": Model(0.05, 1)})
-    (test,) = paired_tests(correct(folder), margin=0.0155)
+    (test,) = judged(paired_tests(correct(folder)), 0.0155)
     assert test.verdict == "cannot tell"
     findings = checked(folder, tests=[test], margin=0.0155)
     assert only("MB101", findings) == ["slow"]
@@ -131,7 +132,7 @@ def test_a_faster_model_that_may_be_better_but_not_much_worse_is_found(tmp_path)
 
 def test_slower_but_better_is_a_fair_choice(tmp_path):
     folder = make_run(tmp_path, {"slow": Model(0.02, 10), "quick": Model(0.08, 1)})
-    assert only("MB101", checked(folder, tests=paired_tests(correct(folder)))) == []
+    assert only("MB101", checked(folder, tests=judged(paired_tests(correct(folder))))) == []
     assert only("MB101", checked(folder)) == []  # by the mean accuracies alone
 
 

@@ -9,8 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mnistbench.report import figures
-from mnistbench.stats.accuracy import paired_tests, wilson_interval
+from mnistbench.stats.accuracy import wilson_interval
+from mnistbench.stats.pairs import paired_tests
 from mnistbench.stats.scores import reliability
+from mnistbench.stats.verdicts import judged
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -32,7 +34,7 @@ def matrix(k: int) -> np.ndarray:
 def significance(margin: float = 0.002) -> bytes:
     draw = np.random.default_rng(1)
     correct = {name: draw.random(1000) > rate for name, rate in (("a", 0.01), ("b", 0.012), ("c", 0.2))}
-    return figures.significance(list(correct), paired_tests(correct, margin), 1000)
+    return figures.significance(list(correct), judged(paired_tests(correct), margin), 1000)
 
 
 def diagram() -> bytes:
