@@ -32,14 +32,11 @@ Unit = Literal["seconds", "calibration units"]
 
 @dataclass(frozen=True)
 class TimeChange:
-    """How one time of a configuration changed.
+    """How one time of a configuration changed from run a to run b.
 
     Attributes:
-        timing: Which time.
-        unit: What `a` and `b` are in.
-        a, b: The timings, in the order taken.
+        unit: What `a` and `b`, the timings in the order taken, are in.
         comparison: Of b with a; its ratio is above 1 where b is slower.
-        grades: How far the times of a and of b can be trusted.
     """
 
     timing: Timing
@@ -100,7 +97,6 @@ class Comparison:
     """Two runs, side by side.
 
     Attributes:
-        a, b: The runs' plans.
         differences: Between their machines, libraries, settings and model files.
         changes: One a configuration that both have, in the order of a's report.
         only_a, only_b: The configurations that the other run lacks.
@@ -122,12 +118,7 @@ class Comparison:
 
 
 def compare(folder_a: RunFolder, folder_b: RunFolder, margin: float | None = None) -> Comparison:
-    """Compare run b with the earlier run a.
-
-    Args:
-        folder_a: Run a.
-        folder_b: Run b.
-        margin: Difference in accuracy up to which a configuration is practically the same; run a's if None.
+    """Compare run b with the earlier run a; the margin is run a's if None.
 
     Raises:
         UsageError: One is evaluated on test images and the other on validation images, their data sets

@@ -26,14 +26,7 @@ _NAMED_TOGETHER = 8
 
 @dataclass(frozen=True)
 class Check:
-    """One check.
-
-    Attributes:
-        code: Never changes its meaning, so that it can be searched for.
-        title: What it finds.
-        rule: When it applies.
-        advice: What to do, in one line.
-    """
+    """One check; its `code` never changes its meaning, so that it can be searched for."""
 
     code: str
     title: str
@@ -43,14 +36,7 @@ class Check:
 
 @dataclass(frozen=True)
 class Finding:
-    """What a check found.
-
-    Attributes:
-        code: Of the check.
-        label: The configuration's.
-        message: What was found, with the numbers.
-        advice: What to do.
-    """
+    """What a check found of one configuration, with the numbers, and what to do."""
 
     code: str
     label: str
@@ -142,20 +128,15 @@ def run_checks(
     margin: float = MARGIN,
     most_frequent_share: float | None = None,
 ) -> list[Finding]:
-    """Apply all checks to a run.
+    """Apply all checks to a run; return what they found, by code, then in the order of the rows.
 
     Args:
         rows: Its configurations; those without a successful trial are skipped.
         models: The run's models, for their default parameters.
         sessions: Of the run.
-        tests: From `stats.verdicts.judged` over the labels. A pair that is not among them is compared by the
-            intervals of both accuracies.
+        tests: A pair that is not among them is compared by the intervals of both accuracies.
         margin: Difference in accuracy up to which two models are practically the same.
-        most_frequent_share: The share of the most frequent class among the true labels; None leaves MB103
-            out.
-
-    Returns:
-        What was found, by code, then in the order of the rows.
+        most_frequent_share: Of the most frequent class among the true labels; None leaves MB103 out.
     """
     good = [row for row in rows if row.by_seed and row.measurements]
     rivals = _Rivals(good, tests, margin)

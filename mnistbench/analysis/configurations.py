@@ -30,7 +30,6 @@ class Configuration:
     """Trials of one model that differ in seed and repetition alone: one row of the report.
 
     Attributes:
-        model: The model's name.
         label: The name of the row: the model, and what tells it from the run's other rows.
         trials: The trials as planned.
         records: Those that have ended, in the order in which they did.

@@ -39,17 +39,12 @@ class Contents:
     """Everything that a report shows of one run.
 
     Attributes:
-        info: The run's plan.
-        records: Its finished trials.
         truth: The true labels of the images that it is evaluated on; None where it stored none.
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
         ties: Groups of labels none of which is better than another, best first.
         learned: The learning curves, by label.
-        voted: The ensemble's part; None where there is none.
-        findings: What the checks found.
-        headline: The result in a sentence or two.
         tables: What is shown, by name; those that would be empty are left out.
         frames: All values, raw, by name: those of the tables, and more.
         overhead: What the harness cost; None where it is not known.

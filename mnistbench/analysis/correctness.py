@@ -36,12 +36,12 @@ class Correctness:
     """The predictions of one configuration beside the true labels.
 
     Attributes:
-        correct: bool (seeds, images): which images each seed's fit got right.
+        correct: Which images each seed's fit got right, (seeds, images).
         confusion: int64 (k, k), true classes by predicted ones, added up over the seeds.
-        reliability: Images of all seeds by confidence, 15 bins of equal width; None without probabilities,
-            and for a configuration that is not shown in detail.
-        accuracy_without_label_errors: Mean over seeds, without the images of MNIST's test set whose label
-            is known to be wrong; None for any other images.
+        reliability: Images of all seeds by confidence; None without probabilities, and for a configuration
+            that is not shown in detail.
+        accuracy_without_label_errors: Mean over seeds, without the images of MNIST's test set whose label is
+            known to be wrong; None for any other images.
     """
 
     correct: NDArray[np.bool_]
@@ -58,18 +58,10 @@ def most_frequent_share(truth: Labels) -> float:
 def find_correctness(
     folder: RunFolder, rows: Sequence[Configuration], truth: Labels, classes: Sequence[int], detailed: int
 ) -> dict[str, Correctness]:
-    """Compare the stored predictions of each configuration with the true labels, one fit a seed.
+    """Compare the stored predictions of each configuration with the true labels, one fit a seed, by label.
 
-    Args:
-        folder: The run.
-        rows: Its configurations.
-        truth: The true labels.
-        classes: The data set's labels.
-        detailed: How many of the first configurations get a reliability diagram.
-
-    Returns:
-        By the configuration's label. Left out is one whose predictions are missing, damaged or of other
-        images, for any of its seeds.
+    The first `detailed` ones get a reliability diagram. Left out is a configuration whose predictions are
+    missing, damaged or of other images, for any of its seeds.
     """
     label_errors = MNIST_TEST_LABEL_ERRORS if _are_of_mnist_test(truth) else ()
     found: dict[str, Correctness] = {}
@@ -115,15 +107,7 @@ def compare_pairs(found: Mapping[str, Correctness], margin: float) -> list[Paire
 
 
 def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
-    """List the paired tests, one row a pair.
-
-    Columns: row_a, row_b; difference (accuracy of a less that of b) and its 95 % interval from
-    difference_low to difference_high; p_value, adjusted_p_value (Holm), method; only_a, only_b (images that
-    only one gets right, means over pairs of fits); sampling_se, training_se (the two sources of variation of
-    the difference); training_covered (whether both were fitted with several seeds); verdict (on a, compared
-    with b), and where it is "cannot tell" the images_to_settle and seeds_to_settle, of which either is enough
-    unless settled_together says otherwise.
-    """
+    """List the paired tests, one row a pair."""
     columns = [
         "row_a", "row_b", "difference", "difference_low", "difference_high", "p_value", "adjusted_p_value",
         "method", "only_a", "only_b", "sampling_se", "training_se", "training_covered",
@@ -147,11 +131,7 @@ def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:
 
 
 def confused_frame(found: Mapping[str, Correctness], classes: Sequence[int]) -> pd.DataFrame:
-    """List which classes each configuration takes for which, most frequent first.
-
-    Columns: row, true_label, predicted_label, count (added up over the seeds), share (of the true class's
-    images).
-    """
+    """List which classes each configuration takes for which, most frequent first."""
     return pd.DataFrame(
         [
             {"row": label, **vars(pair)}
@@ -163,10 +143,7 @@ def confused_frame(found: Mapping[str, Correctness], classes: Sequence[int]) -> 
 
 
 def classes_frame(found: Mapping[str, Correctness], classes: Sequence[int]) -> pd.DataFrame:
-    """Score each configuration class by class.
-
-    Columns: row, label, support (images of the class, added up over the seeds), precision, recall, f1.
-    """
+    """Score each configuration class by class."""
     return pd.DataFrame(
         [
             {"row": label, **vars(result)}

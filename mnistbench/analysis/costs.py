@@ -29,8 +29,7 @@ def time_trust(rows: Sequence[Configuration], sessions: Sequence[Session]) -> di
 def doubts(trust: Mapping[str, TimeTrust]) -> Table | None:
     """Tabulate the times whose trust grade is not A, with the reasons; None where all have it.
 
-    Columns of the frame: row, time ("fit", "predict" or "fit, predict" where both have the same reasons),
-    trust (B to D), reasons.
+    A row is about "fit", "predict", or "fit, predict" where both have the same reasons.
     """
     frame = pd.DataFrame(
         [
@@ -54,16 +53,7 @@ def doubts(trust: Mapping[str, TimeTrust]) -> Table | None:
 
 
 def timings(rows: Sequence[Configuration], sessions: Sequence[Session]) -> Table:
-    """Tabulate times and memory in detail, one row a configuration with a successful trial.
-
-    Columns of the frame: row; timings (successful trials, repeats included); fit_seconds_min, fit_seconds,
-    fit_seconds_max, fit_seconds_iqr and the same for predict_seconds (median, range and interquartile range);
-    fit_cpu_seconds, effective_cores, first_predict_seconds, import_seconds, load_seconds, build_seconds,
-    baseline_rss_bytes, peak_rss_bytes (medians); threads; beside (the most trials that ran at the same time);
-    trial_seconds (median, of the whole trial with its process); fit_units (median of fit_seconds by the
-    calibration unit of their session, empty where that was not measured); speed_up (of fit_seconds, against
-    the same configuration with the fewest threads); memory_source.
-    """
+    """Tabulate times and memory in detail, one row a configuration with a successful trial."""
     described = [_timing(row, sessions) for row in rows if row.measurements]
     frame = pd.DataFrame(described, columns=_TIMING_COLUMNS)
     frame["speed_up"] = _speed_ups([row for row in rows if row.measurements])
@@ -85,11 +75,7 @@ def timings(rows: Sequence[Configuration], sessions: Sequence[Session]) -> Table
 
 
 def spreads(timings: pd.DataFrame) -> Table | None:
-    """Tabulate how repeated timings spread; None where nothing was timed twice.
-
-    Args:
-        timings: The frame of `timings`.
-    """
+    """Tabulate how repeated timings, from the frame of `timings`, spread; None where nothing was repeated."""
     if not (timings["timings"] > 1).any():
         return None
     columns = (
@@ -172,13 +158,7 @@ def _but_for_threads(row: Configuration) -> str:
 
 
 def serving(rows: Sequence[Configuration]) -> Table | None:
-    """Tabulate prediction as users meet it; None where it was not measured.
-
-    Columns of the frame: row; latency_p50_seconds, latency_p95_seconds, latency_p99_seconds (of single
-    images, all trials together) and latencies (how many); images_per_second_N for each batch size N (median
-    over trials); cold_start_seconds (from starting a process to its first prediction), cold_import_seconds,
-    cold_load_seconds, cold_predict_seconds and serving_rss_bytes (medians).
-    """
+    """Tabulate prediction as users meet it; None where it was not measured."""
     described = [_served(row) for row in rows if row.measurements]
     frame = pd.DataFrame([each for each in described if len(each) > 1])
     if frame.empty:

@@ -33,10 +33,8 @@ def curves(rows: Sequence[Configuration]) -> dict[str, list[LearningCurve]]:
 def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
     """Tabulate how long each model trains to reach an accuracy; None where no curve was taken.
 
-    Columns of the frame: row; curves (how many trainings); unit (what the model counts); holdout_images;
-    final_accuracy (mean over the trainings, at their ends), training_seconds (median, of a whole training);
-    seconds_to_L for each of `LEVELS`, in thousandths (median over the trainings of the first point at which
-    the accuracy is L or more; empty where half of them or more never reach it).
+    That is the median over its trainings of the first point with the accuracy or more; empty where half of
+    them or more never reach it.
     """
     if not found:
         return None

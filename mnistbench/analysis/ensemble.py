@@ -33,12 +33,7 @@ Probabilities = NDArray[np.float64]
 
 @dataclass(frozen=True)
 class Member:
-    """A model with its vote.
-
-    Attributes:
-        model: Its row in the run's report.
-        weight: Its share of the vote, 0 to 1; all of them sum to 1.
-    """
+    """A model, by its row in the run's report, with its share of the vote; all shares sum to 1."""
 
     model: str
     weight: float
@@ -69,12 +64,7 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Vote:
-    """The scores of an ensemble on the images that its run is evaluated on.
-
-    Attributes:
-        by_seed: Its scores for each seed, by seed.
-        fit_seconds: What training all members takes, one after the other: the sum of their medians.
-    """
+    """The scores of an ensemble by seed, and what training its members takes: the sum of their medians."""
 
     by_seed: Mapping[int, Quality]
     fit_seconds: float
@@ -174,18 +164,11 @@ def pool_weights(
 
 
 def pooled(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:
-    """Return the product of probabilities to the powers of the weights, each row scaled to sum to 1.
+    """Return the product of probabilities, (n, k), to the powers of the weights; each row sums to 1.
 
     The logarithmic opinion pool: C. Genest and J. V. Zidek, "Combining probability distributions: a critique
     and an annotated bibliography", Statistical Science 1, 1986. Weights that sum to 1 make it a weighted
     geometric mean; a larger sum makes it surer, a smaller one less sure.
-
-    Args:
-        weights: Of each model.
-        votes: Each model's probabilities, shape (n, k).
-
-    Returns:
-        float64, shape (n, k).
     """
     scores = np.zeros_like(votes[0])
     for weight, given in zip(weights, votes, strict=True):
@@ -241,18 +224,7 @@ def vote(
     truth: NDArray[np.int64],
     classes: Sequence[int],
 ) -> Vote | None:
-    """Apply an ensemble to the stored predictions of its run, seed by seed.
-
-    Args:
-        folder: The run.
-        ensemble: Its ensemble.
-        rows: The run's configurations.
-        truth: The true labels of the images that it is evaluated on.
-        classes: The data set's labels.
-
-    Returns:
-        None where no seed has predictions of every member.
-    """
+    """Apply an ensemble to the predictions of its run; None where no seed has predictions of every member."""
     by_label = {row.label: row for row in rows}
     members = [(by_label.get(member.model), member.weight) for member in ensemble.members]
     found = [(row, weight, _probabilities(folder, row)) for row, weight in members if row is not None]

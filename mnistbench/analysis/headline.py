@@ -11,13 +11,7 @@ _LISTED = 3
 
 
 def headline(info: RunInfo, rows: Sequence[Configuration], tests: Sequence[PairedTest]) -> str:
-    """Return who won, by how much, and at what cost.
-
-    Args:
-        info: The run's plan.
-        rows: Its configurations, best first.
-        tests: The paired tests of the first of them.
-    """
+    """Return who won, by how much, and at what cost; `rows` are best first."""
     good = [row for row in rows if row.accuracy is not None]
     if not good:
         if not any(row.records for row in rows):

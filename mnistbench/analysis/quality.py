@@ -15,12 +15,7 @@ CLASSES_SHOWN = 40
 
 
 def predictions(rows: Sequence[Configuration], found: Mapping[str, Correctness]) -> Table:
-    """Tabulate what the predictions and probabilities are worth, one row a configuration with a success.
-
-    Columns of the frame: row, accuracy, accuracy_without_label_errors (MNIST's test images alone),
-    macro_precision, macro_recall, macro_f1, top2_accuracy, log_loss, brier_score, calibration_error,
-    adaptive_calibration_error; all are means over the seeds and defined in `metrics.Quality`.
-    """
+    """Tabulate what the predictions and probabilities are worth, one row a configuration with a success."""
     frame = pd.DataFrame(
         [
             {
@@ -61,12 +56,7 @@ def _hundredfold(share: float | None) -> str:
 
 
 def by_class(frame: pd.DataFrame, images: int) -> Table | None:
-    """Tabulate the F1 of each class for the first few configurations; None where it would not be read.
-
-    Args:
-        frame: From `correctness.classes_frame`, the configurations best first.
-        images: How many images there are in all.
-    """
+    """Tabulate the F1 of each class for the first rows of `classes_frame`; None for too many classes."""
     labels = list(dict.fromkeys(frame["row"]))[:CLASS_ROWS_SHOWN]
     classes = list(dict.fromkeys(frame["label"]))
     if not labels or len(classes) > CLASSES_SHOWN:
@@ -84,10 +74,7 @@ def by_class(frame: pd.DataFrame, images: int) -> Table | None:
 def most_confused(label: str, seeds: int, frame: pd.DataFrame) -> Table | None:
     """Tabulate the few pairs of classes that a configuration confuses most; None where it confuses none.
 
-    Args:
-        label: The configuration's.
-        seeds: How many fits the counts are added up over.
-        frame: From `correctness.confused_frame`.
+    Counts are added up over its `seeds`; `frame` is from `correctness.confused_frame`.
     """
     own = frame[frame["row"] == label].head(MOST_CONFUSED_SHOWN)
     if own.empty:

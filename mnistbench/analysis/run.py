@@ -170,11 +170,7 @@ NUMBERED_COLUMNS = {
 
 @dataclass(frozen=True)
 class Run:
-    """A run that was loaded; see `load_run`.
-
-    Attributes:
-        folder: The run's folder.
-    """
+    """A run that was loaded; see `load_run`."""
 
     folder: RunFolder
 
@@ -254,10 +250,7 @@ class Run:
 
 
 def load_run(path: str | Path) -> Run:
-    """Load a run from its folder, without training or changing anything.
-
-    Args:
-        path: The run's folder, or its name in the folder `results`.
+    """Load a run from its folder, or by its name in the folder `results`; train and change nothing.
 
     Raises:
         UsageError: There is no such run.

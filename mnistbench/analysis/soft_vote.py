@@ -18,13 +18,7 @@ from mnistbench.text import count, percent, three_digits
 
 @dataclass(frozen=True)
 class SoftVote:
-    """The ensemble's part of the report.
-
-    Attributes:
-        ensemble: The votes, and where they come from.
-        result: Its scores, in one row.
-        members: Its models with their weights.
-    """
+    """The ensemble's part of the report: the votes, their scores in one row, and the weight of each model."""
 
     ensemble: Ensemble
     result: Table
@@ -35,11 +29,6 @@ def soft_vote(
     folder: RunFolder, rows: Sequence[Configuration], truth: Labels | None, classes: Sequence[int]
 ) -> SoftVote | None:
     """Apply the ensemble that is kept in a run's folder to its predictions; None where there is none.
-
-    Columns of the result's frame: row; seeds; accuracy (mean over the seeds), sampling_low, sampling_high
-    (95 % Wilson interval), training_sd, training_low, training_high (over the seeds, t interval of the
-    mean); error_count, log_loss, calibration_error (means over the seeds); holdout_accuracy; fit_seconds
-    (of all members together). Columns of the members' frame: row, weight, accuracy (mean over the seeds).
 
     Raises:
         MnistbenchError: What is kept is damaged.

@@ -1,7 +1,7 @@
 """From records to tables: pandas frames of raw values, and how each column of them is shown.
 
-Frames hold plain values (shares from 0 to 1, seconds, bytes) under documented names, and go to CSV as they
-are. The report shows some of their columns, rounded, under headings that carry the unit.
+Frames hold plain values (shares from 0 to 1, seconds, bytes) under the names of `run.COLUMNS`, and go to CSV
+as they are. The report shows some of their columns, rounded, under headings that carry the unit.
 """
 
 import statistics
@@ -34,7 +34,7 @@ class Column:
 
     Attributes:
         name: The frame's column.
-        heading: Its heading in the report, with the unit.
+        heading: With the unit.
         show: Turns its value, followed by those of `beside`, into text.
         right: Whether it is aligned to the right, as numbers are.
         beside: Further columns of the frame whose values stand in the same cell.
@@ -59,14 +59,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A frame and the columns of it that the report shows.
-
-    Attributes:
-        name: Stem of its CSV file.
-        caption: What it shows, in one sentence.
-        frame: All its values, raw.
-        columns: What is shown.
-    """
+    """A frame, and the columns of it that the report shows; `name` is the stem of its CSV file."""
 
     name: str
     caption: str
@@ -88,22 +81,7 @@ def text(value: object) -> str:
 
 
 def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapping[str, TimeTrust]) -> Table:
-    """Tabulate the headline results, one row a configuration, in the order given.
-
-    Args:
-        rows: The configurations, best first.
-        ties: Groups of their labels, none of which is better than another, best first.
-        trust: How far the times of each can be trusted, by its label.
-
-    Columns of the frame: model, row (its label), train_images, test_images, seeds (successful fits that
-    count); accuracy (mean over seeds), sampling_low and sampling_high (95 % Wilson interval of one fit of
-    that accuracy: other test images), training_sd, training_low and training_high (over seeds, t interval
-    of the mean: other seeds); error_count (mean); macro_precision, macro_recall, macro_f1, top2_accuracy,
-    log_loss, brier_score, calibration_error, adaptive_calibration_error (means over seeds, empty without
-    probabilities); fit_seconds, predict_seconds, images_per_second, peak_rss_bytes, model_bytes (medians
-    over seeds and repeats); fit_trust, predict_trust (A to D); ties (the letters of its groups, "a" the
-    best, with a question mark where the test cannot tell); status.
-    """
+    """Tabulate the headline results of configurations and of their groups of ties, both best first."""
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
@@ -229,12 +207,7 @@ def median(values: Sequence[float | None]) -> float | None:
 
 
 def models(rows: Sequence[Configuration], info: RunInfo) -> Table:
-    """Tabulate what each configuration is: its engine, device and parameters.
-
-    Columns of the frame: row, summary (first line of the model file's docstring), engine (library and
-    version), device, train_images, threads, parameters ("C=1.0, gamma=scale"), path (of a model's file that
-    does not come with the suite) and sha256 of the model's file.
-    """
+    """Tabulate what each configuration is: its engine, device and parameters."""
     files = {model.name: model for model in info.models}
     frame = pd.DataFrame(
         [
@@ -268,12 +241,7 @@ def parameters(row: Configuration) -> str:
 
 
 def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
-    """List every trial of the plan with all that was measured, one row a trial, raw.
-
-    Columns: id, row, model, parameters, train_size (empty for all images), seed, threads, split, repeat,
-    status ("not run" if its turn had not come), cause (of a failure), host, started_at, trial_seconds,
-    beside, attempts, predictions_sha256, then the plain fields of `Measurement` and those of `Quality`.
-    """
+    """List every trial of the plan with all that was measured, one row a trial, raw."""
     listed = []
     for row in rows:
         ended = {r.trial.id: r for r in row.records}
@@ -319,10 +287,7 @@ _PARTS = ("load", "inference", "cold_start", "learning_curve")  # no plain value
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:
-    """Tabulate the trials that did not succeed; None where there are none.
-
-    Columns of the frame: row, seed, repeat, status, cause, trial_seconds, id.
-    """
+    """Tabulate the trials that did not succeed; None where there are none."""
     frame = pd.DataFrame(
         [
             {
@@ -356,10 +321,7 @@ def _shortened(cause: str) -> str:
 
 
 def findings(found: Sequence[Finding]) -> pd.DataFrame:
-    """List what the checks found.
-
-    Columns: code, row, message, advice.
-    """
+    """List what the checks found."""
     return pd.DataFrame(
         [{"code": f.code, "row": f.label, "message": f.message, "advice": f.advice} for f in found],
         columns=["code", "row", "message", "advice"],
@@ -367,13 +329,10 @@ def findings(found: Sequence[Finding]) -> pd.DataFrame:
 
 
 def csv(frame: pd.DataFrame, info: RunInfo, *, exact: bool) -> bytes:
-    """Write a frame as CSV, every row of which says which images it is about.
+    """Write a frame of a run as CSV, every row of which says which images it is about.
 
-    Args:
-        frame: Raw values.
-        info: The plan of the run that they are of.
-        exact: Whether numbers are written to their last bit, as those of records are. Otherwise they have
-            ten digits: the last bits of a test's p-value depend on the processor that computes it.
+    Numbers are `exact` to their last bit, as those of records are, or else have ten digits: the last bits of
+    a test's p-value depend on the processor that computes it.
     """
     described = labelled(frame, info)
     for name in described.columns:
@@ -384,10 +343,7 @@ def csv(frame: pd.DataFrame, info: RunInfo, *, exact: bool) -> bytes:
 
 
 def labelled(frame: pd.DataFrame, info: RunInfo) -> pd.DataFrame:
-    """Return a frame's raw values, behind two columns that say which images they are about.
-
-    These are dataset and split ("test" or "validation").
-    """
+    """Return a frame's raw values behind two columns, dataset and split, that name the images of each row."""
     described = frame.drop(columns="split", errors="ignore")
     name = f"{info.dataset.name} instead of MNIST" if info.dataset.fallback_reason else info.dataset.name
     described.insert(0, "dataset", name)

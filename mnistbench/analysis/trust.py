@@ -52,12 +52,7 @@ _Sign = tuple[Letter, str]
 
 @dataclass(frozen=True)
 class Grade:
-    """How far a timing can be trusted.
-
-    Attributes:
-        letter: "A" (no reservations) to "D" (do not use it).
-        reasons: Why it is no better, in words; empty for an A.
-    """
+    """How far a timing can be trusted, from "A" to "D", and why it is no better; an A has no reasons."""
 
     letter: Letter
     reasons: tuple[str, ...]
@@ -70,16 +65,7 @@ class Grade:
 def grade(
     records: Sequence[Record], sessions: Sequence[Session], timing: Timing = "fit_seconds"
 ) -> Grade | None:
-    """Grade the timings of one configuration.
-
-    Args:
-        records: Its trials, over seeds and repetitions; those without a measurement are skipped.
-        sessions: Of its run.
-        timing: Which of its times.
-
-    Returns:
-        The grade; None where nothing was timed.
-    """
+    """Grade the timings of one configuration over seeds and repetitions; None where nothing was timed."""
     timed = [record for record in records if record.measurement is not None]
     measured = [record.measurement for record in timed if record.measurement is not None]
     if not measured:

@@ -35,7 +35,6 @@ class ModelFile:
 
     Attributes:
         name: The file's stem.
-        path: The file.
         sha256: `sources_digest` of its sources.
         summary: First line of the module's docstring; may be empty.
         parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` if it takes `keras`.
@@ -59,8 +58,7 @@ class ModelFile:
     def sources(self) -> dict[str, bytes]:
         """Return the current source of the model: its file first, then the companion files it imports.
 
-        Returns:
-            Bytes by path relative to the model's folder, with "/" on every system.
+        The keys are paths relative to the model's folder, with "/" on every system.
 
         Raises:
             OSError: A file cannot be read.
@@ -85,10 +83,7 @@ def builtin_folder() -> Path:
 
 
 def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
-    """Read every model file in the folders; names that start with "_" or "." are not models.
-
-    Returns:
-        The models by name, in alphabetical order.
+    """Read every model file in the folders; return the models by name, in alphabetical order.
 
     Raises:
         UsageError: A folder does not exist or holds no model, or two models have the same name.

@@ -75,13 +75,7 @@ def parse_sizes(text: str) -> tuple[int | None, ...]:
 
 
 def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this process") -> tuple[int, ...]:
-    """Parse the thread counts; without any, each trial gets its share of the cores.
-
-    Args:
-        text: The value of the option, or None.
-        jobs: Number of trials side by side.
-        cores: Number of cores that they share.
-        place: The owner of the cores, for the message if there are too few.
+    """Parse the thread counts; without any, each trial gets its share of the cores, which `place` may use.
 
     Raises:
         UsageError: The text is not a list of counts, or there are too few cores for them.

@@ -24,9 +24,7 @@ class Suite:
     """A named set of trials.
 
     Attributes:
-        name: Its name on the command line.
         summary: One sentence for `mnistbench list`.
-        models: The models' names.
         train_sizes: Numbers of training images; None for all.
         seeds: The seeds, one trial each.
         timeout_seconds: Limit on the wall time of each trial.
@@ -48,12 +46,9 @@ class Options:
 
     Attributes:
         only: Models to run instead of the suite's, in this order.
-        skip: Models to leave out.
         train_sizes: Numbers of training images; None among them for all.
-        seeds: The seeds.
         threads: Thread counts, one trial each.
         parameters: For each model the values of each parameter; several values make variants.
-        split: "test" or "validation".
         repeats: Number of times to run each trial, each time in a fresh process.
     """
 
@@ -96,13 +91,7 @@ def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
 def choose_models(
     suite: Suite, options: Options, models: Mapping[str, ModelFile], added: Iterable[str] = ()
 ) -> list[ModelFile]:
-    """Return the models to run: those requested, else the suite's and the user's own, less those to skip.
-
-    Args:
-        suite: Names the models unless the options do.
-        options: The user's options.
-        models: Every known model by name.
-        added: Names of the user's own models, which run beside the suite's.
+    """Return the models to run: those requested, else the suite's and the `added` ones, less those to skip.
 
     Raises:
         UsageError: A name is unknown, or nothing is left to run.

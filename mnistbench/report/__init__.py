@@ -14,20 +14,12 @@ logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
 def write_report(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
-    """Write a run's report into its folder, from what it holds alone.
+    """Write a run's report into its folder, from what it holds alone, and return the page's path.
 
-    That is `report.md`, `report.html`, `figures/*.svg`, `tables/*.csv`, and what is asked for of
-    `exports/report.json`, `exports/tables.tex` and `exports/*.parquet`; of these, what is there from an
-    earlier report is made anew. Works for an unfinished run too, and says what is missing.
-
-    Args:
-        folder: The run.
-        results: The folder of all runs: if this run is its newest, `report.md` there becomes this run's
-            report, with its links led into the run folder. None leaves it alone.
-        formats: Out of `formats.FORMATS`.
-
-    Returns:
-        The path of the run's own report.
+    That is `report.md`, `report.html`, `figures/*.svg`, `tables/*.csv`, and what `formats` of `EXTRA_FORMATS`
+    ask for: `exports/report.json`, `exports/tables.tex`, `exports/*.parquet`; of these, what is there from an
+    earlier report is made anew. Works for an unfinished run too, and says what is missing. If the run is the
+    newest in the folder `results`, `report.md` there becomes its report too, its links led into the run.
 
     Raises:
         MnistbenchError: The run folder is damaged, or the report cannot be written.
@@ -50,10 +42,7 @@ def stored_formats(folder: RunFolder) -> list[str]:
 
 
 def write_side_by_side(folders: Sequence[RunFolder], output: Path) -> Path:
-    """Write one report of several runs, `report.md` and `report.html`, into a folder of its own.
-
-    Returns:
-        The path of `report.md`.
+    """Write one report of several runs, `report.md` and `report.html`, into a folder; return `report.md`.
 
     Raises:
         UsageError: The output folder is a run's, or the same run is named twice.

@@ -19,14 +19,7 @@ _VERBS = {"fit_seconds": "train", "predict_seconds": "predict"}
 
 @dataclass(frozen=True)
 class ComparisonTable:
-    """A table with its heading.
-
-    Attributes:
-        title: The heading.
-        columns: The columns' headings.
-        rows: The cells.
-        notes: Sentences below.
-    """
+    """A table with its heading, and sentences below it."""
 
     title: str
     columns: tuple[str, ...]

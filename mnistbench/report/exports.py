@@ -14,10 +14,9 @@ from mnistbench.text import visible
 
 
 def json_file(contents: Contents) -> bytes:
-    """Return all values as one JSON document.
+    """Return all values as one JSON document; a value that there is not is null.
 
-    It has the keys run, title, date, headline, dataset, split, and frames: for each frame of the report, by
-    name, a list of its rows as objects. A value that there is not is null.
+    Its `frames` hold each frame of the report, by name, as a list of its rows as objects.
     """
     info = contents.info
     document = {
@@ -38,10 +37,7 @@ def json_file(contents: Contents) -> bytes:
 
 
 def latex_file(contents: Contents) -> bytes:
-    r"""Return the tables as LaTeX, each a `table` with rules of the package booktabs.
-
-    It is to be read by `\input` in a document that loads booktabs.
-    """
+    r"""Return the tables as LaTeX to `\input`, each a `table` with rules of the package booktabs."""
     heading = f"% {visible(title(contents.info))}, run {visible(contents.info.name)}: made by mnistbench"
     return "\n".join([heading, *(_latex(name, table) for name, table in contents.tables.items())]).encode()
 

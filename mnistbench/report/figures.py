@@ -54,8 +54,6 @@ class Point:
     """One configuration in the plane of cost and accuracy.
 
     Attributes:
-        label: What is written beside it.
-        seconds: Its cost.
         accuracy: Mean over seeds.
         sampling: 95 % interval for the choice of test images.
         seeds: The accuracy of each seed.
@@ -87,12 +85,9 @@ def points(rows: Sequence[Configuration], timing: Timing) -> list[Point]:
 
 
 def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "training time") -> bytes:
-    """Draw accuracy against cost, both so that equal ratios look alike, with the Pareto front.
+    """Draw accuracy, of so many images, against cost, so that equal ratios look alike, with the Pareto front.
 
-    Args:
-        points: What to draw; at least one. Of very many, only those on the front are named.
-        images: How many images the accuracies were measured on.
-        cost: What the horizontal axis shows.
+    Of very many points, only those on the front are named.
     """
     floor = 0.5 / images  # no error among n images is drawn as half an error: a logarithm has no zero
 
@@ -163,11 +158,7 @@ def _accuracy_tick(error: float) -> str:
 
 
 def timings(rows: Sequence[Configuration]) -> dict[str, bytes]:
-    """Draw every timing of some configurations, one dot a trial: a figure of training, one of predicting.
-
-    Returns:
-        SVG by name; nothing where nothing was timed.
-    """
+    """Draw every timing, one dot a trial: a figure of training, one of predicting; none without timings."""
     timed = {row.label: [r for r in row.records if r.measurement is not None] for row in rows}
     timed = {label: records[:_DOTS_A_ROW] for label, records in timed.items() if records}
     if not timed:
@@ -223,11 +214,9 @@ def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> byte
 
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int) -> bytes:
-    """Draw accuracy on the hold-out against seconds of training, one line a training.
+    """Draw accuracy on a hold-out of so many images against seconds of training, one line a training.
 
-    Args:
-        curves: For each configuration its trainings, best first, each as points of (seconds, accuracy).
-        images: Images in the hold-out.
+    The curves have for each configuration its trainings, each as points of (seconds, accuracy).
     """
     floor = 0.5 / images
 
@@ -262,12 +251,9 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[int], label: str) -> bytes:
-    """Draw a confusion matrix whose mistakes stand out: right answers are only counted, not coloured.
+    """Draw a confusion matrix, int64 (k, k), true classes by predicted ones, so that its mistakes stand out.
 
-    Args:
-        matrix: int64 (k, k), true classes by predicted ones.
-        classes: The k labels.
-        label: The configuration's name.
+    Right answers are only counted, not coloured.
     """
     k = len(classes)
     side = min(max(0.33 * k, 2.8), 7.2)
@@ -348,13 +334,7 @@ def _draw_cell(axes: Axes, row: float, column: float, colour: str, strength: flo
 
 
 def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label: str) -> bytes:
-    """Draw accuracy against confidence, and below it how many images have that confidence.
-
-    Args:
-        bins: From `metrics.reliability`.
-        calibration_error: Expected calibration error, 0 to 1.
-        label: The configuration's name.
-    """
+    """Draw accuracy against confidence, and below it how many images have that confidence."""
 
     def draw(figure: Figure) -> None:
         upper, lower = add_axes(figure, 0.5, 1.2, 2.9, 2.35), add_axes(figure, 0.5, 0.5, 2.9, 0.6)
@@ -398,13 +378,9 @@ def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label:
 def contact_sheet(
     images: Sequence[NDArray[np.uint8]], captions: Sequence[tuple[str, str]], *, is_dark: bool, label: str
 ) -> bytes:
-    """Draw some images that a model gets wrong, each with two lines below it.
+    """Draw some images that a model gets wrong, uint8 (height, width) each, with two lines below each.
 
-    Args:
-        images: Pixels (height, width), all of one shape; at least one.
-        captions: For each the true and the predicted class, and the confidence.
-        is_dark: Whether they show light ink on a dark ground; they are drawn the other way round then.
-        label: The configuration's name.
+    Light ink on a dark ground is drawn the other way round.
     """
     across = min(len(images), _SHEET_COLUMNS)
     down = -(-len(images) // across)
@@ -427,10 +403,7 @@ def contact_sheet(
 def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int) -> bytes:
     """Draw which differences are real: each pair once, the worse one's row, the better one's column.
 
-    Args:
-        labels: The configurations, best first.
-        tests: The paired test of each pair of them.
-        images: How many images each was tested on.
+    The labels are best first, and each was tested on so many images.
     """
     n = len(labels)
     names = [visible(label) for label in labels]

@@ -46,7 +46,6 @@ class Mistake:
 
     Attributes:
         image: Index among the images that the run is evaluated on.
-        true_label, predicted_label: What it is, and what it was taken for.
         confidence: Probability given to that answer, the mean over the fits that gave it; None without any.
         fits: How many of the fits that are shown made this mistake.
     """
@@ -133,17 +132,10 @@ def gallery(
     *,
     is_mnist_test: bool,
 ) -> Gallery | None:
-    """Collect the errors of configurations from their stored predictions.
+    """Collect the errors of configurations, best first, from their stored predictions; None without any.
 
-    Args:
-        folder: The run.
-        rows: The configurations, best first; those whose predictions are missing or damaged are left out.
-        truth: The true labels, int64 (n,).
-        classes: All labels, ascending, as the columns of the probabilities follow them.
-        is_mnist_test: Whether the images are MNIST's test images, whose label errors are known.
-
-    Returns:
-        None where no predictions are at hand.
+    Left out are those whose predictions are missing or damaged. `classes` are ascending, as the columns of
+    the probabilities follow them; the label errors of MNIST's test images are known.
     """
     stored = {row.label: fits for row in rows if (fits := _stored(folder, row, truth, classes))}
     if not stored:
@@ -250,16 +242,7 @@ def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> P
     """Return pictures of the images that the gallery wants, as many as a page can hold.
 
     They come from the cached data set and are kept in the run folder (`images.npz`), so that the report can
-    be made again, the same, where the data set is not; nothing is ever fetched.
-
-    Args:
-        folder: The run.
-        info: Its plan.
-        shown: The gallery.
-        cache: The cache of the data sets.
-
-    Returns:
-        None where neither the cache nor the run folder has them.
+    be made again, the same, where the data set is not; nothing is ever fetched. None where neither has them.
 
     Raises:
         MnistbenchError: The kept pictures are damaged.

@@ -75,13 +75,7 @@ def table(shown: Table) -> Markdown:
 
 
 def grid(heads: Sequence[str], rows: Sequence[Sequence[str]], right: Sequence[bool]) -> Markdown:
-    """Return a table of cells that are Markdown already.
-
-    Args:
-        heads: The headings.
-        rows: The cells.
-        right: Which columns are aligned to the right.
-    """
+    """Return a table of cells that are Markdown already; `right` says which columns are right-aligned."""
     widths = [max(3, *(len(line[i]) for line in [heads, *rows])) for i in range(len(heads))]
     rule = ["-" * (width - 1) + ":" if r else "-" * width for width, r in zip(widths, right, strict=True)]
     return Markdown("\n".join(_line(cells, widths, right) for cells in [heads, rule, *rows]))
@@ -102,12 +96,7 @@ def _line(cells: Sequence[str], widths: Sequence[int], right: Sequence[bool]) ->
 
 
 def page_text(page: Page, prefix: str) -> str:
-    """Return the report of one run.
-
-    Args:
-        page: What it shows.
-        prefix: Leads from the page to the run's folder: "" or a path that ends in a slash.
-    """
+    """Return the report of one run; `prefix`, "" or a path that ends in "/", leads to the run's folder."""
     functions: dict[str, Callable[..., object]] = {
         "captioned": lambda shown: captioned(shown, page.notice),
         "csv": lambda name, text="": link(text or name, f"{prefix}tables/{name}.csv"),
@@ -123,13 +112,7 @@ def page_text(page: Page, prefix: str) -> str:
 
 
 def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Callable[..., object]]) -> str:
-    """Fill one of this package's templates.
-
-    Args:
-        template: Its file name.
-        values: What it shows.
-        functions: What it calls, beside `code`, `block` and `link`.
-    """
+    """Fill one of this package's templates, which may call the functions, and `code`, `block` and `link`."""
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("mnistbench.report"),
         autoescape=False,  # noqa: S701 - that is HTML's; `finalize` escapes every value for Markdown

@@ -30,11 +30,8 @@ class ModelSection:
     """What the pages show of one configuration.
 
     Attributes:
-        row: The configuration.
         summary: The first line of its model file's docstring.
-        confusion: The name of its figure; None where its predictions are not at hand.
-        reliability: The name of its figure; None where it gives no probabilities.
-        mistakes: The name of the figure with its most confident mistakes; None without pictures or mistakes.
+        confusion, reliability, mistakes: The names of its figures; None where there is nothing to draw.
         pairs: Its most confused classes.
     """
 
@@ -51,9 +48,6 @@ class FailureSection:
     """What the pages show of the trials of one configuration that failed alike.
 
     Attributes:
-        label: The configuration's.
-        status: How they ended, in words.
-        cause: Why.
         alike: How many trials they are, in brackets; empty for one.
         log: The end of the first one's log.
         traceback: The model's traceback, unless the log has it.
@@ -74,22 +68,13 @@ class Page:
     """What the templates of both pages show.
 
     Attributes:
-        contents: The contents of the report.
-        title: The images of the run, as a title names them.
         notice: What every table has to say about its images; empty for a plain test.
         images: "test images" or "validation images".
-        status_counts: How the trials ended.
-        findings: The checks that found something, each with its findings.
-        findings_shown: How many findings of a check are listed.
+        findings: The checks that found something, each with its findings, joined where they are equal.
         sections: The configurations that are described one by one.
         failures: The failures that are described one by one.
         unlisted_failures: How many more there are.
         figures: SVG files, by name.
-        resume: The command that finishes the run.
-        repeat: The command that repeats it.
-        report: The command that writes the report again.
-        verify: The command that recomputes its numbers.
-        started: The command that the run was started with.
         gallery: The errors of the models that are described one by one; None without predictions.
         pictures: Pictures of the images that these get wrong; None where the data set was not at hand.
     """

@@ -42,13 +42,7 @@ _TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
 
 @dataclass(frozen=True)
 class ListedRun:
-    """One of the runs.
-
-    Attributes:
-        letter: What it is called in the tables: "A" is the first that was named.
-        folder: Where it is.
-        contents: What its own report says.
-    """
+    """One of the runs; its letter is what the tables call it, "A" the first that was named."""
 
     letter: str
     folder: RunFolder
@@ -60,13 +54,10 @@ class Group:
     """Runs that are evaluated on the same images.
 
     Attributes:
-        title: The images.
         held_out: Which training images these are, in words; nothing for test images.
         headlines: The result of each run, by its letter.
-        accuracy: What each model reached in each run.
         changes: How each model's accuracy differs from that in the first run; None where nothing is shared.
-        times: What each model took in each run.
-        time_note: Their unit, and why.
+        time_note: The unit of the times, and why.
     """
 
     title: str
@@ -112,10 +103,7 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
 
 
 def described(runs: Sequence[ListedRun]) -> Table:
-    """Tabulate what each run is and ran on; of libraries those alone that differ.
-
-    Columns of the frame: what, and one for each run, named by its letter.
-    """
+    """Tabulate what each run is and ran on; of libraries those alone that differ."""
     described = [dict(_description(run)) for run in runs]
     libraries = [_environment(run).libraries for run in runs]
     for name in sorted(set().union(*libraries)):

@@ -148,11 +148,8 @@ def label_directly(
 ) -> None:
     """Write each label beside its point, where it covers no other label, point or line if there is room.
 
-    Args:
-        axes: Where; its limits and scales must be final.
-        labels: What is written.
-        places: The point of each label, in data coordinates.
-        lines: Horizontal and vertical lines to keep clear of, by their ends.
+    Places are in data coordinates, and so are the ends of the horizontal and vertical lines to keep clear
+    of. The limits and scales of the axes must be final.
     """
     figure: Any = axes.figure
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # not annotated

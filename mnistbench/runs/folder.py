@@ -40,12 +40,8 @@ class RunFolder:
     def create(cls, results: Path, info: RunInfo, labels: bytes | None = None) -> "RunFolder":
         """Create the folder `results/<name>`, or `<name>-2` and so on if that exists, with its plan.
 
-        It is created under another name and then renamed, so that every run has its plan and its labels.
-
-        Args:
-            results: The folder of the runs.
-            info: The plan.
-            labels: The true labels and groups, packed by `encode_truth`.
+        It is created under another name and then renamed, so that every run has its plan and its labels
+        (packed by `encode_truth`).
 
         Raises:
             MnistbenchError: The folder cannot be created or written.
@@ -367,11 +363,7 @@ def find_run(results: Path, name: str | None) -> RunFolder:
     """Return the run of that name or path, or the newest if that is None.
 
     A name is looked up in the results folder and in the working directory, and refused if both have it. With
-    a slash it is a path.
-
-    Args:
-        results: The folder of the runs.
-        name: `NAME`, or a path such as `./NAME`.
+    a slash, as `./NAME`, it is a path.
 
     Raises:
         UsageError: There is no such run, or two.

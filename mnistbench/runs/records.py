@@ -265,13 +265,7 @@ class Measurement:
 
 @dataclass(frozen=True)
 class Failure:
-    """Why a trial is not ok.
-
-    Attributes:
-        kind: The exception's type, the signal's name, or the exceeded limit.
-        message: One line for the reader.
-        traceback: The model's traceback, if any.
-    """
+    """Why a trial is not ok; `kind` is the exception's type, the signal's name or the exceeded limit."""
 
     kind: str
     message: str
