@@ -4,7 +4,7 @@ Images are flat rows, shape (n, height * width), as scikit-learn expects. Transf
 and width have a parameter `image_shape`; None means an image one pixel high.
 """
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -67,33 +67,52 @@ class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         return tags
 
 
-class _ImageTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
-    """Checks rows of pixels and passes them on as images, in batches."""
-
-    image_shape: tuple[int, int] | None
-
-    def _fit_images(self, X: Any) -> tuple[int, int]:
-        X = validate_data(self, X, dtype=[np.float32, np.float64])
-        height, width = self.image_shape or (1, X.shape[1])
-        if height * width != X.shape[1]:
-            raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
-        self.image_shape_ = (height, width)
-        return self.image_shape_
-
-    def _transform_images(self, X: Any, transform: Callable[[Images], Rows]) -> Rows:
-        check_is_fitted(self)
-        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        parts = [transform(images) for images in self._batches(X)]
-        return np.concatenate(parts)
-
-    def _batches(self, X: Rows) -> Iterator[Images]:
-        for start in range(0, len(X), _BATCH):
-            yield X[start : start + _BATCH].reshape(-1, *self.image_shape_)
+class _FloatTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
+    """Keeps the type of the numbers it is given, float32 or float64."""
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.transformer_tags.preserves_dtype = ["float64", "float32"]
         return tags
+
+
+class _ImageTransformer(_FloatTransformer):
+    """Checks rows of pixels and passes them on as images, in batches."""
+
+    image_shape: tuple[int, int] | None
+
+    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
+        """Check images X, float, shape (n, height * width), and lay out what depends on their shape.
+
+        Raises:
+            ValueError: X is unsuitable, its images have another shape, or a parameter is out of range.
+        """
+        X = validate_data(self, X, dtype=[np.float32, np.float64])
+        height, width = self.image_shape or (1, X.shape[1])
+        if height * width != X.shape[1]:
+            raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
+        self.image_shape_ = (height, width)
+        self._lay_out(height, width)
+        return self
+
+    def transform(self, X: Any) -> Rows:
+        """Return the images transformed, a row each, in the type of X.
+
+        Raises:
+            ValueError: X has another number of columns than in `fit`.
+        """
+        check_is_fitted(self)
+        X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
+        starts = range(0, len(X), _BATCH)
+        return np.concatenate(
+            [self._transformed(X[at : at + _BATCH].reshape(-1, *self.image_shape_)) for at in starts]
+        )
+
+    def _lay_out(self, height: int, width: int) -> None:
+        pass
+
+    def _transformed(self, images: Images) -> Rows:
+        raise NotImplementedError
 
 
 class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore[misc]
@@ -103,7 +122,8 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
     "Gradient-based learning applied to document recognition", Proc. IEEE 86 (1998), do; the size is
     that of the second moments, as in the moment normalisation of C.-L. Liu et al., "Handwritten digit
     recognition: investigation of normalization and feature extraction techniques", Pattern Recognition 37
-    (2004). Pixels are interpolated linearly along each axis; what lies outside an image is 0.
+    (2004). Pixels are interpolated linearly along each axis; what lies outside an image is 0, and an image
+    without ink stays empty.
 
     Args:
         image_shape: (height, width) of the images.
@@ -122,24 +142,7 @@ class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore
         self.scaling = scaling
         self.spread = spread
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Check images X, float, shape (n, height * width).
-
-        Raises:
-            ValueError: X is unsuitable, or its images have another shape.
-        """
-        self._fit_images(X)
-        return self
-
-    def transform(self, X: Any) -> Rows:
-        """Return the images normalised, in the type and shape of X; an image without ink stays empty.
-
-        Raises:
-            ValueError: X has another number of columns than in `fit`.
-        """
-        return self._transform_images(X, self._normalized)
-
-    def _normalized(self, images: Images) -> Rows:
+    def _transformed(self, images: Images) -> Rows:
         count, height, width = images.shape
         rows, columns = np.arange(height, dtype=images.dtype), np.arange(width, dtype=images.dtype)
         ink = np.maximum(images, 0)
@@ -186,10 +189,11 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
     """Histograms of the edge directions around each point of a grid.
 
     The gradient is split between the two nearest of `bins` directions as a sum of vectors, so that features
-    change smoothly when an edge turns, and summed over overlapping windows: the direction features of C.-L.
-    Liu et al., "Handwritten digit recognition: benchmarking of state-of-the-art techniques", Pattern
-    Recognition 36 (2003), with their square root. They are closely related to the histograms of N. Dalal and
-    B. Triggs, CVPR 2005.
+    change smoothly when an edge turns, and summed over overlapping windows. A row of points * bins features
+    has length 1, or 0 where there is no edge. These are the direction features of C.-L. Liu et al.,
+    "Handwritten digit recognition: benchmarking of state-of-the-art techniques", Pattern Recognition 36
+    (2003), with their square root. They are closely related to the histograms of N. Dalal and B. Triggs,
+    CVPR 2005.
 
     Args:
         image_shape: (height, width) of the images.
@@ -209,13 +213,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         self.strides = strides
         self.bins = bins
 
-    def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Lay the grids over images X, float, shape (n, height * width).
-
-        Raises:
-            ValueError: X is unsuitable, its images have another shape, or a parameter is out of range.
-        """
-        height, width = self._fit_images(X)
+    def _lay_out(self, height: int, width: int) -> None:
         if self.bins < 4 or not len(self.strides) or min(self.strides) <= 0:
             raise ValueError(
                 f"bins is {self.bins} and strides is {self.strides}; "
@@ -224,17 +222,8 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
         grids = [np.kron(_windows(height, stride), _windows(width, stride)) for stride in self.strides]
         self.windows_ = np.concatenate(grids).T
         self._n_features_out = self.windows_.shape[1] * self.bins
-        return self
 
-    def transform(self, X: Any) -> Rows:
-        """Return the histograms, in the type of X, shape (n, points * bins); each row has length 1, or 0.
-
-        Raises:
-            ValueError: X has another number of columns than in `fit`.
-        """
-        return self._transform_images(X, self._histograms)
-
-    def _histograms(self, images: Images) -> Rows:
+    def _transformed(self, images: Images) -> Rows:
         framed = np.pad(images, [(0, 0), (1, 1), (1, 1)])
         across = (framed[:, 1:-1, 2:] - framed[:, 1:-1, :-2]).reshape(len(images), -1)
         down = (framed[:, 2:, 1:-1] - framed[:, :-2, 1:-1]).reshape(len(images), -1)
@@ -263,7 +252,7 @@ def _windows(size: int, stride: float) -> NDArray[Any]:
     return np.asarray(weights / weights.sum(axis=1, keepdims=True))
 
 
-class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):  # type: ignore[misc]
+class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, _FloatTransformer):  # type: ignore[misc]
     """The first principal components, scaled so that a kernel's width means the same for any data.
 
     They are divided by one number that makes the mean squared distance of two rows 2: an RBF kernel's gamma
@@ -305,11 +294,6 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, TransformerMixin, Bas
         components = self.pca_.transform(X)
         components *= components.dtype.type(self.scale_)
         return np.asarray(components)
-
-    def __sklearn_tags__(self) -> Tags:
-        tags = super().__sklearn_tags__()
-        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
-        return tags
 
 
 def components_and_discriminants(count: int, seed: int | None) -> FeatureUnion:

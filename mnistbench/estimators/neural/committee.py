@@ -1,6 +1,7 @@
 """Several networks on differently prepared images, whose probabilities are averaged."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, Self
 
 import numpy as np
@@ -55,7 +56,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             if self.seed is not None:
                 network.set_params(seed=int(seed))
             if self.on_progress is not None:
-                network.on_progress = self._counted(len(self.columns_), self.on_progress)
+                network.on_progress = partial(self._report, len(self.columns_), self.on_progress)
             self.columns_.append(trained)
             trained.fit(X, y)
             network.on_progress = None
@@ -73,10 +74,6 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         X = validate_data(self, X, dtype=np.float32, reset=False)
         return np.asarray(np.mean([column.predict_proba(X) for column in self.columns_], axis=0))
 
-    def _counted(self, before: int, on_progress: Progress) -> Progress:
-        """Return the `on_progress` of a column that follows `before` others."""
-
-        def report(done: int, total: int, unit: str) -> None:
-            on_progress(before * total + done, len(self.columns) * total, unit)
-
-        return report
+    def _report(self, before: int, on_progress: Progress, done: int, total: int, unit: str) -> None:
+        """Report the progress of a column that follows `before` others."""
+        on_progress(before * total + done, len(self.columns) * total, unit)
