@@ -3,7 +3,8 @@
 import pytest
 from support.trials import write_dataset
 
-from mnistbench.datasets import cache_folder, resolve
+from mnistbench.analysis.correctness import most_frequent_share
+from mnistbench.datasets import cache_folder, open_arrays, resolve
 from mnistbench.errors import DataError
 from mnistbench.execution.isolation import run_trial
 from mnistbench.machine import usable_cores
@@ -25,6 +26,21 @@ RECORD = {
     "mlp_record": {"copies": 1},
     "cnn_record": {"epochs": 1},
     "ridge_record": {"features": 200},
+}
+# The further families of the suite families, with less of what only costs time.
+FAMILIES = {
+    "gaussian_nb": {},
+    "ridge": {},
+    "lda": {},
+    "linear_svm": {},
+    "decision_tree": {},
+    "extra_trees": {"trees": 20},
+    "lightgbm": {"rounds": 10},
+    "hist_gradient_boosting": {"rounds": 10},
+    "knn": {},
+    "pca_qda": {},
+    "random_fourier_ridge": {"features": 500},
+    "nystroem_svm": {"features": 200},
 }
 GAPS = tuple(sorted({4, 7, 9, *range(13, 62, 2), 14, 22, 38, 60}))
 
@@ -69,6 +85,28 @@ def test_the_record_suite_has_a_recipe_of_each_family():
     suite = read_suites(builtin_folder() / "suites.toml")["record"]
     assert set(suite.models) == set(RECORD)
     assert {name.removesuffix("_record") for name in suite.models} == {*STANDARD, "ridge"}
+
+
+def test_the_families_suite_is_the_six_the_further_families_and_the_most_frequent_class():
+    suite = read_suites(builtin_folder() / "suites.toml")["families"]
+    assert set(suite.models) == {"dummy", *FAMILIES, *STANDARD}
+    assert suite.train_sizes == (None,)
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+@pytest.mark.parametrize("images", ["gaps", pytest.param("pair", marks=pytest.mark.slow)])
+def test_a_further_family_takes_any_images_and_classes(make_job, request, images, name):
+    if name == "lightgbm":
+        pytest.importorskip("lightgbm", reason="an extra")
+    record = fitted(make_job, name, request.getfixturevalue(images), parameters=FAMILIES[name])
+    assert record.quality.accuracy > 0.6
+    assert record.measurement.warnings == ()
+
+
+def test_dummy_is_right_as_often_as_the_most_frequent_class(make_job, gaps):
+    record = fitted(make_job, "dummy", gaps)
+    assert record.quality.accuracy == most_frequent_share(open_arrays(gaps.arrays_folder).y_test)
+    assert record.quality.log_loss < 4  # the classes' shares, not certainty
 
 
 @pytest.mark.slow

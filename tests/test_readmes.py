@@ -112,7 +112,7 @@ def test_every_command_and_option_exists(page):
 
 def test_the_example_model_is_one(tmp_path):
     (source,) = code_of(text_of("README.md"), "python")
-    path = tmp_path / "knn.py"
+    path = tmp_path / "neighbours.py"
     path.write_text(source, encoding="utf-8")
     model = read_model_file(path)
     assert (model.problem, model.summary) == (None, "k nearest neighbours, weighted by distance.")
