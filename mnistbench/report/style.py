@@ -148,57 +148,96 @@ def label_directly(
 ) -> None:
     """Write each label beside its point, where it covers no other label, point or line if there is room.
 
-    Places are in data coordinates, and so are the ends of the horizontal and vertical lines to keep clear
-    of. The limits and scales of the axes must be final.
+    A thin line leads to a label that found no room close by. Places are in data coordinates, and so are the
+    ends of the horizontal and vertical lines to keep clear of. The limits and scales of the axes must be
+    final.
     """
     figure: Any = axes.figure
     renderer = FigureCanvasAgg(figure).get_renderer()  # type: ignore[no-untyped-call] # not annotated
     to_pixels = axes.transData.transform
-    inside = np.array([*axes.bbox.min, *axes.bbox.max])
-    taken = [_box(to_pixels([a, b]), 2) for a, b in lines]
-    taken += [_box(to_pixels([place]), 5) for place in places]
-    for label, place in zip(labels, places, strict=True):
-        written = axes.annotate(
-            visible(label), place, (0, 0), textcoords="offset points", annotation_clip=False, in_layout=False
-        )
-        extent = written.get_window_extent(renderer)
-        x, y = to_pixels(place)
-        boxes = np.array(
-            [
-                (
-                    x + dx - across * extent.width,
-                    y + dy - up * extent.height,
-                    x + dx + (1 - across) * extent.width,
-                    y + dy + (1 - up) * extent.height,
-                )
-                for dx, dy, across, up in _AROUND
-            ]
-        )
-        covered = _shared(boxes, np.array(taken)).sum(axis=1) - _shared(boxes, inside[np.newaxis])[:, 0]
-        best = int(np.argmin(np.round(covered, 3)))
+    offsets: Any = {"xytext": (0, 0), "textcoords": "offset points", "annotation_clip": False}
+    written = [axes.annotate(visible(label), p, **offsets) for label, p in zip(labels, places, strict=True)]
+    offered = [
+        _offers(to_pixels(place), text.get_window_extent(renderer))
+        for text, place in zip(written, places, strict=True)
+    ]
+    taken = [_box(to_pixels([a, b]), 2) for a, b in lines] + [_box(to_pixels([p]), 5) for p in places]
+    inside = np.array([[*axes.bbox.min, *axes.bbox.max]])
+    steps = np.arange(len(_AROUND)) // len(_DIRECTIONS)
+    costs = [
+        _covered(each, np.array(taken)) - _covered(each[:, :1], inside) + _COST_OF_A_STEP * steps
+        for each in offered
+    ]
+    for text, place, best in zip(written, places, _apart(offered, costs), strict=True):
         dx, dy, across, up = _AROUND[best]
-        written.set_position((dx, dy))
-        written.set(ha=_SIDES[across], va=_EDGES[up])
-        taken.append(boxes[best])
+        text.set(position=(dx, dy), ha=_SIDES[across], va=_EDGES[up], in_layout=False)
+        if steps[best]:
+            axes.annotate("", place, **{**offsets, "xytext": (dx, dy)}, arrowprops=_LEADER)
 
 
 _SIDES = {0: "left", 0.5: "center", 1: "right"}
 _EDGES = {0: "bottom", 0.5: "center", 1: "top"}
 # Offset in points, and which part of the label is put there: 0 its left or bottom, 1 its right or top.
-_AROUND = tuple(
-    (dx * far, dy * far, across, up)
-    for far in (1, 2, 3)
-    for dx, dy, across, up in (
-        (7, 0, 0, 0.5),
-        (6, 5, 0, 0),
-        (6, -5, 0, 1),
-        (-7, 0, 1, 0.5),
-        (-6, 5, 1, 0),
-        (-6, -5, 1, 1),
-        (0, 8, 0.5, 0),
-        (0, -8, 0.5, 1),
-    )
+_DIRECTIONS = (
+    (7, 0, 0, 0.5),
+    (6, 5, 0, 0),
+    (6, -5, 0, 1),
+    (-7, 0, 1, 0.5),
+    (-6, 5, 1, 0),
+    (-6, -5, 1, 1),
+    (0, 8, 0.5, 0),
+    (0, -8, 0.5, 1),
 )
+_AROUND = tuple((dx * step, dy * step, *part) for step in range(1, 7) for dx, dy, *part in _DIRECTIONS)
+_COST_OF_A_STEP = 4  # square points of another's margin that a label may cover before it moves further away
+_LEADER = {"arrowstyle": "-", "color": MUTED, "linewidth": 0.5, "shrinkA": 0, "shrinkB": 3}
+_ALONG_LEADER = (
+    0.4,
+    0.5,
+    0.6,
+    0.7,
+    0.8,
+    0.9,
+)  # shares of the way to a label; nearer ones lie on its own point
+_ROUNDS = 10
+
+
+def _offers(point: Any, extent: Any) -> Any:
+    """Return where a label may stand, one offer for each of `_AROUND`, shape (m, 1 + k, 4).
+
+    An offer is the label's box, and k small ones along the line that leads to it; the nearest offers have no
+    line, and theirs are empty.
+    """
+    dx, dy, across, up = np.array(_AROUND).T
+    left, bottom = point[0] + dx - across * extent.width, point[1] + dy - up * extent.height
+    boxes = [np.stack([left, bottom, left + extent.width, bottom + extent.height], axis=1)]
+    far = np.arange(len(_AROUND))[:, np.newaxis] >= len(_DIRECTIONS)
+    for share in _ALONG_LEADER:
+        dot = np.stack([point[0] + share * dx, point[1] + share * dy], axis=1)
+        boxes.append(np.concatenate([dot - 2, dot + 2], axis=1) * far)
+    return np.stack(boxes, axis=1)
+
+
+def _apart(offered: Sequence[Any], costs: Sequence[Any]) -> list[int]:
+    """Choose one offer for each label, so that labels and their lines cover each other least.
+
+    Each label in turn takes its best offer, until none moves; `costs` are those of the offers by themselves.
+    """
+    chosen: dict[int, int] = {}
+    for _ in range(_ROUNDS):
+        before = dict(chosen)
+        for label, offers in enumerate(offered):
+            others = [offered[other][offer] for other, offer in chosen.items() if other != label]
+            cost = costs[label] + (_covered(offers, np.concatenate(others)) if others else 0)
+            chosen[label] = int(np.argmin(np.round(cost, 3)))
+        if chosen == before:
+            break
+    return list(chosen.values())
+
+
+def _covered(offers: Any, boxes: Any) -> Any:
+    """Return the area of some boxes that each offer covers, (m,)."""
+    return _shared(offers.reshape(-1, 4), boxes).reshape(len(offers), -1).sum(axis=1)
 
 
 def _box(points: Any, padding: float) -> Any:
