@@ -1,4 +1,4 @@
-"""The Keras classifier keeps scikit-learn's contract, and what it learns depends on its seed alone."""
+"""Keras classifiers keep scikit-learn's contract and learn by their seed alone; committees average them."""
 
 import importlib.util
 import os
@@ -11,23 +11,31 @@ from pathlib import Path
 import numpy as np
 import pytest
 from sklearn.base import clone
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mnistbench.estimators.distortions import RandomShift
-from mnistbench.estimators.neural import NeuralClassifier, Training, load_keras
+from mnistbench.estimators.neural import Committee, NeuralClassifier, Training, load_keras
 from mnistbench.estimators.neural.training import Epochs, _one_cycle
 
 MODELS = Path(__file__).parents[2] / "benchmarks"
 TRAIN = 1_297
 
 
-def dense_layers(layers):
-    return [layers.Flatten(), layers.Dense(64, activation="relu")]
+@dataclass(frozen=True)
+class DenseLayers:
+    """A function's name in a test's holds its address, which is another one in every process."""
+
+    units: int = 64
+
+    def __call__(self, layers):
+        return [layers.Flatten(), layers.Dense(self.units, activation="relu")]
 
 
 def classifier(image_shape=(8, 8), *, seed=3, precision="auto", backend=None, **training):
     how = Training(**{"batch_size": 64, "distort": RandomShift(1), **training})
-    return NeuralClassifier(dense_layers, how, image_shape, seed=seed, precision=precision, backend=backend)
+    return NeuralClassifier(DenseLayers(), how, image_shape, seed=seed, precision=precision, backend=backend)
 
 
 @pytest.fixture(scope="module")
@@ -123,7 +131,7 @@ def test_a_pickle_is_small_and_predicts_the_same(fitted, odd_digits):
 
 
 def test_what_is_not_fitted_pickles_whole():
-    assert pickle.loads(pickle.dumps(classifier())).hidden_layers is dense_layers
+    assert pickle.loads(pickle.dumps(classifier())).hidden_layers == DenseLayers()
 
 
 @pytest.mark.parametrize("average", [None, 0.9])
@@ -333,23 +341,81 @@ def test_two_processes_learn_the_same_bit_for_bit(backend):
     assert second.stdout.split()[0] == digest
 
 
+def network(seed):
+    return NeuralClassifier(
+        DenseLayers(32), Training(epochs=2, batch_size=64, min_steps=1), (8, 8), seed=seed
+    )
+
+
+def columns(second_seed=2):
+    return [network(1), make_pipeline(MinMaxScaler(), network(second_seed))]
+
+
+@pytest.fixture(scope="module")
+def trained(odd_digits):
+    """A committee of two, fitted, and what it reported and predicted meanwhile."""
+    X, y = odd_digits
+    committee, seen = Committee(columns()), []
+    committee.on_progress = lambda *report: seen.append((report, committee.predict_proba(X[TRAIN:])))
+    committee.fit(X[:TRAIN], y[:TRAIN])
+    committee.on_progress = None
+    return committee, seen
+
+
+def test_a_committee_predicts_the_mean_of_its_networks(trained, odd_digits):
+    X, y = odd_digits
+    alone = [column.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:]) for column in columns()]
+    probabilities = trained[0].predict_proba(X[TRAIN:])
+    assert np.array_equal(probabilities, (alone[0] + alone[1]) / 2)
+    assert np.array_equal(trained[0].predict(X[TRAIN:]), np.unique(y)[probabilities.argmax(axis=1)])
+
+
+def test_the_columns_that_a_committee_was_given_stay_unfitted(trained):
+    assert not any(hasattr(column, "classes_") for column in trained[0].columns)
+    assert trained[0].columns_[0] is not trained[0].columns[0]
+
+
+def test_a_committees_progress_counts_the_steps_of_all_columns_and_can_be_judged(trained, odd_digits):
+    reports = [report for report, _ in trained[1]]
+    totals = {total for _, total, _ in reports}
+    assert len(totals) == 1
+    done = [done for done, _, _ in reports]
+    assert done == sorted(done)
+    assert done[-1] == totals.pop()
+    assert np.array_equal(trained[1][-1][1], trained[0].predict_proba(odd_digits[0][TRAIN:]))
+
+
+def test_a_committee_names_its_engine_and_pickles(trained, odd_digits):
+    committee, X = trained[0], odd_digits[0]
+    assert committee.engine_.startswith("keras 3.")
+    assert committee.device_
+    again = pickle.loads(pickle.dumps(committee))
+    assert np.array_equal(again.predict_proba(X), committee.predict_proba(X))
+
+
+def test_a_committees_seed_gives_each_network_a_seed_of_its_own(odd_digits):
+    X, y = odd_digits[0][:200], odd_digits[1][:200]
+    first, second = (Committee(columns(second_seed=1), seed=5).fit(X, y) for _ in range(2))
+    seeds = [first.columns_[0].seed, first.columns_[1][-1].seed]
+    assert len({1, *seeds}) == 3
+    assert seeds == [second.columns_[0].seed, second.columns_[1][-1].seed]
+
+
+def test_a_committee_of_none_is_refused(odd_digits):
+    with pytest.raises(ValueError, match="columns is empty"):
+        Committee([]).fit(*odd_digits)
+
+
 # Single precision has 1e-7 to spare, and this check allows no more; on processors without AVX-512 a
 # product sums in an order that depends on the row's place, and comes out up to 4e-7 apart.
+SMALL = NeuralClassifier(DenseLayers(), Training(batch_size=16, min_steps=150), seed=0)
 NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "it is held to single precision below"}
-
-
-@dataclass(frozen=True)
-class DenseLayers:
-    """A function's name in a test's holds its address, which is another one in every process."""
-
-    def __call__(self, layers):
-        return dense_layers(layers)
 
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 @parametrize_with_checks(
-    [NeuralClassifier(DenseLayers(), Training(batch_size=16, min_steps=150), seed=0)],
+    [SMALL, Committee([SMALL])],
     expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
 )
 def test_it_passes_scikit_learns_own_checks(estimator, check):
