@@ -32,6 +32,11 @@ ROOT = Path(__file__).resolve().parents[1]
 LOCK = ROOT / ".requirements.lock"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 
+# The minor versions of Python 3 that the package takes.
+SUPPORTED = [
+    minor for minor in range(30) if SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.0")
+]
+
 needs_make = pytest.mark.skipif(
     os.name != "posix" or shutil.which("make") is None, reason="make is not on this machine"
 )
@@ -156,6 +161,17 @@ def installed(tmp_path_factory):
     return folder
 
 
+@pytest.fixture
+def moved(installed, tmp_path):
+    """A copy of the stand-in, with its installation, in another folder."""
+    return Path(shutil.copytree(installed, tmp_path / "moved", symlinks=True))
+
+
+def assert_refused(answer: subprocess.CompletedProcess[str], *texts: str) -> None:
+    assert answer.returncode != 0
+    assert [text for text in texts if text not in answer.stderr] == []
+
+
 @needs_make
 def test_make_alone_lists_every_target():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
@@ -213,52 +229,36 @@ def test_extras_are_added_and_remembered(installed):
 
 @needs_make
 def test_an_unknown_extra_is_refused(installed):
-    answer = make(installed, "setup", "EXTRAS=gpus")
-    assert answer.returncode != 0
-    assert "no extra called 'gpus'" in answer.stderr
+    assert_refused(make(installed, "setup", "EXTRAS=gpus"), "no extra called 'gpus'")
 
 
 @needs_make
 @pytest.mark.slow
-def test_a_lock_that_cannot_be_installed_is_reported_and_the_next_call_starts_again(installed, tmp_path):
-    folder = tmp_path / "failing"
-    shutil.copytree(installed, folder, symlinks=True)
-    pyproject = folder / "pyproject.toml"
-    sound = pyproject.read_text(encoding="utf-8")
-    pyproject.write_text(
-        sound.replace('version = "1"', 'version = "1"\ndependencies = ["no-such"]'), encoding="utf-8"
-    )
-    (folder / "backend.py").write_text(
-        BACKEND.replace("Version: 1\\n", "Version: 1\\nRequires-Dist: no-such\\n"), encoding="utf-8"
-    )
-    answer = make(folder, "setup")
-    assert answer.returncode != 0
-    assert "no-such" in answer.stderr
-    assert "Set-up failed" in answer.stderr
-    assert not (folder / ".venv/mnistbench-setup").exists()
-    pyproject.write_text(sound, encoding="utf-8")
-    (folder / "backend.py").write_text(BACKEND, encoding="utf-8")
-    assert runs(folder)
+def test_a_lock_that_cannot_be_installed_is_reported_and_the_next_call_starts_again(moved):
+    pyproject, backend = moved / "pyproject.toml", moved / "backend.py"
+    pyproject.write_text(PYPROJECT.replace('version = "1"', 'version = "1"\ndependencies = ["no-such"]'))
+    backend.write_text(BACKEND.replace("Version: 1\\n", "Version: 1\\nRequires-Dist: no-such\\n"))
+    assert_refused(make(moved, "setup"), "no-such", "Set-up failed")
+    assert not (moved / ".venv/mnistbench-setup").exists()
+    pyproject.write_text(PYPROJECT)
+    backend.write_text(BACKEND)
+    assert runs(moved)
 
 
 @needs_make
 @pytest.mark.slow
-def test_a_moved_folder_is_set_up_anew(installed, tmp_path):
+def test_a_moved_folder_is_set_up_anew(moved):
     """The console scripts of a copied or moved .venv would start the old folder's Python."""
-    folder = tmp_path / "moved"
-    shutil.copytree(installed, folder, symlinks=True)
-    assert "again (it was" in make(folder, "setup").stdout
-    assert runs(folder)
+    assert "again (it was" in make(moved, "setup").stdout
+    assert runs(moved)
 
 
 @needs_make
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["python gone", "python does not start", "another python", "no stamp"])
-def test_a_broken_installation_is_made_anew(installed, tmp_path, damage):
-    folder = tmp_path / "broken"
-    shutil.copytree(installed, folder, symlinks=True)
-    stamp, python = folder / ".venv/mnistbench-setup", folder / ".venv/bin/python"
-    stamp.write_text(stamp.read_text().replace(str(installed), str(folder)))
+def test_a_broken_installation_is_made_anew(installed, moved, tmp_path, damage):
+    stamp, python = moved / ".venv/mnistbench-setup", moved / ".venv/bin/python"
+    stamp.write_text(stamp.read_text().replace(str(installed), str(moved)))
     match damage:
         case "python gone":
             python.unlink()
@@ -272,8 +272,8 @@ def test_a_broken_installation_is_made_anew(installed, tmp_path, damage):
             stamp.write_text(stamp.read_text().replace(version, "3.10"))
         case "no stamp":
             stamp.unlink()
-    assert "again (it was" in make(folder, "setup").stdout
-    assert runs(folder)
+    assert "again (it was" in make(moved, "setup").stdout
+    assert runs(moved)
 
 
 @needs_make
@@ -320,9 +320,10 @@ def machine(tmp_path):
     """A PATH with the tools that set-up needs and no Python; `add` puts a flawed one there."""
     tools = tmp_path / "bin"
     tools.mkdir()
-    for tool in ("sh", "make", "cat", "cksum", "dirname", "flock", "grep", "mv", "rm", "tr"):
-        if (found := shutil.which(tool)) is not None:
-            (tools / tool).symlink_to(found)
+    for tool in filter(
+        shutil.which, ("sh", "make", "cat", "cksum", "dirname", "flock", "grep", "mv", "rm", "tr")
+    ):
+        (tools / tool).symlink_to(shutil.which(tool))
 
     class Machine:
         folder = write_standin(tmp_path / "bare")
@@ -345,15 +346,16 @@ def test_without_a_supported_python_the_message_lists_what_was_found_and_what_to
     machine.add("python3", "sys.version_info = (3, 9, 2)")
     machine.add("python3.13", 'sys.modules["ensurepip"] = None; sys.version_info = (3, 13, 1)')
     machine.add("python3.12", "sys.exit(127)")
-    answer = machine.setup()
-    assert answer.returncode != 0
-    assert "needs Python 3.11, 3.12 or 3.13" in answer.stderr
-    assert "python3 is Python 3.9" in answer.stderr
-    assert "python3.13 is Python 3.13 without venv or pip" in answer.stderr
-    assert "apt install python3.13-venv" in answer.stderr
-    assert "python3.12 does not start" in answer.stderr
-    assert "python3.11 is not installed" in answer.stderr
-    assert "PYTHON=/path/to" in answer.stderr
+    assert_refused(
+        machine.setup(),
+        "needs Python 3.11, 3.12 or 3.13",
+        "python3 is Python 3.9",
+        "python3.13 is Python 3.13 without venv or pip",
+        "apt install python3.13-venv",
+        "python3.12 does not start",
+        "python3.11 is not installed",
+        "PYTHON=/path/to",
+    )
     assert not (machine.folder / ".venv").exists()
 
 
@@ -362,9 +364,7 @@ def test_a_python_that_is_too_new_is_refused_though_another_would_do(machine):
     """PYTHON names the one to use; taking another in its place would surprise."""
     machine.add("python3.99", "sys.version_info = (3, 99, 0)")
     (Path(machine.folder.parent) / "bin/python3").symlink_to(sys.executable)
-    answer = machine.setup(python="python3.99")
-    assert answer.returncode != 0
-    assert "python3.99 is Python 3.99" in answer.stderr
+    assert_refused(machine.setup(python="python3.99"), "python3.99 is Python 3.99")
 
 
 @needs_make
@@ -429,19 +429,13 @@ def test_set_up_takes_the_pythons_that_the_package_takes():
         r"\((3, \d+)\) <= sys.* <= \((3, \d+)\)", (ROOT / ".ci/setup").read_text()
     ).groups()
     script = {int(lowest.split()[1]), int(highest.split()[1])}
-    package = [
-        minor for minor in range(30) if SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.0")
-    ]
-    assert script == {package[0], package[-1]}
+    assert script == {SUPPORTED[0], SUPPORTED[-1]}
 
 
 def test_the_workflow_tests_every_python_by_targets_that_exist():
     workflow = (ROOT / ".github/workflows/test.yml").read_text()
     [listed] = re.findall(r"python: \[(.*)\]", workflow)
-    supported = SpecifierSet(PROJECT["requires-python"])
-    assert [v.strip(' "') for v in listed.split(",")] == [
-        f"3.{minor}" for minor in range(30) if supported.contains(f"3.{minor}.0")
-    ]
+    assert [v.strip(' "') for v in listed.split(",")] == [f"3.{minor}" for minor in SUPPORTED]
     targets = re.findall(r"run: make ([a-z-]+)", workflow)
     assert {"setup", "check", "test", "bench"} <= set(targets)
     for target in targets:

@@ -51,36 +51,28 @@ def test_pixels_in_another_range_run_once_their_maximum_is_stated(shell, tmp_pat
     assert refused.returncode == 3
     assert f"use --pixel-max {white}" in refused.stderr
     assert not shell.results.exists()
-    answer = shell(*RUN, "--dataset", data, "--pixel-max", white, "--name", "one")
-    assert answer.returncode == 0, answer.stderr
-    results = shell.results
-    assert accuracy(results / "one") == 1
+    shell.done(*RUN, "--dataset", data, "--pixel-max", white, "--name", "one")
+    assert accuracy(shell.results / "one") == 1
     title = f"bars (pixels scaled from 0-{white})"
-    assert all(title in page for page in pages(results / "one"))
-    assert title in shell("show", "one").stdout
+    assert all(title in page for page in (*pages(shell.results / "one"), shell.done("show", "one")))
 
 
 def test_how_data_are_read_is_kept_by_repeat_trial_and_verify(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=16, unseen=5)
-    answer = shell(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
-    assert answer.returncode == 0, answer.stderr
+    shell.done(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
     change = "pixels scaled from 0-16; without 5 test images of 1 class without training images"
     results = shell.results
     (trial,) = RunFolder(results / "one").info().trials
-    again = shell("run", "--trial", f"one/{trial.id}", "--name", "two", "--quiet")
-    assert again.returncode == 0, again.stderr
+    shell.done("run", "--trial", f"one/{trial.id}", "--name", "two", "--quiet")
     (results / "two" / "records.jsonl").unlink()
-    resumed = shell("run", "--resume", "two", "--quiet")
-    assert resumed.returncode == 0, resumed.stderr
-    repeated = shell("repeat", "one", "--quiet")
-    assert repeated.returncode == 0, repeated.stderr
+    shell.done("run", "--resume", "two", "--quiet")
+    shell.done("repeat", "one", "--quiet")
     folders = [path for path in results.iterdir() if path.is_dir()]
     assert len(folders) == 3
     for folder in folders:
         assert all(change in page for page in pages(folder))
         assert RunFolder(folder).info().dataset == RunFolder(results / "one").info().dataset
-    verified = shell("verify", "results")
-    assert verified.returncode == 0, verified.stderr
+    shell.done("verify", "results")
 
 
 @pytest.mark.parametrize("value", ["0", "-1", "nan", "inf"])
@@ -100,19 +92,18 @@ def test_test_images_of_unseen_classes_are_refused_with_the_way_on(shell, tmp_pa
 
 def test_sorted_labels_give_a_hold_out_of_all_classes(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.sort(np.arange(60) % 3))
-    answer = shell(*RUN, "--dataset", data, "--validation", "--name", "one")
-    assert answer.returncode == 0, answer.stderr
+    shell.done(*RUN, "--dataset", data, "--validation", "--name", "one")
     folder = shell.results / "one"
     assert np.bincount(RunFolder(folder).true_labels()).tolist() == [4, 3, 3]
     assert accuracy(folder) == 1
     assert all("without a stratified sixth of the training images" in page for page in pages(folder))
-    assert shell("verify", "one").returncode == 0
+    shell.done("verify", "one")
 
 
 def test_a_run_of_an_earlier_version_keeps_its_hold_out(shell, tmp_path):
     """Such a run held the last images out, whatever they showed; to resume it changes nothing of that."""
     data = save(tmp_path / "bars.npz", np.r_[np.arange(50) % 3, np.arange(10) % 2])
-    assert shell(*RUN, "--dataset", data, "--validation", "--name", "one").returncode == 0
+    shell.done(*RUN, "--dataset", data, "--validation", "--name", "one")
     folder = shell.results / "one"
     plan = json.loads((folder / "run.json").read_text())
     assert plan["trials"][0].pop("holdout") == plan["dataset"].pop("holdout") == "stratified"
@@ -122,8 +113,7 @@ def test_a_run_of_an_earlier_version_keeps_its_hold_out(shell, tmp_path):
         np.savez(folder / "labels.npz", labels=arrays["y_train"][-10:])
     for name in ("records.jsonl", "sessions.jsonl"):
         (folder / name).unlink()
-    resumed = shell("run", "--resume", "one", "--quiet")
-    assert resumed.returncode == 0, resumed.stderr
+    shell.done("run", "--resume", "one", "--quiet")
     assert accuracy(folder) == 1
     assert all("without the last sixth of the training images" in page for page in pages(folder))
 
@@ -131,7 +121,7 @@ def test_a_run_of_an_earlier_version_keeps_its_hold_out(shell, tmp_path):
 def test_runs_on_different_hold_outs_are_not_compared(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.sort(np.arange(60) % 3))
     for name in ("one", "two"):
-        assert shell(*RUN, "--dataset", data, "--validation", "--name", name).returncode == 0
+        shell.done(*RUN, "--dataset", data, "--validation", "--name", name)
     plan = shell.results / "two" / "run.json"
     plan.write_text(plan.read_text().replace('"holdout": "stratified"', '"holdout": "last"'))
     answer = shell("compare", "one", "two")
@@ -146,4 +136,4 @@ def test_too_few_images_for_a_hold_out_are_wrong_usage_and_nothing_runs(shell, t
     assert answer.stderr.count("\n") == 1
     assert "bars is too small, with 5 training images of 2 classes" in answer.stderr
     assert not shell.results.exists()
-    assert shell(*RUN, "--dataset", data).returncode == 0
+    shell.done(*RUN, "--dataset", data)

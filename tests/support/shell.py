@@ -50,6 +50,12 @@ class Shell:
                 process.kill()
         return subprocess.CompletedProcess(arguments, process.returncode, out, err)
 
+    def done(self, *arguments: object, **options: object) -> str:
+        """Return the standard output of a command that succeeds."""
+        answer = self(*arguments, **options)
+        assert answer.returncode == 0, answer.stderr
+        return answer.stdout
+
     def new(self, *arguments: object) -> list[object]:
         """Return the arguments of a new run of stub models, which go before those of the test."""
         common = ("--models", self.models, "--dataset", self.data, "--offline", "--measure", "none")
