@@ -2,7 +2,7 @@
 
 import contextlib
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import Self
 
@@ -10,15 +10,16 @@ _ENDING = [signal.SIGINT, signal.SIGTERM, *([signal.SIGHUP] if hasattr(signal, "
 
 
 class Interruptions:
-    """Raises KeyboardInterrupt for each of them inside `allowed`, and defers them in the rest of its block.
+    """Raises KeyboardInterrupt for the first of them, and only inside `allowed`; otherwise they wait for it.
 
     So whatever is opened around `allowed`, such as a terminal, is always closed: Python may raise
     KeyboardInterrupt between an `__enter__` and its block, and then nothing is closed
-    (https://docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions").
+    (https://docs.python.org/3/library/signal.html, "Note on Signal Handlers and Exceptions"). Those that come
+    while the run is being ended change nothing.
     """
 
     def __init__(self) -> None:
-        self._deferred = True
+        self._on_first: Callable[[], object] | None = None
         self._arrived = False
 
     def __enter__(self) -> Self:
@@ -29,26 +30,27 @@ class Interruptions:
         }
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:
         for number, handler in self._before.items():
             signal.signal(number, handler)
-        if self._arrived and kind is None:
-            raise KeyboardInterrupt
 
     @contextlib.contextmanager
-    def allowed(self) -> Iterator[None]:
-        """Raise KeyboardInterrupt at once within this block, at its start for a signal that came before."""
+    def allowed(self, on_first: Callable[[], object]) -> Iterator[None]:
+        """Raise KeyboardInterrupt at once within this block, at its start for a signal that came before.
+
+        The handler of the signal calls `on_first` before it raises.
+        """
         try:
-            self._deferred = False
+            self._on_first = on_first
             if self._arrived:
-                self._arrived = False
                 raise KeyboardInterrupt
             yield
         finally:
-            self._deferred = True
+            self._on_first = None
 
     def _arrive(self, _number: int, _frame: FrameType | None) -> None:
-        if self._deferred:
-            self._arrived = True
-        else:
+        self._arrived = True
+        if self._on_first is not None:
+            on_first, self._on_first = self._on_first, None
+            on_first()
             raise KeyboardInterrupt

@@ -1,12 +1,12 @@
 """The progress of a run: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
+import contextlib
 import json
 import threading
 import time
 from collections.abc import Sequence
-from typing import IO, Any, Self
+from typing import IO, Any, Literal, Self
 
-from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
 from rich.live import Live
 from rich.table import Table
@@ -14,18 +14,27 @@ from rich.text import Text
 
 from mnistbench.analysis.configurations import STATUS_NAMES, value_text
 from mnistbench.cli.eta import Estimates
+from mnistbench.cli.output import complain
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Record, Status, Trial
 from mnistbench.text import duration, visible
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
 _RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
-# In columns of the terminal:
-_WIDE = 120  # from this width, the best models are listed beside the table
-_ROOMY = 72  # from this width, a running trial has a bar
-_LABEL = 14  # at least so many for a model's name that needs them
-_WIDTHS = {"accuracy": 8, "state": 8, "time": 6, "progress": 23, "fit": 6}  # minima, so that little moves
+_ROOMY = 72  # columns of the terminal from which a running trial has a bar
+_OTHERS = 50  # columns that the others need beside the progress
 _BAR = 8
+_STOPPING = "stopping; this takes a few seconds."
+# The columns of the table: from which width of the terminal, the least width, so that little moves, and
+# how the cells are aligned.
+_COLUMNS: dict[str, tuple[int, int, Literal["left", "right"]]] = {
+    "model": (0, 0, "left"),
+    "state": (0, 8, "left"),
+    "time": (50, 6, "right"),
+    "progress": (_ROOMY, 23, "left"),
+    "accuracy": (0, 8, "right"),
+    "fit": (86, 6, "right"),
+}
 
 
 def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
@@ -84,6 +93,11 @@ class View:
         """Show how a trial ended."""
         if self.json_lines is not None:
             print(json.dumps(flat_record(record)), file=self.json_lines, flush=True)
+
+    def stopping(self) -> None:
+        """Show that the run was interrupted; a signal handler calls this, so it may wait for no lock."""
+        with contextlib.suppress(RuntimeError):  # the signal came while a line was being written
+            complain(_STOPPING)
 
     def __enter__(self) -> Self:
         return self
@@ -148,6 +162,7 @@ class LiveTable(View):
         self._estimates = Estimates([*earlier, *finished])
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
+        self._is_stopping = False
         self._began = time.monotonic()
         self._live = Live(self, console=console, refresh_per_second=5, transient=False)
 
@@ -171,6 +186,10 @@ class LiveTable(View):
             self._records[record.trial.id] = record
             self._estimates.learn(record)
 
+    def stopping(self) -> None:
+        """Show in place of the summary that the run was interrupted."""
+        self._is_stopping = True
+
     def __enter__(self) -> Self:
         self._live.start()
         return self
@@ -185,28 +204,23 @@ class LiveTable(View):
             yield self._drawn(room, options.max_width)
 
     def _drawn(self, room: int, width: int) -> RenderableType:
-        best = self._best()
-        beside = best if width >= _WIDE else []
+        roomy = width >= _ROOMY
         logs = self._logs(max(room // 4, 1))
-        rows = [self._row(trial, roomy=width >= _ROOMY) for trial in self._visible_trials(room - len(logs))]
-        widths = _column_widths(rows, width, beside=bool(beside))
-        table = Table(box=None, padding=(0, _gap(width), 0, 0), pad_edge=False, header_style="bold")
-        for name, columns in widths.items():
-            right = name in ("time", "accuracy", "fit")
-            table.add_column(
-                name, no_wrap=True, overflow="ellipsis", width=columns, justify="right" if right else "left"
-            )
-        for row in rows:
-            table.add_row(*(row.get(name, Text("")) for name in widths))
-        body: RenderableType = table
-        if beside:
-            body = Table.grid(padding=(0, 4))
-            body.add_row(table, self._leaderboard(best[:room], widths["model"]))
-        footer = [self._summary(roomy=width >= _ROOMY)]
-        if best and not beside:
-            lead = "best so far: " if width >= _ROOMY else "best: "
-            footer.insert(0, _line(lead + ", ".join(f"{self._label(r)} {_accuracy(r)}" for r in best)))
-        return Group(body, Text(""), *logs, *footer)
+        shown = {name: column for name, column in _COLUMNS.items() if width >= column[0]}
+        table = Table(box=None, padding=(0, 2 if roomy else 1, 0, 0), pad_edge=False, header_style="bold")
+        for name, (_, least, side) in shown.items():
+            most = max(least, width - _OTHERS) if name == "progress" else None
+            # Only the model's name gives way where the terminal is too narrow for all.
+            table.add_column(name, no_wrap=name != "model", min_width=least, max_width=most, justify=side)
+        for trial in self._visible_trials(room - len(logs)):
+            cells = self._row(trial, roomy=roomy)
+            table.add_row(*(_line(cells.get(name, Text(""))) for name in shown))
+        footer = [_line(Text(_STOPPING, style="bold")) if self._is_stopping else self._summary(roomy=roomy)]
+        if best := self._best():
+            lead = "best so far: " if roomy else "best: "
+            named = ", ".join(f"{self._labels[each.trial.id]} {_accuracy(each)}" for each in best)
+            footer.insert(0, _line(Text(lead + named, style="dim")))
+        return Group(table, Text(""), *logs, *footer)
 
     def _visible_trials(self, room: int) -> list[Trial]:
         if len(self._trials) <= room:
@@ -253,33 +267,19 @@ class LiveTable(View):
     def _best(self) -> list[Record]:
         """Return the successful trials, most accurate first."""
         scored = [
-            (-record.quality.accuracy, self._label(record), record)
-            for record in self._records.values()
+            (-record.quality.accuracy, self._labels[trial_id], record)
+            for trial_id, record in self._records.items()
             if record.quality is not None
         ]
         return [record for _, _, record in sorted(scored, key=lambda each: each[:2])]
 
-    def _label(self, record: Record) -> str:
-        return self._labels.get(record.trial.id, record.trial.model)
-
     def _logs(self, most: int) -> list[Text]:
         """Return the last line of each running trial that has printed something, at most so many."""
         return [
-            _line(visible(f"{self._labels[trial_id]}: {activity.last_line}"), "yellow")
+            _line(Text(visible(f"{self._labels[trial_id]}: {activity.last_line}"), style="yellow"))
             for trial_id, activity in self._running.items()
             if activity.last_line
         ][:most]
-
-    def _leaderboard(self, best: Sequence[Record], width: int) -> Table:
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("best so far", no_wrap=True, overflow="ellipsis", max_width=max(width, 11))
-        for heading in ("accuracy", "fit"):
-            table.add_column(heading, justify="right", no_wrap=True)
-        for record in best:
-            table.add_row(
-                Text(self._label(record)), Text(_accuracy(record), style="bold"), Text(_fit(record))
-            )
-        return table
 
     def _summary(self, *, roomy: bool) -> Text:
         noun, and_, in_use = ("trials ", " and", " in use") if roomy else ("", ",", "")
@@ -295,44 +295,12 @@ class LiveTable(View):
         if memory:
             cores = sum(activity.busy_cores for _, activity in running)
             text += f"; {memory / 1e6:,.0f} MB{and_} {cores:.1f} cores{in_use}"
-        return _line(text)
+        return _line(Text(text, style="dim"))
 
 
-def _column_widths(rows: Sequence[dict[str, Text]], width: int, *, beside: bool) -> dict[str, int]:
-    """Return the names and widths of the columns that fit, in their order; the model gets what is left.
-
-    Args:
-        rows: The cells.
-        width: The terminal's.
-        beside: Whether the best models are listed to the right.
-    """
-    needed = {
-        name: max([least, *(cell_len(row[name].plain) for row in rows if name in row)])
-        for name, least in _WIDTHS.items()
-    }
-    label = max([len("model"), *(cell_len(row["model"].plain) for row in rows)])
-    least, gap = min(label, _LABEL), _gap(width)
-    left = width - least - gap
-    if beside:
-        left -= max(least, len("best so far")) + needed["accuracy"] + needed["fit"] + 6
-    chosen = {}
-    for name in ("accuracy", "state", "time", *(["progress"] if width >= _ROOMY else []), "fit"):
-        columns = min(needed[name], left - gap)
-        if columns >= (_WIDTHS["progress"] if name == "progress" else needed[name]):
-            chosen[name] = columns
-            left -= columns + gap
-    model = min(label, least + max(left // 2 if beside else left, 0))
-    in_order = ("state", "time", "progress", "accuracy", "fit")
-    return {"model": model} | {name: chosen[name] for name in in_order if name in chosen}
-
-
-def _gap(width: int) -> int:
-    """Return the columns of space after each column of the table."""
-    return 2 if width >= _ROOMY else 1
-
-
-def _line(text: str, style: str = "dim") -> Text:
-    return Text(text, style=style, no_wrap=True, overflow="ellipsis")
+def _line(text: Text) -> Text:
+    text.no_wrap, text.overflow = True, "ellipsis"
+    return text
 
 
 def _accuracy(record: Record) -> str:

@@ -4,26 +4,15 @@ Characters that the encoding lacks are replaced, and a reader that leaves (`| he
 the output but not the run.
 """
 
-import codecs
 import errno
 import io
 import sys
-import unicodedata
 from collections.abc import Collection, Iterable, Sequence
 from typing import Any, TextIO
 
 from mnistbench.text import visible
 
-_HANDLER = "mnistbench"  # the name under which the codecs know `_replace`
 _LEFT = (errno.EPIPE, errno.EINVAL, errno.EIO)  # Windows says EINVAL of a pipe; a closed terminal gives EIO
-_NEAREST = {
-    "\N{MINUS SIGN}": "-",
-    "\N{MULTIPLICATION SIGN}": "x",
-    "\N{MIDDLE DOT}": ".",
-    "\N{RIGHTWARDS ARROW}": ">",
-    "\N{HORIZONTAL ELLIPSIS}": "~",  # in one column, as the layout assumes
-}
-_BY_CATEGORY = {"Pd": "-", "Zs": " ", "Pi": "'", "Pf": "'"}
 
 
 class Output(io.FileIO):
@@ -64,7 +53,6 @@ def make_robust() -> Output | None:
         Where standard output goes; None if it is not an open file or is a Windows console, which takes all
         characters and has no reader that leaves.
     """
-    codecs.register_error(_HANDLER, _replace)
     outputs = {name: _robust(name) for name in ("stdout", "stderr")}
     return outputs["stdout"]
 
@@ -133,27 +121,7 @@ def _robust(name: str) -> Output | None:
     # Python flushes a terminal's output after every line, and everything after every write with -u.
     by_line = is_terminal or stream.line_buffering or stream.write_through
     robust = io.TextIOWrapper(
-        io.BufferedWriter(output), encoding=stream.encoding, errors=_HANDLER, line_buffering=by_line
+        io.BufferedWriter(output), encoding=stream.encoding, errors="replace", line_buffering=by_line
     )
     setattr(sys, name, robust)
     return output
-
-
-def _replace(error: UnicodeError) -> tuple[str, int]:
-    """Return ASCII for what an encoding cannot show, character by character, as codecs' handlers do."""
-    if not isinstance(error, UnicodeEncodeError):
-        raise error
-    return "".join(_nearest(character) for character in error.object[error.start : error.end]), error.end
-
-
-def _nearest(character: str) -> str:
-    letter = unicodedata.normalize("NFD", character)[0]
-    if letter.isascii():
-        return letter
-    name = unicodedata.name(character, "")
-    if name.startswith("BOX DRAWINGS"):
-        is_horizontal, is_vertical = "HORIZONTAL" in name, "VERTICAL" in name
-        return "+" if is_horizontal == is_vertical else "-" if is_horizontal else "|"
-    if name.endswith("BLOCK"):
-        return "#"
-    return _NEAREST.get(character) or _BY_CATEGORY.get(unicodedata.category(character), "?")

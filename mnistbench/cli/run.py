@@ -114,16 +114,14 @@ def run(
     _refuse_misuse(context)
     with _cluster(backend, scheduler, jobs, offline=offline) as cluster:
         training = Training(results, cache_dir, offline, quiet, json, cluster, scheduler)
-        if trial is not None:
-            planned = _trial_again(training, trial, name)
-        elif resume:
-            planned = _resumed(training, run_name)
+        if trial is not None or resume:
+            planned = _earlier(training, run_name, trial, name)
         else:
-            changes = Options(only, skip or (), train_size, seeds, repeats=repeats)
             split = "validation" if validation else "test"
+            changes = Options(only, skip or (), train_size, seeds, split=split, repeats=repeats)
             new = NewRun(
                 suite=choose_suite(options.suites(), suite),
-                options=replace(changes, split=split, parameters=parse_assignments(set_ or [])),
+                options=replace(changes, parameters=parse_assignments(set_ or [])),
                 models=discover([builtin_folder(), *(models or [])]),
                 dataset=dataset,
                 pixel_max=pixel_max,
@@ -141,21 +139,18 @@ def run(
     raise typer.Exit(training.finish(planned.folder, complete=complete))
 
 
-def _trial_again(training: Training, address: str, name: str | None) -> Planned:
-    """Plan a new run of one earlier trial, whose model may have been corrected since."""
-    from mnistbench.runs.folder import find_trial
+def _earlier(training: Training, run_name: str | None, trial: str | None, name: str | None) -> Planned:
+    """Plan one earlier trial again, whose model may have been corrected since, or resume a run.
 
-    earlier, trial = find_trial(training.results, address)
-    return training.plan_again(earlier, [trial], name, may_differ=True)
+    That is the run of this name, or else the newest one that was interrupted.
+    """
+    from mnistbench.runs.folder import find_interrupted_run, find_run, find_trial
 
-
-def _resumed(training: Training, name: str | None) -> Planned:
-    """Find the run of that name, or else the newest one that was interrupted."""
-    from mnistbench.runs.folder import find_interrupted_run, find_run
-
-    return training.resume(
-        find_run(training.results, name) if name else find_interrupted_run(training.results)
-    )
+    if trial is not None:
+        earlier, found = find_trial(training.results, trial)
+        return training.plan_again(earlier, [found], name, may_differ=True)
+    folder = find_run(training.results, run_name) if run_name else find_interrupted_run(training.results)
+    return training.resume(folder)
 
 
 def _refuse_misuse(context: typer.Context) -> None:

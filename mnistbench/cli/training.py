@@ -163,7 +163,7 @@ class Training:
         return Planned(folder, runner.models_of(info, data, may_differ=may_differ), data)
 
     def carry_out(self, planned: Planned) -> bool:
-        """Run the trials that have no record yet, and show their progress.
+        """Run the trials that have no record yet and show them; say how a run that is interrupted resumes.
 
         Returns:
             Whether all of them have ended; False after an interruption.
@@ -175,15 +175,19 @@ class Training:
             "standard output was closed; the run continues without it and writes "
             f"{folder.path / 'report.md'}."
         )
-        try:
+        with Interruptions() as interruptions:
             with (
-                Interruptions() as interruptions,
+                contextlib.suppress(KeyboardInterrupt),  # before the first trial, or after the last
                 self._view(folder) as view,
-                interruptions.allowed(),
+                interruptions.allowed(view.stopping),
             ):
-                return runner.run(folder, models, data, view, self.cluster)
-        except KeyboardInterrupt:  # before the first trial began, or after the last one had ended
-            return len(folder.records()) == len(folder.info().trials)
+                runner.run(folder, models, data, view, self.cluster)
+            complete = len(folder.records()) == len(folder.info().trials)
+            if not complete:
+                backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
+                resume = folder.command("run", *backend, "--resume")
+                complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
+        return complete
 
     def finish(self, folder: "RunFolder", *, complete: bool) -> int:
         """Write the report and print the outcome.
@@ -202,12 +206,7 @@ class Training:
         info, records = folder.info(), folder.records()
         if not (self.quiet or self.json):
             say(f"{status_counts(configurations(info, records))}: see {page}")
-        if not complete:
-            backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
-            resume = folder.command("run", *backend, "--resume")
-            complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
-            return INTERRUPTED
-        return int(any(record.failure is not None for record in records))
+        return int(any(record.failure is not None for record in records)) if complete else INTERRUPTED
 
     def _create(self, planned: "runner.Plan", name: str | None) -> "RunFolder":
         from mnistbench.execution import runner

@@ -78,6 +78,8 @@ def test_an_interrupted_run_keeps_what_is_done_and_resumes(shell, number):
         assert time.monotonic() < deadline
         time.sleep(0.1)
     process.send_signal(number)
+    assert process.stderr.readline() == "mnistbench: stopping; this takes a few seconds.\n"
+    process.send_signal(number)  # as an impatient user does
     out, err = process.communicate(timeout=30)
     assert process.returncode == 130, err
     assert "run --resume" in err

@@ -1,19 +1,19 @@
 """The workers of a Dask cluster that can run trials, as they come and go."""
 
+import functools
 import logging
 import threading
 import time
-from collections.abc import Callable
-from typing import Any, TypeVar
+from typing import Any
 
 from mnistbench import __version__
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.dask.on_worker import Worker, describe
 
-T = TypeVar("T")
 _LOG = logging.getLogger(__name__)
 _FIRST_SECONDS = 10  # to wait for the first worker
 _POLL_SECONDS = 0.1
+_ANSWER_SECONDS = 20  # for a worker to import mnistbench and say what it is
 _LOOK_SECONDS = 5  # between two looks at the latest: an event before the subscription arrived is missed
 
 
@@ -41,7 +41,10 @@ class Workers:
         if self._changed.is_set() or time.monotonic() - self._looked_at > _LOOK_SECONDS:
             self._changed.clear()
             self._looked_at = time.monotonic()
-            self._present = list(self._ask(self._client.ncores))
+            try:
+                self._present = list(self._client.ncores())
+            except OSError as error:
+                raise self._scheduler_lost() from error
             self._describe([a for a in self._present if a not in self._known and a not in self._refused])
         return {a: self._known[a] for a in self._present if a in self._known and a not in self._refused}
 
@@ -80,11 +83,11 @@ class Workers:
 
     def _describe(self, addresses: list[str]) -> None:
         """Ask new workers what they are; refuse those on which another mnistbench would measure."""
-        if not addresses:
-            return
-        answers = self._ask(lambda: self._client.run(describe, workers=addresses, on_error="return"))
-        for address, answer in answers.items():
-            if isinstance(answer, OSError):  # it has just left, or is not quite there
+        for address, answer in self._answers(addresses).items():
+            if isinstance(answer, TimeoutError):
+                reason = MnistbenchError(f"it did not answer within {_ANSWER_SECONDS} s")
+                self.refuse(address, address, reason)
+            elif isinstance(answer, OSError):  # it has just left, or is not quite there
                 self._changed.set()
             elif not isinstance(answer, Worker):
                 reason = MnistbenchError(f"it cannot load mnistbench {__version__}: {answer}")
@@ -95,16 +98,28 @@ class Workers:
             else:
                 self._known[address] = answer
 
+    def _answers(self, addresses: list[str]) -> dict[str, Worker | BaseException]:
+        """Return what each says of itself, or why it says nothing; one that hangs holds up no other."""
+        if not addresses:
+            return {}
+        run = functools.partial(
+            self._client.run, describe, on_error="return", callback_timeout=_ANSWER_SECONDS
+        )
+        try:
+            return dict(run(workers=addresses))
+        except TimeoutError as error:
+            if len(addresses) == 1:
+                return {addresses[0]: error}
+            return {
+                address: answer for each in addresses for address, answer in self._answers([each]).items()
+            }
+        except OSError as error:
+            raise self._scheduler_lost() from error
+
     def _on_event(self, event: tuple[float, Any]) -> None:
         _, message = event
         if isinstance(message, dict) and message.get("action") in ("add-worker", "remove-worker"):
             self._changed.set()
-
-    def _ask(self, question: Callable[[], T]) -> T:
-        try:
-            return question()
-        except OSError as error:
-            raise self._scheduler_lost() from error
 
     def _scheduler_lost(self) -> MnistbenchError:
         return MnistbenchError(

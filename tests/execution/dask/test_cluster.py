@@ -19,6 +19,7 @@ from support.shell import Shell
 from mnistbench.datasets import resolve
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.execution.dask import cluster as cluster_module
+from mnistbench.execution.dask import workers
 from mnistbench.execution.dask.cluster import Cluster, connect
 from mnistbench.execution.isolation import Job
 from mnistbench.runs.folder import RunFolder
@@ -257,6 +258,18 @@ def test_a_worker_that_cannot_load_mnistbench_gets_no_trials(dask, make_job, tmp
         record = record_on(cluster, make_job("constant"))
     assert record.status is Status.OK
     assert "gets no trials" in caplog.text
+
+
+def test_a_worker_that_hangs_before_it_says_what_it_is_holds_up_no_other(dask, monkeypatch, caplog):
+    monkeypatch.setattr(workers, "_ANSWER_SECONDS", 2)
+    hung = dask.start_worker()
+    with connect(dask.address) as cluster:
+        wait_for(cluster._client.ncores)
+        hung.send_signal(signal.SIGSTOP)
+        dask.start_worker()
+        wait_for(lambda: len(cluster._client.ncores()) == 2)
+        assert len(cluster._workers.some()) == 1
+    assert "gets no trials: it did not answer within 2 s" in caplog.text
 
 
 @pytest.fixture
