@@ -299,8 +299,7 @@ class LiveTable(View):
 
 
 def _line(text: Text) -> Text:
-    text.no_wrap, text.overflow = True, "ellipsis"
-    return text
+    return Text.assemble(text, no_wrap=True, overflow="ellipsis")
 
 
 def _accuracy(record: Record) -> str:
