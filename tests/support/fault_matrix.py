@@ -129,8 +129,7 @@ Ctrl-C or SIGTERM at a random moment
   execution/test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept
 Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed
   it waits until the terminal can be put right
-  cli/test_interruptions.py::test_a_signal_while_the_terminal_is_opened_waits_until_it_can_be_closed
-  cli/test_interruptions.py::test_a_signal_while_the_terminal_is_closed_waits_until_it_is
+  cli/test_interruptions.py::test_a_signal_while_the_terminal_is_opened_or_closed_waits_until_it_can_be_closed
   cli/test_run.py::test_a_terminated_run_restores_the_terminal
 power is lost while a record is written
   the torn line is no record, and the next one replaces it
