@@ -27,7 +27,7 @@ from mnistbench.stats.verdicts import judged
 Labels = NDArray[np.int64]
 
 _PAIRS_KEPT = 1_000
-# Of the plain IDX file with the labels of MNIST's test images, as `datasets.mnist` checks it.
+# Of the plain IDX file with the labels of MNIST's test images, as `datasets.named` has it.
 _MNIST_TEST_LABELS_SHA256 = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
 
 

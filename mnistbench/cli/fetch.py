@@ -1,4 +1,4 @@
-"""`mnistbench fetch`: MNIST, before a run needs it."""
+"""`mnistbench fetch`: a named data set, before a run needs it."""
 
 from typing import Annotated
 
@@ -9,22 +9,44 @@ from mnistbench.cli.options import register
 from mnistbench.cli.output import say
 
 
-@register(epilog="Examples:  mnistbench fetch  |  mnistbench fetch --from /media/stick/mnist")
+@register(
+    epilog="Examples:  mnistbench fetch  |  mnistbench fetch fashion-mnist  |  "
+    "mnistbench fetch --from /media/stick/mnist --from /media/stick/qmnist"
+)
 def fetch(
+    name: Annotated[
+        str, typer.Argument(metavar="[NAME]", help="See `mnistbench list --datasets`.")
+    ] = "mnist",
     source: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            "--from", help="A folder with the four MNIST files, or a mirror's URL.", metavar="PLACE"
+            "--from",
+            help="A folder with the data set's files, or a mirror's URL; may be repeated.",
+            metavar="PLACE",
         ),
     ] = None,
     cache_dir: options.Cache = None,
     offline: options.Offline = False,
 ) -> None:
-    """Fetch MNIST into the cache, once, and check every byte."""
-    from mnistbench.datasets import cache_folder, fetch_mnist
+    """Fetch a data set into the cache, once, and check every byte."""
+    from mnistbench.datasets import cache_folder
+    from mnistbench.datasets import fetch as fetching
+    from mnistbench.datasets.named import NAMED
+    from mnistbench.errors import UsageError, unknown
 
-    data = fetch_mnist(cache=cache_folder(cache_dir), source=source, offline=offline, show_progress=True)
+    if name not in NAMED:
+        raise UsageError(unknown("data set", name, NAMED))
+    named = NAMED[name]
+    data = fetching.fetch(
+        named, cache=cache_folder(cache_dir), sources=source or (), offline=offline, show_progress=True
+    )
+    groups = f", with the {data.group_noun} of each" if data.groups_sha256 else ""
     say(
-        f"{data.title}: {data.train_count:,} training and {data.test_count:,} test images "
+        f"{data.title}: {data.train_count:,} training and {data.test_count:,} test images{groups} "
         f"from {data.source}, verified, in {data.arrays_folder}"
     )
+    if named.writers is not None and not groups:
+        files = " and ".join(named.writers.files)
+        say(
+            f"Without {files}, who wrote each image is unknown, and intervals take the images as independent."
+        )

@@ -100,6 +100,7 @@ class Training:
             DataError: The data set is unavailable.
         """
         from mnistbench.datasets import Reading
+        from mnistbench.datasets.named import NAMED
         from mnistbench.execution import runner
         from mnistbench.machine import usable_cores, usable_memory_bytes
         from mnistbench.stats.scores import MARGIN
@@ -115,11 +116,12 @@ class Training:
         own = [name for name, model in new.models.items() if model.path.parent != builtin_folder()]
         models = choose_models(suite, options, new.models, own)
         data = self._dataset(new.dataset, Reading(new.pixel_max, drop_unseen=new.drop_unseen))
-        has_path = new.dataset not in (None, "mnist", "digits")
         planned = runner.Plan(
             suite=suite.name,
             dataset=data,
-            dataset_spec=str(Path(str(new.dataset)).resolve()) if has_path else data.name,
+            dataset_spec=data.name
+            if new.dataset is None or new.dataset in NAMED
+            else str(Path(new.dataset).resolve()),
             trials=plan(suite, options, models, data),
             models=models,
             limits=runner.Limits(
@@ -234,14 +236,16 @@ class Training:
 
     def _dataset(self, spec: str | None, reading: "Reading") -> "DatasetInfo":
         """Return the data set, fetched and verified, with a prominent notice if digits replace MNIST."""
-        from mnistbench.datasets import cache_folder, mnist_advice, resolve
+        from mnistbench.datasets import cache_folder, resolve
+        from mnistbench.datasets.fetch import advice
+        from mnistbench.datasets.named import MNIST
 
         cache = cache_folder(self.cache_dir)
         data = resolve(spec, cache=cache, reading=reading, offline=self.offline, show_progress=not self.quiet)
         if data.fallback_reason is not None:
             write_error(
                 f"{_RULE}\nMNIST is unavailable; using digits instead, whose numbers say nothing about MNIST."
-                f"\n{data.fallback_reason}.\n{mnist_advice(cache)}.\n{_RULE}"
+                f"\n{data.fallback_reason}.\n{advice(MNIST, cache)}.\n{_RULE}"
             )
         return data
 

@@ -114,6 +114,8 @@ class DatasetInfo:
         groups_sha256: `Arrays.groups_sha256`; None if no groups are known.
         group_noun: What a group is: "writer", or "group" for a user's own.
         strata: The names of the groups' strata, in the order of their numbers; empty if there are none.
+        class_names: The names of the classes, in their order; empty if their labels say enough.
+        citation: The work to cite for it.
     """
 
     name: str
@@ -134,6 +136,8 @@ class DatasetInfo:
     groups_sha256: str | None = None
     group_noun: str = "group"
     strata: tuple[str, ...] = ()
+    class_names: tuple[str, ...] = ()
+    citation: str = ""
 
 
 def assemble(

@@ -143,7 +143,6 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
     Raises:
         DataError: The cache cannot be written, or returns other bytes.
     """
-    sha256 = arrays.sha256()
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -156,10 +155,35 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
         with _replacing(folder / "source.txt") as file:
             file.write(source.encode())
         sync_folder(folder)
-    stored = verified_arrays(folder, sha256, arrays.groups_sha256())
+    return _read_back(folder, arrays)
+
+
+def store_groups(arrays: Arrays, folder: Path) -> Arrays:
+    """Add the groups to a data set whose images are in the cache, and return all as read back.
+
+    Raises:
+        DataError: The cache cannot be written, or returns other bytes.
+    """
+    with _explained(folder), _replacing(folder / GROUPS_FILE) as file:
+        np.lib.format.write_array(file, np.ascontiguousarray(arrays.groups), allow_pickle=False)
+    return _read_back(folder, arrays)
+
+
+def _read_back(folder: Path, arrays: Arrays) -> Arrays:
+    stored = verified_arrays(folder, arrays.sha256(), arrays.groups_sha256())
     if stored is None:
         raise DataError(f"The cache {folder} does not return what was written to it; check the disk.")
     return stored
+
+
+def write_note(path: Path, text: str) -> None:
+    """Write a small file of text into the cache.
+
+    Raises:
+        DataError: The cache cannot be written.
+    """
+    with _explained(path.parent), _replacing(path) as file:
+        file.write(text.encode())
 
 
 @contextmanager

@@ -1,19 +1,17 @@
 """Resolve the name of a data set, or a path, to a data set in the cache."""
 
 import difflib
-from collections.abc import Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 from mnistbench.datasets.arrays import AS_IS, DatasetInfo, Reading
-from mnistbench.datasets.digits import cached_digits
-from mnistbench.datasets.download import Mirror, Patience
+from mnistbench.datasets.download import Patience
+from mnistbench.datasets.fetch import describe, fetch, find, keep
 from mnistbench.datasets.folder import cached_user_data, describe_path, read_user_data
-from mnistbench.datasets.mnist import MIRRORS, cached_mnist, fetch_mnist, is_mnist
+from mnistbench.datasets.named import NAMED, Named
 from mnistbench.errors import DataError, UsageError
 from mnistbench.text import command
-
-_NAMES = frozenset({"mnist", "digits"})
 
 
 def resolve(
@@ -23,13 +21,13 @@ def resolve(
     reading: Reading = AS_IS,
     offline: bool = False,
     show_progress: bool = False,
-    mirrors: Sequence[Mirror] = MIRRORS,
+    named: Mapping[str, Named] = NAMED,
     patience: Patience | None = None,
 ) -> DatasetInfo:
     """Make a data set ready for use: fetched or read, checked, and its arrays in the cache.
 
     Args:
-        spec: "mnist", "digits", a folder of IDX files or a .npz file. The two names win over a folder of the
+        spec: The name of a data set, a folder of IDX files or a .npz file. A name wins over a folder of the
             same name, which can be given as ./mnist. None: MNIST, or `digits` with `fallback_reason` if MNIST
             is unavailable.
         cache: The cache folder.
@@ -37,28 +35,29 @@ def resolve(
         offline: Use no network.
         show_progress: Print the outcome of each mirror, and draw progress bars if standard error is a
             terminal.
-        mirrors: MNIST's mirrors, in the order to try them.
+        named: The named data sets.
         patience: How long to wait for a mirror.
 
     Raises:
         DataError: The data set is unavailable, damaged or unusable.
         UsageError: There is no data set of that name, or it accepts no `reading`.
     """
-    if spec in (None, *_NAMES) and reading != AS_IS:
+    if (spec is None or spec in named) and reading != AS_IS:
         raise UsageError(f"--pixel-max and --unseen apply only to your own data, not to {spec or 'mnist'}.")
+
+    def ready(name: str) -> DatasetInfo:
+        """Return it as the cache has it, so that a run never waits for the writers of a cached data set."""
+        return find(named[name], cache) or fetch(
+            named[name], cache=cache, offline=offline, show_progress=show_progress, patience=patience
+        )
+
     if spec is None:
         try:
-            return fetch_mnist(
-                cache=cache, offline=offline, show_progress=show_progress, mirrors=mirrors, patience=patience
-            )
+            return ready("mnist")
         except DataError as error:
-            return replace(cached_digits(cache), fallback_reason=str(error).splitlines()[0].rstrip("."))
-    if spec == "mnist":
-        return fetch_mnist(
-            cache=cache, offline=offline, show_progress=show_progress, mirrors=mirrors, patience=patience
-        )
-    if spec == "digits":
-        return cached_digits(cache)
+            return replace(ready("digits"), fallback_reason=str(error).splitlines()[0].rstrip("."))
+    if spec in named:
+        return ready(spec)
     if "://" in spec:
         raise UsageError(
             f"--dataset accepts no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."
@@ -66,13 +65,20 @@ def resolve(
     path = Path(spec).expanduser()
     if path.exists():
         arrays = read_user_data(path, reading)
-        if is_mnist(arrays):
-            return replace(cached_mnist(arrays, cache, source=describe_path(path)), reading=reading)
-        return cached_user_data(arrays, path, cache, reserved_names=_NAMES, reading=reading)
+        sha256 = arrays.sha256()
+        for known in named.values():
+            if known.arrays_sha256 == sha256 and arrays.groups is None:
+                folder = cache / known.name
+                found = find(known, cache) or describe(
+                    known, keep(known, arrays, folder, describe_path(path)), folder
+                )
+                return replace(found, reading=reading)
+        return cached_user_data(arrays, path, cache, reserved_names=frozenset(named), reading=reading)
     if path.name != spec or path.suffix == ".npz":
         raise DataError(f"{spec}: there is no such folder or file.")
-    near = difflib.get_close_matches(spec.casefold(), sorted(_NAMES), n=1)
+    near = difflib.get_close_matches(spec.casefold(), sorted(named), n=1)
     suggestion = f" Did you mean {near[0]}?" if near else ""
     raise UsageError(
-        f"There is no data set or folder {spec!r}.{suggestion} Use mnist, digits, a FOLDER or a FILE.npz."
+        f"There is no data set or folder {spec!r}.{suggestion} Use a FOLDER, a FILE.npz, or a name that "
+        f"`{command('list', '--datasets')}` shows."
     )

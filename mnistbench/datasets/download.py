@@ -1,10 +1,11 @@
-"""Downloads through pooch: a file arrives complete and with the right SHA-256, or not at all.
+"""Downloads through pooch: a file arrives complete and with the right hash, or not at all.
 
 pooch streams to a temporary file, checks the digest and only then moves the file into place. This module adds
 mirrors in order, retries with back-off, and a minimum speed, which requests' timeouts do not provide: each
 byte that arrives restarts them.
 """
 
+import hashlib
 import http.client
 import logging
 import sys
@@ -33,11 +34,13 @@ class Mirror:
 
     Attributes:
         url: The address before the file names, ending in a slash.
-        files: The SHA-256 of each file by its name.
+        files: The hash of each file by its name: SHA-256, or "md5:" and MD5; None if none is published.
+        query: What follows the file names in their addresses.
     """
 
     url: str
-    files: Mapping[str, str]
+    files: Mapping[str, str | None]
+    query: str = ""
 
 
 @dataclass(frozen=True)
@@ -120,8 +123,10 @@ def download(
     for mirror in mirrors:
         try:
             paths = {
-                name: _download_file(mirror.url + name, sha256, folder / name, patience, show_progress)
-                for name, sha256 in mirror.files.items()
+                name: _download_file(
+                    f"{mirror.url}{name}{mirror.query}", known_hash, folder / name, patience, show_progress
+                )
+                for name, known_hash in mirror.files.items()
             }
         except _DownloadError as error:
             address, reason = without_credentials(mirror.url), str(error)
@@ -143,10 +148,27 @@ def without_credentials(url: str) -> str:
     return urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
 
 
-def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> Path:
+def file_hash(path: Path, like: str | None) -> str:
+    """Return a file's hash in the form of `Mirror.files`, by the algorithm of the hash `like`.
+
+    Raises:
+        DataError: The file cannot be read.
+    """
+    algorithm = "md5" if like is not None and like.startswith("md5:") else "sha256"
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, algorithm).hexdigest()
+    except OSError as error:
+        raise DataError(f"{path}: cannot be read: {error.strerror or error}.") from error
+    return f"md5:{digest}" if algorithm == "md5" else digest
+
+
+def _download_file(
+    url: str, known_hash: str | None, path: Path, patience: Patience, show_progress: bool
+) -> Path:
     for attempt in range(1, patience.attempts + 1):
         try:
-            _try_download(url, sha256, path, patience, show_progress)
+            _try_download(url, known_hash, path, patience, show_progress)
         except _DownloadError as error:
             if error.temporary and attempt < patience.attempts:
                 time.sleep(patience.backoff_seconds * 2 ** (attempt - 1))
@@ -159,7 +181,9 @@ def _download_file(url: str, sha256: str, path: Path, patience: Patience, show_p
     raise AssertionError("Patience.attempts must be at least 1")
 
 
-def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_progress: bool) -> None:
+def _try_download(
+    url: str, known_hash: str | None, path: Path, patience: Patience, show_progress: bool
+) -> None:
     """Download in a thread, so that one limit covers name look-up, headers and body."""
     import pooch
 
@@ -169,7 +193,7 @@ def _try_download(url: str, sha256: str, path: Path, patience: Patience, show_pr
 
     def retrieve() -> None:
         try:
-            pooch.retrieve(url, known_hash=sha256, fname=path.name, path=path.parent, downloader=transfer)
+            pooch.retrieve(url, known_hash=known_hash, fname=path.name, path=path.parent, downloader=transfer)
         except Exception as error:  # raised in the thread that waits
             failures.append(error)
 
@@ -295,9 +319,7 @@ def _explain(error: Exception, patience: Patience) -> Exception:
         case urllib3.ProtocolError():
             return _DownloadError(f"connection broken: {_in_words(_root(error))}", temporary=True)
         case ValueError() if not isinstance(error, requests.RequestException):  # pooch: the digest differs
-            return _DownloadError(
-                "wrong content: its SHA-256 differs from the published one", temporary=False
-            )
+            return _DownloadError("wrong content: its hash differs from the published one", temporary=False)
         case OSError() if not isinstance(error, requests.RequestException):
             return DataError(
                 f"The download could not be written: {error.strerror or error}. "

@@ -6,6 +6,7 @@ more than it holds is refused before memory is allocated. `numpy.lib.format` def
 
 import math
 import zipfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -35,22 +36,42 @@ def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
     Raises:
         DataError: The file is unreadable or damaged, or holds no usable data set.
     """
+    found: dict[str, Any] = read_arrays(path, ARRAY_NAMES, ("classes", *_GROUP_NAMES))
+    groups = [found.pop(name) for name in _GROUP_NAMES if name in found]
+    if len(groups) == 1:
+        raise DataError(f"{path}: has one of {' and '.join(_GROUP_NAMES)} alone; expected both or neither.")
+    classes = found.pop("classes", None)
+    return assemble(
+        str(path),
+        **found,
+        listed_classes=classes,
+        groups=(groups[0], groups[1]) if groups else None,
+        reading=reading,
+    )
+
+
+def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
+    """Read arrays of numbers from a .npz file, in this order.
+
+    Args:
+        path: The file.
+        required: The arrays' names.
+        optional: Further names, which are left out where the file has no such array.
+
+    Raises:
+        DataError: The file is unreadable or damaged, or lacks an array.
+    """
     try:
         with zipfile.ZipFile(path) as archive:
             members = set(archive.namelist())
-            missing = [name for name in ARRAY_NAMES if f"{name}.npy" not in members]
+            missing = [name for name in required if f"{name}.npy" not in members]
             if missing:
                 raise DataError(
-                    f"{path}: has no array {', '.join(missing)}; expected {', '.join(ARRAY_NAMES)}. "
+                    f"{path}: has no array {', '.join(missing)}; expected {', '.join(required)}. "
                     f"{_holdings(archive.namelist())}"
                 )
-            arrays: dict[str, Any] = {name: _read_member(archive, name, path) for name in ARRAY_NAMES}
-            classes = _read_member(archive, "classes", path) if "classes.npy" in members else None
-            named = [name for name in _GROUP_NAMES if f"{name}.npy" in members]
-            if len(named) == 1:
-                raise DataError(f"{path}: has {named[0]} alone; expected {' and '.join(_GROUP_NAMES)}.")
-            if named:
-                arrays["groups"] = tuple(_read_member(archive, name, path) for name in named)
+            wanted = [*required, *(name for name in optional if f"{name}.npy" in members)]
+            return {name: _read_member(archive, name, path) for name in wanted}
     except DataError:
         raise
     except FileNotFoundError as error:
@@ -62,7 +83,6 @@ def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
         raise DataError(
             f"{path}: not an intact .npz file ({reason}). Download or save the file again."
         ) from error
-    return assemble(str(path), **arrays, listed_classes=classes, reading=reading)
 
 
 def _holdings(members: list[str]) -> str:

@@ -1,6 +1,7 @@
 """From what the user named to a data set."""
 
 import os
+from dataclasses import replace
 
 import pytest
 from support.files import write
@@ -9,15 +10,16 @@ from support.python import loaded_by
 
 from mnistbench.datasets import Reading, resolve
 from mnistbench.datasets.download import Mirror, Patience
-from mnistbench.datasets.mnist import MIRRORS
+from mnistbench.datasets.named import MNIST, NAMED
 from mnistbench.errors import DataError, UsageError
 
 
 @pytest.fixture
 def unreachable():
     """A mirror that refuses connections."""
-    mirrors = (Mirror(closed_address(), MIRRORS[0].files),)
-    return {"mirrors": mirrors, "patience": Patience(connect_seconds=1, attempts=1)}
+    mirrors = (Mirror(closed_address(), MNIST.mirrors[0].files),)
+    named = NAMED | {"mnist": replace(MNIST, mirrors=mirrors)}
+    return {"named": named, "patience": Patience(connect_seconds=1, attempts=1)}
 
 
 def test_digits_replace_an_unavailable_mnist_that_was_not_asked_for(tmp_path, unreachable):
@@ -57,7 +59,7 @@ def test_a_misspelt_name_gets_a_suggestion(tmp_path, spec, near):
 
 
 def test_an_unknown_name_is_answered_with_the_known_ones(tmp_path):
-    with pytest.raises(UsageError, match=r"'photographs'\. Use mnist, digits, a FOLDER or a FILE"):
+    with pytest.raises(UsageError, match=r"'photographs'\. Use a FOLDER, a FILE.npz, or a name that"):
         resolve("photographs", cache=tmp_path)
 
 

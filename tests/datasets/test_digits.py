@@ -1,10 +1,13 @@
 """The digits inside scikit-learn, scaled and split as documented."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from sklearn.datasets import load_digits
 
-from mnistbench.datasets import digits, open_arrays
+from mnistbench.datasets import open_arrays, resolve
+from mnistbench.datasets.named import NAMED
 from mnistbench.errors import DataError
 
 
@@ -15,7 +18,7 @@ def cache(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def info(cache):
-    return digits.cached_digits(cache)
+    return resolve("digits", cache=cache)
 
 
 def test_the_split_is_stratified_and_leaves_nothing_out(info):
@@ -55,16 +58,16 @@ def test_the_digits_describe_themselves(info, cache):
     assert info.fallback_reason is None
 
 
-def test_the_second_time_scikit_learn_is_not_asked(info, cache, monkeypatch):
-    monkeypatch.setattr(digits, "_load_digits", lambda: pytest.fail("was loaded again"))
-    assert digits.cached_digits(cache) == info
+def test_the_second_time_scikit_learn_is_not_asked(info, cache):
+    unasked = replace(NAMED["digits"], read=lambda place: pytest.fail(f"{place} was read again"))
+    assert resolve("digits", cache=cache, named={"digits": unasked}) == info
 
 
 def test_a_damaged_cache_is_repaired(tmp_path, info):
-    assert digits.cached_digits(tmp_path).sha256 == info.sha256
+    assert resolve("digits", cache=tmp_path).sha256 == info.sha256
     file = tmp_path / "digits" / "x_train.npy"
     file.write_bytes(file.read_bytes()[:-1] + b"\x01")
-    digits.cached_digits(tmp_path)
+    resolve("digits", cache=tmp_path)
     assert open_arrays(tmp_path / "digits").sha256() == info.sha256
 
 
@@ -72,6 +75,6 @@ def test_other_digits_are_not_passed_off_as_these(tmp_path, monkeypatch):
     changed = load_digits()
     changed.images[7, 4, 4] = 16 - changed.images[7, 4, 4]
     monkeypatch.setattr("sklearn.datasets.load_digits", lambda: changed)
-    with pytest.raises(DataError, match="differ from the known ones"):
-        digits.cached_digits(tmp_path)
+    with pytest.raises(DataError, match="differ from the known scikit-learn digits"):
+        resolve("digits", cache=tmp_path)
     assert not (tmp_path / "digits").exists()

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -15,10 +16,11 @@ import pytest
 from support.files import idx_bytes, write
 from support.mirror_server import MirrorServer, closed_address
 
-from mnistbench.datasets import cache_folder, fetch_mnist, open_arrays, resolve
+from mnistbench.datasets import cache_folder, open_arrays, resolve
 from mnistbench.datasets.arrays import ARRAY_NAMES
 from mnistbench.datasets.download import Mirror, Patience
-from mnistbench.datasets.mnist import MIRRORS
+from mnistbench.datasets.fetch import fetch
+from mnistbench.datasets.named import MNIST, NAMED
 from mnistbench.errors import DataError, UsageError
 
 IMPATIENT = Patience(connect_seconds=1, read_seconds=1, attempts=1, slow_seconds=2)
@@ -35,7 +37,7 @@ def mnist():
 @pytest.fixture(scope="module")
 def idx_files(mnist):
     """The four official files, compressed anew (and fast)."""
-    parts = zip(MIRRORS[0].files, (getattr(mnist, name) for name in ARRAY_NAMES), strict=True)
+    parts = zip(MNIST.mirrors[0].files, (getattr(mnist, name) for name in ARRAY_NAMES), strict=True)
     return {name: gzip.compress(idx_bytes(array), compresslevel=1, mtime=0) for name, array in parts}
 
 
@@ -44,6 +46,12 @@ def npz_file(mnist):
     file = io.BytesIO()
     np.savez(file, **{name: getattr(mnist, name).astype(np.uint8) for name in ARRAY_NAMES})
     return {"mnist.npz": file.getvalue()}
+
+
+def fetch_mnist(*, mirrors=MNIST.mirrors, source=None, **more):
+    """Fetch MNIST from these mirrors, or from one place, without the writers of its images."""
+    sources = () if source is None else [source]
+    return fetch(replace(MNIST, mirrors=mirrors, writers=None), sources=sources, **more)
 
 
 def sums(files):
@@ -68,14 +76,14 @@ def is_mnist(info, source):
 
 
 def test_the_mirrors_are_the_published_ones_in_order():
-    assert [mirror.url for mirror in MIRRORS] == [
+    assert [mirror.url for mirror in MNIST.mirrors] == [
         "https://ossci-datasets.s3.amazonaws.com/mnist/",
         "https://storage.googleapis.com/cvdf-datasets/mnist/",
         "https://storage.googleapis.com/tensorflow/tf-keras-datasets/",
     ]
-    assert MIRRORS[0].files == MIRRORS[1].files
-    assert MIRRORS[0].files["train-images-idx3-ubyte.gz"].startswith("440fcabf73cc546fa21475e81ea37026")
-    assert MIRRORS[2].files == {
+    assert MNIST.mirrors[0].files == MNIST.mirrors[1].files
+    assert MNIST.mirrors[0].files["train-images-idx3-ubyte.gz"].startswith("440fcabf73cc546fa21475e81ea37026")
+    assert MNIST.mirrors[2].files == {
         "mnist.npz": "731c5ac602752760c8e48fbffcf8c3b850d9dc2a2aedcf2cc48468fc17b673d1"
     }
 
@@ -86,7 +94,7 @@ def test_mnist_comes_from_a_mirror_and_then_from_the_cache(tmp_path, idx_files):
         assert is_mnist(info, f"{server.url}good/")
         server.requests.clear()
         assert fetch_mnist(cache=tmp_path, mirrors=mirrors) == info
-        assert resolve(None, cache=tmp_path, mirrors=mirrors) == info
+        assert resolve(None, cache=tmp_path, named=NAMED | {"mnist": replace(MNIST, mirrors=mirrors)}) == info
         assert server.requests == []
     assert fetch_mnist(cache=tmp_path, offline=True) == info
     kept = {path.name for path in (tmp_path / "mnist").iterdir()}
@@ -158,12 +166,14 @@ def test_right_sums_around_other_images_are_not_believed(tmp_path, idx_files, mn
 
 FETCH = """
 import sys
+from dataclasses import replace
 from pathlib import Path
-from mnistbench.datasets import fetch_mnist
 from mnistbench.datasets.download import Mirror
+from mnistbench.datasets.fetch import fetch
+from mnistbench.datasets.named import MNIST
 cache, url, *sums = sys.argv[1:]
 mirror = Mirror(url, dict(pair.split("=") for pair in sums))
-print(fetch_mnist(cache=Path(cache), mirrors=(mirror,)).sha256)
+print(fetch(replace(MNIST, mirrors=(mirror,), writers=None), cache=Path(cache)).sha256)
 """
 
 
@@ -202,9 +212,9 @@ def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
     refusing = closed_address()
     with MirrorServer({"mnist.npz": b"x"}).running() as server:
         mirrors = (
-            Mirror(refusing, MIRRORS[0].files),
-            Mirror(f"{server.url}good/", MIRRORS[0].files),
-            Mirror(f"{server.url}html/", MIRRORS[2].files),
+            Mirror(refusing, MNIST.mirrors[0].files),
+            Mirror(f"{server.url}good/", MNIST.mirrors[0].files),
+            Mirror(f"{server.url}html/", MNIST.mirrors[2].files),
         )
         with pytest.raises(DataError) as caught:
             fetch_mnist(cache=tmp_path, mirrors=mirrors, patience=IMPATIENT)
@@ -212,17 +222,17 @@ def test_the_error_lists_what_was_tried_and_what_to_do(tmp_path):
         "Tried, in this order:",
         f"  {refusing}: connection refused",
         f"  {server.url}good/: train-images-idx3-ubyte.gz: HTTP 404 Not Found",
-        f"  {server.url}html/: mnist.npz: wrong content: its SHA-256 differs from the published one",
+        f"  {server.url}html/: mnist.npz: wrong content: its hash differs from the published one",
     ]
     for advice in ("HTTPS_PROXY", "mnistbench fetch --from FOLDER", "--dataset digits"):
         assert advice in str(caught.value)
     assert list((tmp_path / "mnist").iterdir()) == []
 
 
-@pytest.mark.parametrize("suffix", ["", "/", "/mnist.npz", "/other.npz"])
+@pytest.mark.parametrize("suffix", ["", "/", "/mnist.npz"])
 def test_a_sites_own_mirror_is_asked_for_the_official_files_alone(tmp_path, suffix):
     """With and without a slash, or straight for the .npz file; the official sums hold for it too."""
-    files = dict.fromkeys((*MIRRORS[0].files, "mnist.npz", "other.npz"), b"not MNIST")
+    files = dict.fromkeys((*MNIST.mirrors[0].files, "mnist.npz"), b"not MNIST")
     with MirrorServer(files).running() as server, pytest.raises(DataError, match="wrong content"):
         fetch_mnist(cache=tmp_path, source=f"{server.url}good{suffix}", patience=IMPATIENT)
     if suffix.endswith(".npz"):
@@ -235,7 +245,7 @@ def test_offline_no_mirror_is_asked(tmp_path):
     with MirrorServer({}).running() as server:
         with pytest.raises(UsageError, match="--offline forbids fetching from"):
             fetch_mnist(cache=tmp_path, source=server.url, offline=True)
-        mirrors = (Mirror(server.url, MIRRORS[0].files),)
+        mirrors = (Mirror(server.url, MNIST.mirrors[0].files),)
         with pytest.raises(DataError, match="--offline forbids"):
             fetch_mnist(cache=tmp_path, offline=True, mirrors=mirrors)
         assert server.requests == []
@@ -258,7 +268,7 @@ def test_other_kinds_of_address_and_missing_folders_are_refused(tmp_path, source
 def test_an_unwritable_cache_is_refused_before_anything_is_downloaded(tmp_path):
     (tmp_path / "file").touch()
     with MirrorServer({}).running() as server:
-        mirrors = (Mirror(server.url, MIRRORS[0].files),)
+        mirrors = (Mirror(server.url, MNIST.mirrors[0].files),)
         with pytest.raises(DataError, match="cannot be written"):
             fetch_mnist(cache=tmp_path / "file", mirrors=mirrors)
         assert server.requests == []
