@@ -15,12 +15,12 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+from timeit import timeit
 
 _GLANCE_SECONDS = 0.1  # ten of the ticks in which Linux counts the time of a core
 _LOOK_SECONDS = 0.4
@@ -333,15 +333,11 @@ def _time_kernels() -> Calibration:
         "python_loop_seconds": loop,
         "gather_seconds": gather,
     }
-    seconds: dict[str, list[float]] = {name: [] for name in kernels}
-    for kernel in kernels.values():
-        kernel()
-    for _ in range(_ROUNDS):
-        for name, kernel in kernels.items():
-            before = time.perf_counter()
-            kernel()
-            seconds[name].append(time.perf_counter() - before)
-    return Calibration(**{name: tuple(values) for name, values in seconds.items()})
+    rounds = [
+        {name: timeit(kernel, number=1) for name, kernel in kernels.items()} for _ in range(_ROUNDS + 1)
+    ]
+    # The first one warms up.
+    return Calibration(**{name: tuple(seconds[name] for seconds in rounds[1:]) for name in kernels})
 
 
 if __name__ == "__main__":

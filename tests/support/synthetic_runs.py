@@ -6,6 +6,7 @@ consistent as a real one.
 
 import dataclasses
 import hashlib
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -199,13 +200,11 @@ def make_run(
     truth = true_labels(data)
     if store_labels:
         folder.write("labels.npz", encode_truth(truth, groups))
-    ended: dict[str, int] = {}
+    statuses = {
+        name: itertools.chain(model.statuses, itertools.repeat(Status.OK)) for name, model in models.items()
+    }
     for model, trial in planned:
-        position = ended.get(model, 0)
-        ended[model] = position + 1
-        statuses = models[model].statuses
-        status = statuses[position] if position < len(statuses) else Status.OK
-        if status is not None:
+        if (status := next(statuses[model])) is not None:
             _append(folder, trial, models[model], status, truth, data, beside, serving, learning)
     if calibrated:
         records = folder.records()
@@ -216,15 +215,11 @@ def make_run(
                 trial_ids=tuple(record.trial.id for record in records),
                 complete=True,
                 side_by_side=1 + beside,
-                before=(_calibration(1.0),),
-                after=(_calibration(1.08),),
+                before=(calibration(),),
+                after=(dataclasses.replace(calibration(), matrix_product_seconds=(0.0108,) * 5),),
             )
         )
     return folder
-
-
-def _calibration(factor: float) -> Calibration:
-    return Calibration((0.04 * factor, 0.04 * factor), (0.03, 0.03), (0.05, 0.05), (0.08, 0.08))
 
 
 def true_labels(data: DatasetInfo) -> np.ndarray[Any, Any]:
