@@ -43,11 +43,7 @@ def _with_home(argument: str) -> str:
 
 
 def _run(arguments: list[str]) -> int:
-    """Run one command.
-
-    Returns:
-        The exit status.
-    """
+    """Run one command and return its exit status."""
     debug = "--debug" in sys.argv[1:]
     try:
         app(args=arguments, prog_name="mnistbench")

@@ -33,17 +33,7 @@ def compare(
 def print_comparison(
     earlier: "RunFolder", later: "RunFolder", *, markdown: bool, margin: float | None = None
 ) -> bool:
-    """Print what changed from one run to another.
-
-    Args:
-        earlier: Run a.
-        later: Run b.
-        markdown: Whether it is printed as Markdown.
-        margin: As `changes.compare` takes it.
-
-    Returns:
-        Whether something became worse.
-    """
+    """Print what `changes.compare` finds between two runs; return whether something became worse."""
     from rich.console import Console
 
     from mnistbench.analysis.changes import compare as compared

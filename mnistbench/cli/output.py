@@ -18,9 +18,7 @@ _LEFT = (errno.EPIPE, errno.EINVAL, errno.EIO)  # Windows says EINVAL of a pipe;
 class Output(io.FileIO):
     """An open file to print to; once a write fails, `error` says why and everything later is dropped.
 
-    Attributes:
-        error: Why nothing is written any more; None while all is well.
-        farewell: What to say on standard error when that happens; nothing if empty.
+    `farewell`, unless empty, is what standard error says when that happens.
     """
 
     def __init__(self, descriptor: int) -> None:
@@ -47,11 +45,10 @@ class Output(io.FileIO):
 
 
 def make_robust() -> Output | None:
-    """Replace `sys.stdout` and `sys.stderr` by streams that never fail.
+    """Replace `sys.stdout` and `sys.stderr` by streams that never fail; return where standard output goes.
 
-    Returns:
-        Where standard output goes; None if it is not an open file or is a Windows console, which takes all
-        characters and has no reader that leaves.
+    It is None if that is not an open file or is a Windows console, which takes all characters and has no
+    reader that leaves.
     """
     outputs = {name: _robust(name) for name in ("stdout", "stderr")}
     return outputs["stdout"]
@@ -83,10 +80,8 @@ def print_table(
 ) -> None:
     """Print a table without lines, as wide as the terminal.
 
-    Args:
-        headings: Of the columns; the first one never wraps.
-        rows: The cells: a text, or a text and its style.
-        right: The headings of columns that are aligned to the right.
+    A cell is a text, or a text and its style. The first column never wraps; those in `right` are aligned to
+    the right.
     """
     from rich.console import Console
     from rich.table import Table

@@ -28,23 +28,15 @@ _RULE = "!" * 78
 
 @dataclass(frozen=True)
 class NewRun:
-    """A new run as the command line describes it.
+    """A new run as the command line describes it; what is None is as in the suite, or the program's own.
 
     Attributes:
-        suite: The suite.
         options: What the command line changes of the suite's plan, except for the threads.
-        models: All model files, by name.
-        dataset: The data set as typed.
+        dataset: As typed.
         pixel_max: The value of white in the user's own data; that of their type if None.
         drop_unseen: Whether test images of classes without training images are left out.
-        threads: The thread counts as typed; if None, each trial's share of the cores, less those that other
-            programs keep busy when it starts.
-        measurements: What is measured; as in the suite if None.
-        jobs: How many trials run side by side.
-        timeout_seconds: Time limit of each trial; that of the suite if None.
-        memory_limit_bytes: Memory limit of each trial; its share of nine tenths of the memory if None.
-        margin: Difference in accuracy up to which two models are practically the same; `MARGIN` if None.
-        name: The run's name; made of the time, the suite and the data set if None.
+        threads: As typed; each trial's share of the cores if None.
+        memory_limit_bytes: Of each trial; its share of nine tenths of the memory if None.
     """
 
     suite: Suite
@@ -75,9 +67,6 @@ class Training:
     """Plans runs, runs their trials and writes their reports.
 
     Attributes:
-        results: The folder of the runs.
-        cache_dir: The folder of the data sets as typed.
-        offline: Whether the network must not be used.
         quiet: Whether to print errors alone.
         json: Whether standard output gets one JSON object a trial.
         cluster: Where the trials run; on this machine if None.
@@ -165,10 +154,9 @@ class Training:
         return Planned(folder, runner.models_of(info, data, may_differ=may_differ), data)
 
     def carry_out(self, planned: Planned) -> bool:
-        """Run the trials that have no record yet and show them; say how a run that is interrupted resumes.
+        """Run the trials that have no record yet and show them; return whether all have ended.
 
-        Returns:
-            Whether all of them have ended; False after an interruption.
+        Otherwise the run was interrupted, and this says how it resumes.
         """
         from mnistbench.execution import runner
 
@@ -192,14 +180,9 @@ class Training:
         return complete
 
     def finish(self, folder: "RunFolder", *, complete: bool) -> int:
-        """Write the report and print the outcome.
+        """Write the report, print the outcome and return the exit status.
 
-        Args:
-            folder: The run.
-            complete: Whether all trials have ended.
-
-        Returns:
-            The exit status: 0 if all trials are ok, 1 if some are not, 130 if the run was interrupted.
+        It is 0 if all trials are ok, 1 if some are not, and 130 if the run was interrupted.
         """
         from mnistbench.analysis.configurations import configurations, status_counts
         from mnistbench.report import write_report

@@ -47,17 +47,13 @@ __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
 @dataclass(frozen=True)
 class Job:
-    """A trial and everything needed to run it on this machine.
+    """A trial and everything needed to run it on this machine, where its data set has its arrays.
 
     Attributes:
-        trial: The trial.
-        model: The model's file.
-        dataset: The data set, with its arrays on this machine.
         timeout_seconds: Limit on the trial's wall time.
         memory_limit_bytes: Limit on the resident memory of its process tree.
         measurements: Measurements beside quality, `fit` and `predict`.
         dataset_spec: The data set on the command line, valid on any machine.
-        fixed_threads: Whether it gets all its threads even where other programs keep some cores busy.
     """
 
     trial: Trial
@@ -72,16 +68,13 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended in its process, and its results.
+    """How a trial ended in its process, and its results, which it has only if its status is ok.
 
     Attributes:
-        status: How it ended.
         started_at: UTC, ISO 8601.
         trial_seconds: Wall time from starting its process to collecting its result.
-        environment: The machine it ran on.
         failure: None if and only if the status is ok.
-        measurement: None unless the trial finished.
-        predictions: Bytes of the npz of predictions; None unless the trial finished.
+        predictions: Bytes of the npz of predictions.
         log: The beginning and the end of its process's output.
     """
 
@@ -95,12 +88,7 @@ class Outcome:
     log: bytes = b""
 
     def record(self, job: Job, *, beside: int, attempts: int = 1) -> Record:
-        """Return the record of this outcome, after scoring its predictions.
-
-        Args:
-            job: The trial.
-            beside: The peak number of other trials running at the same time on its machine.
-            attempts: How often it was started.
+        """Return the record of this outcome, after scoring its predictions; see `Finished`.
 
         Raises:
             DataError: The data set's arrays are missing.
@@ -134,14 +122,9 @@ def run_trial(
     on_activity: Callable[[Activity], None] | None = None,
     stop: threading.Event | None = None,
 ) -> Outcome:
-    """Run one trial in a separate process and return its outcome, whatever happens there.
+    """Run one trial in a process pinned to the cores; return its outcome, whatever happens there.
 
-    Args:
-        job: The trial.
-        cores: The cores that it may use. It is pinned to those that other programs leave free, with a thread
-            on each.
-        on_activity: Called a few times a second with the trial's activity.
-        stop: When set, the trial is killed.
+    `on_activity` is called a few times a second. When `stop` is set, the trial is killed.
 
     Raises:
         Interrupted: `stop` was set.

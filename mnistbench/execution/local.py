@@ -36,11 +36,9 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished trial, its outcome and the circumstances.
+    """A finished trial and its circumstances.
 
     Attributes:
-        job: The trial.
-        outcome: Its outcome.
         beside: The peak number of other trials running at the same time on its machine.
         attempts: How often it was started.
     """

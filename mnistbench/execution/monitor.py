@@ -31,14 +31,12 @@ _CROWD = 256  # new threads on the machine after which the trial's processes are
 
 @dataclass(frozen=True)
 class Activity:
-    """The current activity of a running trial.
+    """The current activity of a running trial; the progress is there if the model reports it.
 
     Attributes:
         phase: "start", "import", "load", "build", "fit", "predict", "evaluate" or "learn".
         elapsed_seconds: Since the start of its process.
-        done: Units done, if the model reports them.
-        total: Units in all.
-        unit: For example "epoch".
+        unit: Of `done` and `total`, for example "epoch".
         rss_bytes: Resident memory of the process tree.
         busy_cores: Cores that its processes kept busy in about the last second.
         last_line: The last line of its log.

@@ -55,12 +55,10 @@ def child_environment(inherited: Mapping[str, str], threads: int) -> dict[str, s
 
 @contextlib.contextmanager
 def private_folder(files: Mapping[str, bytes]) -> Iterator[Path]:
-    """Yield a temporary folder with the files; if this process is killed, the next one removes it.
+    """Yield a temporary folder with the files, given by relative path.
 
-    Its name contains this process's id, and is the mark of the trial's processes.
-
-    Args:
-        files: Their contents by path relative to the folder.
+    If this process is killed, the next one removes it. Its name contains this process's id, and is the mark
+    of the trial's processes.
 
     Raises:
         MnistbenchError: It cannot be written.
@@ -190,15 +188,10 @@ def kill_marked(mark: str, descendants: Iterable[psutil.Process]) -> None:
 
 
 def _kill_newest_first(mark: str, done_with: set[int]) -> bool:
-    """Kill each process that inherited the mark as soon as it is found.
+    """Kill each process that inherited the mark as soon as it is found; return whether there may be more.
 
-    Args:
-        mark: The trial's mark.
-        done_with: Process ids to skip; those inspected now are added.
-
-    Returns:
-        Whether there may be more: a process that keeps continuing in a new child ends before it is inspected,
-        and its child starts after the ids are listed.
+    A process that keeps continuing in a new child ends before it is inspected, and its child starts after the
+    ids are listed. The ids in `done_with` are skipped; those inspected now are added.
     """
     may_be_more = False
     for pid in reversed(psutil.pids()):

@@ -24,14 +24,7 @@ from mnistbench.stats.scores import MARGIN
 
 @dataclass(frozen=True)
 class Limits:
-    """The limits on each trial, enforced from outside.
-
-    Attributes:
-        timeout_seconds: Wall time.
-        memory_limit_bytes: Resident memory of its process tree.
-        jobs: Number of trials side by side, on disjoint cores.
-        fixed_threads: Whether each trial gets all its threads even where other programs keep some cores busy.
-    """
+    """The limits on each trial, enforced from outside, and how many run side by side on disjoint cores."""
 
     timeout_seconds: float
     memory_limit_bytes: int
@@ -41,16 +34,12 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a new run.
+    """The plan of a new run; its trials run in their order.
 
     Attributes:
-        suite: The suite's name.
-        dataset: The data set, with its arrays on this machine.
+        dataset: With its arrays on this machine.
         dataset_spec: The data set on the command line.
-        trials: The trials, in the order in which they run.
-        models: The models' files.
-        limits: The limits on each trial.
-        measurements: Measurements beside quality, `fit` and `predict`.
+        measurements: Beside quality, `fit` and `predict`.
         margin: Difference in accuracy up to which two models are practically the same, a share.
     """
 
@@ -67,14 +56,10 @@ class Plan:
 def create_run(
     results: Path, plan: Plan, command: Sequence[str], *, name: str | None = None, backend: str = "local"
 ) -> RunFolder:
-    """Create the run folder with its plan, and the true labels and groups of its evaluation images.
+    """Create the run folder with its plan and the true labels of its evaluation images.
 
-    Args:
-        results: The folder of the runs.
-        plan: The plan.
-        command: The arguments on the command line.
-        name: The run's name; by default time, suite and data set.
-        backend: Where the trials will run: "local" or "dask".
+    It is named after the time, the suite and the data set unless there is a name. `backend` is "local" or
+    "dask".
 
     Raises:
         UsageError: The name is taken, or is not a plain file name.
@@ -125,12 +110,7 @@ def plan_again(
 
 
 def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) -> dict[str, ModelFile]:
-    """Return the model files of an earlier run by name, after checking that they and its data are unchanged.
-
-    Args:
-        info: The earlier run.
-        dataset: The current data set.
-        may_differ: Accept edited model files.
+    """Return the model files of an earlier run by name; `may_differ` accepts edited ones.
 
     Raises:
         UsageError: A file is missing, or it or the data set has changed since the run was planned.
@@ -160,14 +140,7 @@ def run(
     observer: Observer,
     backend: Backend | None = None,
 ) -> bool:
-    """Run the trials of a plan that have no record yet; store each as it ends.
-
-    Args:
-        folder: The run, new or interrupted.
-        models: The plan's model files by name.
-        dataset: The data set, with its arrays on this machine.
-        observer: Receives the events of the run.
-        backend: Where to run them; by default on this machine.
+    """Run the trials of a plan that have no record yet, by default on this machine; store each as it ends.
 
     Returns:
         Whether every trial of the plan now has a record; False after a KeyboardInterrupt.

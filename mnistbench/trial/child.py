@@ -72,7 +72,6 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
 
     Raises:
         ContractError: The estimator violates scikit-learn's contract.
-        Exception: Whatever the model raised.
     """
     progress = Progress(outbox / "progress.json")
     notes: dict[str, None] = {}
@@ -138,21 +137,10 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
 
 
 def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]:
-    """Load the model that `fit` has just saved and predict one image.
+    """Load the model that `fit` has just saved, predict one image, and return the fields of a `ColdStart`.
 
-    Unpickling is safe because this suite wrote the file, in the trial's private folder; no other pickle is
-    ever read.
-
-    Args:
-        request: The trial.
-        outbox: Its folder.
-        started: The parent's `time.perf_counter` just before it started this process.
-
-    Returns:
-        The fields of a `ColdStart`.
-
-    Raises:
-        Exception: Whatever loading or predicting raised.
+    `started` is the parent's `time.perf_counter` just before it started this process. Unpickling is safe
+    because this suite wrote the file, in the trial's private folder; no other pickle is ever read.
     """
     import pickle
 
@@ -183,14 +171,10 @@ def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]
 
 
 def learning_curve(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
-    """Train again without the hold-out, and record the growing accuracy on the hold-out.
-
-    Returns:
-        The fields of a `LearningCurve`.
+    """Train again without the hold-out; return the fields of a `LearningCurve` of the accuracy on it.
 
     Raises:
         ContractError: The model never called `on_progress`.
-        Exception: Whatever the model raised.
     """
     progress = Progress(outbox / "progress.json")
     progress.phase("learn")

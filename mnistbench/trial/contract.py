@@ -79,11 +79,7 @@ def probabilities_of(
 def checked_probabilities(probabilities: Any, encoded: Any, class_count: int, notes: dict[str, None]) -> Any:
     """Return the result of `predict_proba` as float64, shape (n, k); note disagreement with the labels.
 
-    Args:
-        probabilities: The result of `predict_proba`.
-        encoded: The result of `predict` for the same images, int64, shape (n,).
-        class_count: The number of classes, k.
-        notes: Receives a note on disagreement.
+    `encoded` is the result of `checked_labels` for the same images.
 
     Raises:
         ContractError: It has another shape, its rows are not probabilities, or the most probable class is not

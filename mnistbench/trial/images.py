@@ -31,14 +31,10 @@ class Images:
 
 
 def load_images(request: Request, split_name: str, most_train: int | None = None) -> Images:
-    """Return the images of a split from the cache, in new arrays, which the model may change.
+    """Return the images of a split, "test" or "validation", in new arrays, which the model may change.
 
-    Args:
-        request: The trial.
-        split_name: "test" or "validation".
-        most_train: The maximum number of training images, evenly spaced; None for all.
-
-    A split with fewer training images than the trial's size is used whole.
+    A split with fewer training images than the trial's size is used whole. At most `most_train` of the
+    training images are loaded, evenly spaced.
     """
     arrays = open_arrays(request.arrays_folder)
     available = len(arrays.x_train)

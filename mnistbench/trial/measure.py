@@ -26,13 +26,7 @@ Rows: TypeAlias = NDArray[np.float32]  # one image per row, shape (n, height * w
 
 @dataclass(frozen=True)
 class Timed(Generic[T]):
-    """The result of a call and its cost.
-
-    Attributes:
-        value: The result.
-        wall_seconds: Wall time of the call.
-        cpu_seconds: CPU time of the call, children included.
-    """
+    """The result of a call, its wall time, and its CPU time, which includes that of its children."""
 
     value: T
     wall_seconds: float
@@ -79,16 +73,9 @@ class LoadMeter:
 def latencies(
     predict: Callable[[Rows], object], images: Rows, budget_seconds: float, most: int = 1_000
 ) -> tuple[float, ...]:
-    """Time predictions of one image each, until the budget is spent or `most` are made; at least one.
+    """Return the wall seconds of predictions of one image each; at least one, and at most `most`.
 
-    Args:
-        predict: The estimator's `predict`.
-        images: Used in turn, as copies that `predict` may change.
-        budget_seconds: Wall time after which no further call starts.
-        most: The maximum number of calls.
-
-    Returns:
-        Wall seconds of each call.
+    None starts once the budget is spent. The images are used in turn, as copies that `predict` may change.
     """
     seconds: list[float] = []
     deadline = time.perf_counter() + budget_seconds
@@ -111,9 +98,6 @@ def throughput(
     The first batch of each size is a warm-up, in which libraries may compile for the shape. Sizes above the
     number of images are left out, and so are those that would take over ten times the budget at the last
     size's throughput. Each call gets unchanged images; copying them is not timed.
-
-    Returns:
-        One entry for each measured size.
     """
     measured: list[Batches] = []
     for size in sizes:
@@ -137,12 +121,7 @@ class CurveRecorder:
     """Records the points of a learning curve while a model trains; its clock stops meanwhile."""
 
     def __init__(self, count_correct: Callable[[], int], holdout_images: int) -> None:
-        """Start the clock.
-
-        Args:
-            count_correct: Returns how many images of the hold-out the current model classifies correctly.
-            holdout_images: Number of images in the hold-out.
-        """
+        """Start the clock; `count_correct` counts the hold-out's images that the model gets right now."""
         self._count_correct = count_correct
         self._holdout_images = holdout_images
         self._points: list[tuple[int, float, int]] = []

@@ -16,15 +16,10 @@ class Request:
         parent: Process id of the parent.
         cores: The cores to pin the child to.
         module: The module name of the model's file in the folder `MODULES` of the outbox.
-        parameters: Every parameter of its `build`, by name.
         keras: Keras's settings ("precision", "backend") if `build` takes `keras`; else empty.
-        supplied: The arguments of `build` that the suite supplies.
-        seed: The model's seed.
-        threads: Number of threads that the model may use, one for each core.
-        arrays_folder: The folder of the data set's decoded arrays.
+        supplied: The arguments of `build` that the suite supplies, beside its `parameters`.
         classes: The data set's labels, sorted.
         split: "test" or "validation".
-        holdout: The kind of hold-out.
         train_size: Number of training images; None for all.
         subset_seed: The seed that draws these images.
         measurements: Measurements beside quality, `fit` and `predict`.

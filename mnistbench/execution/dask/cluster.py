@@ -41,11 +41,9 @@ _ATTEMPTS = 2
 
 @contextlib.contextmanager
 def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
-    """Join an existing Dask cluster.
+    """Join the Dask cluster whose scheduler is at an address such as "tcp://10.0.0.5:8786".
 
-    Args:
-        address: Of its scheduler, such as "tcp://10.0.0.5:8786" or "10.0.0.5:8786".
-        offline: Let the workers fetch no data set from the network.
+    If `offline`, its workers fetch no data set from the network.
 
     Raises:
         UsageError: Dask is not installed, or the address is malformed.
@@ -86,7 +84,6 @@ class _Planned:
     """A trial to run, and what became of it so far.
 
     Attributes:
-        job: The trial.
         lost: Where it ran on workers that were lost.
         unavailable: What became of it on workers that lack a library it needs, by their installation.
         stranded_at: Since when no worker could run it, by `time.monotonic`; None if one can.
@@ -149,11 +146,7 @@ class Cluster:
         client.subscribe_topic(ACTIVITY_TOPIC, lambda event: self._news.put(event[1]))
 
     def share(self) -> tuple[int, int]:
-        """Return the cores, and the memory in bytes, that a trial may have on whichever worker.
-
-        Raises:
-            MnistbenchError: There is no worker.
-        """
+        """Return the cores, and the memory in bytes, that a trial may have on whichever worker there is."""
         workers = list(self._workers.some().values())
         sharing = [sum(other.machine == worker.machine for other in workers) for worker in workers]
         cores = min(max(1, len(w.cores) // count) for w, count in zip(workers, sharing, strict=True))
@@ -161,18 +154,14 @@ class Cluster:
         return cores, memory
 
     def most_cores(self) -> int:
-        """Return the cores of the worker that may use the most.
-
-        Raises:
-            MnistbenchError: There is no worker.
-        """
+        """Return the cores of the worker that may use the most."""
         return max(len(worker.cores) for worker in self._workers.some().values())
 
     def side_by_side(self, trials: Sequence[Trial]) -> int:
         """Return how many trials the workers that are there now can run at the same time.
 
         Raises:
-            MnistbenchError: There is no worker, or none has the cores that a trial needs.
+            UsageError: None has the cores that a trial needs.
         """
         workers = self._workers.some().values()
         widest = max((trial.threads for trial in trials), default=1)
@@ -192,11 +181,7 @@ class Cluster:
         return max(1, min(at_once, len(trials)))
 
     def calibrate(self) -> tuple[Calibration, ...]:
-        """Return the speed of each machine that is there the first time; nothing once one of them has gone.
-
-        Raises:
-            MnistbenchError: The scheduler is lost.
-        """
+        """Return the speed of each machine that was there the first time; nothing once one has gone."""
         from distributed import KilledWorker
 
         one_each = {worker.machine: address for address, worker in self._workers.some().items()}

@@ -26,11 +26,8 @@ _ACTIVITY_SECONDS = 0.3  # between two such reports
 class Worker:
     """A worker of the cluster as it describes itself.
 
-    Attributes:
-        machine: The same for all workers that share its cores, in containers or not.
-        installation: The same for all workers that import the same libraries.
-        cores: The cores it may use.
-        environment: Its machine and libraries.
+    `machine` is the same for all workers that share its cores, in containers or not, and `installation` for
+    all that import the same libraries.
     """
 
     machine: str
@@ -58,11 +55,7 @@ def calibrate_here() -> Calibration:
 def run_here(job: Job, sources: Mapping[str, bytes], cores: tuple[int, ...], offline: bool) -> Outcome | None:
     """Run a trial on the worker on which this is called; report what it does as events of `ACTIVITY_TOPIC`.
 
-    Args:
-        job: The trial; its model's path and its arrays' folder are those of the sending machine.
-        sources: The model's file and those that it imports, as `ModelFile.sources` returns them.
-        cores: The cores of the worker that the trial may use.
-        offline: Fetch nothing from the network.
+    The paths in the job are those of the sending machine; `sources` is its `ModelFile.sources`.
 
     Returns:
         Its outcome; None if it was stopped because Dask has cancelled the task, or has lost its client.
