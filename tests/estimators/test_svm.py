@@ -1,13 +1,12 @@
 """The support vector machine of two libraries, and the probabilities of one machine a class."""
 
 import pickle
-import subprocess
-import sys
 
 import numpy as np
 import pytest
 from sklearn.base import clone
 from sklearn.svm import SVC
+from support.python import run_python
 
 from mnistbench.estimators.svm import OneVsRest, rbf_svc
 
@@ -30,13 +29,11 @@ def test_it_is_an_svc_with_an_rbf_kernel_of_so_many_threads():
 
 def test_without_scikit_learn_intelex_it_is_scikit_learns():
     code = (
-        "import sys\n"
         "sys.modules['sklearnex'] = None\n"
         "from mnistbench.estimators.svm import rbf_svc\n"
         "print(type(rbf_svc(1.0, 'scale', 2)).__module__)"
     )
-    answer = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert answer.stdout.strip() == "sklearn.svm._classes"
+    assert run_python(code).stdout.strip() == "sklearn.svm._classes"
 
 
 @pytest.mark.parametrize("classes", [2, 4])
