@@ -14,13 +14,7 @@ from mnistbench.text import plural
 
 # How a status reads in a sentence or a table.
 STATUS_NAMES: Mapping[Status, str] = {
-    Status.OK: "ok",
-    Status.FAILED: "failed",
-    Status.CRASHED: "crashed",
-    Status.TIMEOUT: "timed out",
-    Status.OUT_OF_MEMORY: "out of memory",
-    Status.INVALID: "invalid",
-    Status.UNAVAILABLE: "unavailable",
+    status: "timed out" if status is Status.TIMEOUT else status.value.replace("_", " ") for status in Status
 }
 NOT_RUN = "not run"
 
@@ -93,12 +87,15 @@ class Configuration:
         return self.median_time("fit_seconds")
 
     @property
+    def status_counts(self) -> Counter[str]:
+        """How many trials ended in which way, or have not run."""
+        names = Counter(STATUS_NAMES[r.status] for r in self.records)
+        return names + Counter({NOT_RUN: len(self.trials) - len({r.trial.id for r in self.records})})
+
+    @property
     def status(self) -> str:
         """How its trials ended: one word if all ended alike, else how many of them are ok."""
-        names = Counter(STATUS_NAMES[r.status] for r in self.records)
-        waiting = len(self.trials) - len({r.trial.id for r in self.records})
-        if waiting:
-            names[NOT_RUN] = waiting
+        names = self.status_counts
         ok = names[STATUS_NAMES[Status.OK]]
         return f"{ok} of {len(self.trials)} ok" if ok and len(names) > 1 else ", ".join(names)
 
@@ -171,9 +168,6 @@ def value_text(value: ParameterValue) -> str:
 
 def status_counts(rows: Sequence[Configuration]) -> str:
     """Say how a run's trials ended: "5 ok, 1 out of memory, 1 timed out"."""
-    names = Counter(STATUS_NAMES[r.status] for row in rows for r in row.records)
-    waiting = sum(len(row.trials) - len({r.trial.id for r in row.records}) for row in rows)
-    if waiting:
-        names[NOT_RUN] = waiting
+    names = sum((row.status_counts for row in rows), Counter[str]())
     order = [*STATUS_NAMES.values(), NOT_RUN]
     return ", ".join(f"{names[name]:,} {name}" for name in order if names[name])

@@ -283,4 +283,4 @@ def _html_table(shown: Table) -> str:
 
 
 def _escaped(text: str) -> str:
-    return html.escape("".join(c if c in "\N{NO-BREAK SPACE}" else visible(c) for c in text))
+    return html.escape(visible(text))

@@ -107,11 +107,7 @@ _LATEX = str.maketrans(
 
 
 def _escaped(text: str) -> str:
-    kept = "".join(
-        character if character in "\N{NO-BREAK SPACE}\N{NON-BREAKING HYPHEN}" else visible(character)
-        for character in text
-    )
-    return kept.translate(_LATEX)
+    return visible(text).translate(_LATEX)
 
 
 def _parquet(frame: pd.DataFrame) -> bytes:

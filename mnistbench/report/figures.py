@@ -4,6 +4,7 @@ import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -14,7 +15,6 @@ from matplotlib.patches import Rectangle
 from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.trust import Timing
 from mnistbench.report.style import (
     BLUE,
     INK,
@@ -30,7 +30,6 @@ from mnistbench.report.style import (
     svg,
     text_width,
 )
-from mnistbench.runs.records import Record
 from mnistbench.stats.accuracy import Interval, wilson_interval
 from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.scores import ReliabilityBin
@@ -68,7 +67,7 @@ class Point:
     title: str = ""
 
 
-def points(rows: Sequence[Configuration], timing: Timing) -> list[Point]:
+def points(rows: Sequence[Configuration], timing: str) -> list[Point]:
     """Place the configurations that were successful, and whose time the clock resolved."""
     placed = []
     for row in rows:
@@ -97,19 +96,10 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
     front = set(pareto_front({p.label: (p.accuracy, p.seconds) for p in points}))
 
     def draw(figure: Figure) -> None:
-        axes = add_axes(figure, 0.55, 0.55, 7.3, 3.5)
         seconds = [p.seconds for p in points]
         bounds = [error(bound) for p in points for bound in (p.sampling.low, p.sampling.high, *p.seeds)]
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlim(min(seconds) / 1.6, max(seconds) * 1.9)
-        axes.set_ylim(max(bounds) * 1.12, min(bounds) / 1.12)
-        set_ticks(axes.xaxis, _SECOND_TICKS, axes.get_xlim(), _duration_tick)
-        set_ticks(axes.yaxis, _ERROR_TICKS, axes.get_ylim(), _accuracy_tick)
-        axes.grid()
-        hide_spines(axes)
-        axes.set_xlabel(f"{cost} (logarithmic)")
-        axes.set_title("accuracy, % (logarithmic in errors)")
+        across, up = (min(seconds) / 1.6, max(seconds) * 1.9), (max(bounds) * 1.12, min(bounds) / 1.12)
+        axes = _errors_by_time(figure, 3.5, across, up, cost, "accuracy")
         line = _draw_front(axes, [(p.seconds, error(p.accuracy)) for p in points if p.label in front])
         _draw_points(axes, [p for p in points if p.label not in front], error, colour=MUTED, filled=False)
         _draw_points(axes, [p for p in points if p.label in front], error, colour=BLUE, filled=True)
@@ -146,6 +136,19 @@ def _draw_points(
     axes.plot(seconds, middles, "o", color=colour, markersize=6, markerfacecolor=face, gid=TITLED)
 
 
+def _errors_by_time(figure: Figure, height: float, across: Place, up: Place, cost: str, title: str) -> Axes:
+    """Add axes with these limits: seconds, and errors upside down, both logarithmic."""
+    axes = add_axes(figure, 0.55, 0.55, 7.3, height)
+    axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
+    set_ticks(axes.xaxis, _SECOND_TICKS, across, _duration_tick)
+    set_ticks(axes.yaxis, _ERROR_TICKS, up, lambda error: f"{100 * (1 - error):.6g}")
+    axes.grid()
+    hide_spines(axes)
+    axes.set_xlabel(f"{cost} (logarithmic)")
+    axes.set_title(f"{title}, % (logarithmic in errors)")
+    return axes
+
+
 def _duration_tick(seconds: float) -> str:
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size:
@@ -153,36 +156,23 @@ def _duration_tick(seconds: float) -> str:
     return f"{seconds:g} s"
 
 
-def _accuracy_tick(error: float) -> str:
-    return f"{100 * (1 - error):.6g}"
-
-
 def timings(rows: Sequence[Configuration]) -> dict[str, bytes]:
     """Draw every timing, one dot a trial: a figure of training, one of predicting; none without timings."""
-    timed = {row.label: [r for r in row.records if r.measurement is not None] for row in rows}
-    timed = {label: records[:_DOTS_A_ROW] for label, records in timed.items() if records}
-    if not timed:
+    fits: dict[str, list[tuple[float, str]]] = {}
+    predictions: dict[str, list[tuple[float, str]]] = {}
+    for row in rows:
+        timed = [(r.trial, r.measurement) for r in row.records if r.measurement is not None]
+        for trial, measured in timed[:_DOTS_A_ROW]:
+            fit, predict = measured.fit_seconds, measured.predict_seconds
+            title = (
+                f"{row.label}, seed {trial.seed}, repetition {trial.repeat}: "
+                f"training {duration(fit)}, predicting {duration(predict)}"
+            )
+            fits.setdefault(row.label, []).append((fit, title))
+            predictions.setdefault(row.label, []).append((predict, title))
+    if not fits:
         return {}
-    return {
-        f"timings-{noun}": _strips(
-            {
-                label: [(getattr(r.measurement, f"{noun}_seconds"), _dot_title(label, r)) for r in records]
-                for label, records in timed.items()
-            },
-            verb,
-        )
-        for noun, verb in (("fit", "training"), ("predict", "predicting"))
-    }
-
-
-def _dot_title(label: str, record: Record) -> str:
-    measured, trial = record.measurement, record.trial
-    times = (
-        f"training {duration(measured.fit_seconds)}, predicting {duration(measured.predict_seconds)}"
-        if measured is not None
-        else ""
-    )
-    return f"{label}, seed {trial.seed}, repetition {trial.repeat}: {times}"
+    return {"timings-fit": _strips(fits, "training"), "timings-predict": _strips(predictions, "predicting")}
 
 
 def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> bytes:
@@ -194,10 +184,9 @@ def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> byte
         axes = add_axes(figure, margin, 0.55, 7.8 - min(margin, 5.0), height)
         values = {label: [max(seconds, 1e-6) for seconds, _ in each] for label, each in timed.items()}
         every = list(itertools.chain.from_iterable(values.values()))
-        axes.set_xscale("log")
-        axes.set_xlim(min(every) / 1.3, max(every) * 1.3)
-        axes.set_ylim(len(labels) - 0.5, -0.5)
-        set_ticks(axes.xaxis, _SECOND_TICKS, axes.get_xlim(), _duration_tick)
+        across = min(every) / 1.3, max(every) * 1.3
+        axes.set(xscale="log", xlim=across, ylim=(len(labels) - 0.5, -0.5))
+        set_ticks(axes.xaxis, _SECOND_TICKS, across, _duration_tick)
         axes.set_yticks(range(len(labels)), labels, color=INK)
         axes.grid(axis="x")
         hide_spines(axes)
@@ -221,23 +210,15 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
     floor = 0.5 / images
 
     def draw(figure: Figure) -> None:
-        axes = add_axes(figure, 0.55, 0.55, 7.3, 3.0)
         lines = {
             label: [[(seconds, max(1 - accuracy, floor)) for seconds, accuracy in line] for line in each]
             for label, each in curves.items()
         }
         points = [point for each in lines.values() for line in each for point in line]
         seconds, errors = zip(*points, strict=True)
-        axes.set_xscale("log")
-        axes.set_yscale("log")
-        axes.set_xlim(max(min(seconds), 1e-3) / 1.3, max(seconds) * 2.2)
-        axes.set_ylim(max(errors) * 1.15, min(errors) / 1.15)
-        set_ticks(axes.xaxis, _SECOND_TICKS, axes.get_xlim(), _duration_tick)
-        set_ticks(axes.yaxis, _ERROR_TICKS, axes.get_ylim(), _accuracy_tick)
-        axes.grid()
-        hide_spines(axes)
-        axes.set_xlabel("training time (logarithmic)")
-        axes.set_title("accuracy on the hold-out, % (logarithmic in errors)")
+        across = max(min(seconds), 1e-3) / 1.3, max(seconds) * 2.2
+        up = max(errors) * 1.15, min(errors) / 1.15
+        axes = _errors_by_time(figure, 3.0, across, up, "training time", "accuracy on the hold-out")
         colours = itertools.cycle((BLUE, ORANGE, MUTED))
         for each, colour in zip(lines.values(), colours, strict=False):
             for line in each:
@@ -265,31 +246,26 @@ def confusion(matrix: NDArray[np.int64], classes: Sequence[int], label: str) -> 
     above = margin if upright else 0.42
 
     def draw(figure: Figure) -> None:
-        axes = add_axes(figure, margin, 0.05, side, side)
-        axes.set_xlim(-0.5, k - 0.5)
-        axes.set_ylim(k - 0.5, -0.5)
-        axes.set_axis_off()
+        axes = _square(figure, margin, 0.05, side, k)
+        look: dict[str, Any] = {"fontsize": small, "color": MUTED}
         for i in range(0, k, step):
-            axes.text(-0.7, i, names[i], ha="right", va="center_baseline", fontsize=small, color=MUTED)
-            axes.text(
-                i,
-                -0.7,
-                names[i],
-                ha="center",
-                va="bottom",
-                fontsize=small,
-                color=MUTED,
-                rotation=90 * upright,
-            )
-        middle = (k - 1) / 2
-        inch = k / side
-        axes.text(middle, -0.7 - (above - 0.18) * inch, "predicted", ha="center", va="center", color=MUTED)
-        axes.text(
-            -0.5 - (margin - 0.1) * inch, middle, "true", ha="center", va="center", color=MUTED, rotation=90
-        )
+            axes.text(-0.7, i, names[i], ha="right", va="center_baseline", **look)
+            axes.text(i, -0.7, names[i], ha="center", va="bottom", rotation=90 * upright, **look)
+        middle, inch = (k - 1) / 2, k / side
+        look = {"ha": "center", "va": "center", "color": MUTED}
+        axes.text(middle, -0.7 - (above - 0.18) * inch, "predicted", **look)
+        axes.text(-0.5 - (margin - 0.1) * inch, middle, "true", rotation=90, **look)
         _draw_cells(axes, matrix, fontsize=min(8.5, 0.36 * 72 * side / k))
 
     return svg((side + margin + 0.1, side + above + 0.1), f"Confusion matrix of {label}", draw)
+
+
+def _square(figure: Figure, left: float, bottom: float, side: float, cells: int) -> Axes:
+    """Add bare axes for a square of so many cells a side, row 0 at the top."""
+    axes = add_axes(figure, left, bottom, side, side)
+    axes.set(xlim=(-0.5, cells - 0.5), ylim=(cells - 0.5, -0.5))
+    axes.set_axis_off()
+    return axes
 
 
 def _draw_cells(axes: Axes, matrix: NDArray[np.int64], fontsize: float) -> None:
@@ -312,25 +288,16 @@ def _draw_cells(axes: Axes, matrix: NDArray[np.int64], fontsize: float) -> None:
         for right, strong in zip(right_ones, shade.tolist(), strict=True)
     ]
     # All cells as one artist: one by one, they took most of a large report's time.
-    cells = [Rectangle((column - 0.47, row - 0.47), 0.94, 0.94) for row, column in filled.tolist()]
+    cells = [_cell(row, column) for row, column in filled.tolist()]
     axes.add_collection(PatchCollection(cells, facecolors=colours_of, linewidths=0))
     for row, column in filled.tolist():
-        right = row == column
-        written = str(matrix[row, column])
-        axes.text(
-            column,
-            row,
-            written,
-            ha="center",
-            va="center_baseline",
-            fontsize=fontsize * min(1.0, 3.4 / len(written)),
-            color=MUTED if right else INK,
-        )
+        written, colour = str(matrix[row, column]), MUTED if row == column else INK
+        size = fontsize * min(1.0, 3.4 / len(written))
+        axes.text(column, row, written, ha="center", va="center_baseline", fontsize=size, color=colour)
 
 
-def _draw_cell(axes: Axes, row: float, column: float, colour: str, strength: float) -> None:
-    corner = (column - 0.47, row - 0.47)
-    axes.add_patch(Rectangle(corner, 0.94, 0.94, facecolor=colour, alpha=strength, linewidth=0))
+def _cell(row: int, column: int, **look: Any) -> Rectangle:
+    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, **look)
 
 
 def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label: str) -> bytes:
@@ -350,21 +317,17 @@ def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label:
         ends = [(spread.low, spread.high) for _, _, spread in points]
         upper.vlines(confidences, *zip(*ends, strict=True), color=BLUE, linewidth=1)
         upper.plot(confidences, [right for _, right, _ in points], "o", color=BLUE, markersize=4.5)
-        bars = [
-            Rectangle((each.lower, 0.5), each.upper - each.lower, each.count - 0.5)
-            for each in bins
-            if each.count
-        ]
+        bars = [Rectangle((b.lower, 0.5), b.upper - b.lower, b.count - 0.5) for b in bins if b.count]
         lower.add_collection(PatchCollection(bars, facecolors=BLUE, alpha=0.35, linewidths=0))
-        percents = [(share, f"{100 * share:g}") for share in (0, 0.25, 0.5, 0.75, 1)]
+        quarters = (0, 0.25, 0.5, 0.75, 1), ("0", "25", "50", "75", "100")
         for axes in (upper, lower):
             axes.set_xlim(0, 1)
-            axes.set_xticks([share for share, _ in percents], [name for _, name in percents])
+            axes.set_xticks(*quarters)
             axes.grid()
             hide_spines(axes)
         upper.tick_params(labelbottom=False)
         upper.set_ylim(-0.02, 1.02)
-        upper.set_yticks([share for share, _ in percents], [name for _, name in percents])
+        upper.set_yticks(*quarters)
         upper.set_title(f"right, %  (calibration error {100 * calibration_error:.2g} %)")
         most = max(each.count for each in bins)
         lower.set_yscale("log")
@@ -392,10 +355,9 @@ def contact_sheet(
             axes = add_axes(figure, column * width + 0.1, (down - 1 - row) * height + 0.42, 0.75, 0.75)
             axes.imshow(255 - pixels if is_dark else pixels, cmap="gray", vmin=0, vmax=255)
             axes.set_axis_off()
-            axes.text(0.5, -0.06, first, transform=axes.transAxes, ha="center", va="top", fontsize=8)
-            axes.text(
-                0.5, -0.28, second, transform=axes.transAxes, ha="center", va="top", fontsize=7, color=MUTED
-            )
+            look: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
+            axes.text(0.5, -0.06, first, fontsize=8, **look)
+            axes.text(0.5, -0.28, second, fontsize=7, color=MUTED, **look)
 
     return svg((across * width, down * height), f"Mistakes of {label}", draw)
 
@@ -413,10 +375,7 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
     of_pair = {frozenset((t.model_a, t.model_b)): t for t in tests}
 
     def draw(figure: Figure) -> None:
-        axes = add_axes(figure, margin, 0.45, side, side)
-        axes.set_xlim(-0.5, n - 0.5)
-        axes.set_ylim(n - 0.5, -0.5)
-        axes.set_axis_off()
+        axes = _square(figure, margin, 0.45, side, n)
         for i, name in enumerate(names):
             if i > 0:
                 axes.text(-0.65, i, name, ha="right", va="center_baseline")
@@ -426,20 +385,15 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
             for column in range(row):
                 test = of_pair[frozenset((labels[row], labels[column]))]
                 more = abs(test.difference) * images
-                if test.better is not None:
-                    _draw_cell(axes, row, column, BLUE, 0.55 if test.adjusted_p_value < 0.001 else 0.22)
-                else:
-                    _draw_cell(axes, row, column, RULE, 0.45)
+                colour, strength = (BLUE, 0.22) if test.better is not None else (RULE, 0.45)
+                if test.better is not None and test.adjusted_p_value < 0.001:
+                    strength = 0.55
+                axes.add_patch(_cell(row, column, facecolor=colour, alpha=strength, linewidth=0))
                 written = f"{_SIGNS.get(test.verdict, '')}{more:.0f}"
                 axes.text(column, row, written, ha="center", va="center_baseline", fontsize=small)
-        inch = n / side
-        axes.text(
-            -0.5,
-            n - 0.5 + 0.22 * inch,
-            "errors more than the column's model; =: practically the same; ?: cannot tell",
-            va="center",
-            color=MUTED,
-        )
+        below = n - 0.5 + 0.22 * n / side
+        key = "errors more than the column's model; =: practically the same; ?: cannot tell"
+        axes.text(-0.5, below, key, va="center", color=MUTED)
 
     width = max(side + margin + text_width(names, 9.0), margin + 5.6)
     return svg((width, side + 0.5), "Which differences are real", draw)

@@ -2,7 +2,7 @@
 
 import io
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -216,18 +216,13 @@ def _majority_accuracy(truth: Labels, predicted: Labels) -> float:
 
 def wanted(shown: Gallery) -> list[int]:
     """List the images worth showing, the most telling first, each once."""
-    return list(dict.fromkeys(_wanted(shown)))
-
-
-def _wanted(shown: Gallery) -> Iterator[int]:
-    yield from shown.all_wrong[:HARD_SHOWN]
-    yield from (image for image, _ in shown.only_right[:HARD_SHOWN])
-    for label in shown.labels:
-        yield from (m.image for m in shown.surest(label))
+    images = [*shown.all_wrong[:HARD_SHOWN], *(image for image, _ in shown.only_right[:HARD_SHOWN])]
+    images += [mistake.image for label in shown.labels for mistake in shown.surest(label)]
     # Few images a cell first, so that a budget that runs out leaves something everywhere.
     every_cell = [cell for label in shown.labels for cell in by_cell(shown.mistakes[label]).values()]
     for depth in range(MISTAKES_A_CELL):
-        yield from (cell[depth].image for cell in every_cell if depth < len(cell))
+        images += [cell[depth].image for cell in every_cell if depth < len(cell)]
+    return list(dict.fromkeys(images))
 
 
 def by_cell(mistakes: Iterable[Mistake]) -> dict[tuple[int, int], list[Mistake]]:

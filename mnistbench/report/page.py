@@ -92,7 +92,6 @@ class Page:
     figures: Mapping[str, bytes]
     resume: str
     repeat: str
-    report: str
     verify: str
     started: str
     gallery: Gallery | None
@@ -142,7 +141,12 @@ def make_page(folder: RunFolder, contents: Contents) -> Page:
     info = contents.info
     errors = _gallery(folder, contents)
     small = pictures(folder, info, errors, cache_folder()) if errors is not None else None
-    sections = _sections(contents, errors, small)
+    drawn = _figures(contents)
+    stems: set[str] = set()
+    sections = [
+        _section(row, _file_stem(row.label, stems), contents, errors, small, drawn)
+        for row in contents.detailed
+    ]
     failures = _failures(folder, info, contents.rows)
     return Page(
         contents=contents,
@@ -158,10 +162,9 @@ def make_page(folder: RunFolder, contents: Contents) -> Page:
         sections=sections,
         failures=failures[:DETAILED_FAILURES],
         unlisted_failures=max(len(failures) - DETAILED_FAILURES, 0),
-        figures=_figures(contents, sections, errors, small),
+        figures=drawn,
         resume=command("run", "--resume", info.name, results=_results(info)),
         repeat=command("repeat", info.name, results=_results(info)),
-        report=command("report", info.name, results=_results(info)),
         verify=command("verify", info.name, results=_results(info)),
         started=command(*info.command),
         gallery=errors,
@@ -179,41 +182,44 @@ def _gallery(folder: RunFolder, contents: Contents) -> Gallery | None:
     )
 
 
-def _sections(contents: Contents, errors: Gallery | None, small: Pictures | None) -> list[ModelSection]:
-    """Choose the figures of each configuration that is described."""
-    summaries = {model.name: model.summary for model in contents.info.models}
-    sections = []
-    names: set[str] = set()
-    for row in contents.detailed:
-        stem = _file_stem(row.label, names)
-        found = contents.found.get(row.label)
-        is_calibrated = found is not None and found.reliability is not None
-        sections.append(
-            ModelSection(
-                row=row,
-                summary=summaries.get(row.model, ""),
-                confusion=f"confusion-{stem}" if found is not None else None,
-                reliability=f"reliability-{stem}"
-                if is_calibrated and _calibration_error(row) is not None
-                else None,
-                mistakes=f"mistakes-{stem}" if _pictured(errors, small, row.label) else None,
-                pairs=quality.most_confused(row.label, len(row.by_seed), contents.frames["confused_pairs"]),
-            )
-        )
-    return sections
+def _section(
+    row: Configuration,
+    stem: str,
+    contents: Contents,
+    errors: Gallery | None,
+    small: Pictures | None,
+    drawn: dict[str, bytes],
+) -> ModelSection:
+    """Describe one configuration, and draw its figures."""
+
+    def keep(kind: str, svg: bytes) -> str:
+        drawn[f"{kind}-{stem}"] = svg
+        return f"{kind}-{stem}"
+
+    found, classes = contents.found.get(row.label), contents.info.dataset.classes
+    bins = found.reliability if found is not None else None
+    error = tables.scores(row)["calibration_error"]
+    sheet = _contact_sheet(errors, small, row.label) if errors is not None and small is not None else None
+    return ModelSection(
+        row=row,
+        summary=next((model.summary for model in contents.info.models if model.name == row.model), ""),
+        confusion=keep("confusion", figures.confusion(found.confusion, classes, row.label))
+        if found
+        else None,
+        reliability=keep("reliability", figures.reliability(bins, error, row.label))
+        if bins is not None and error is not None
+        else None,
+        mistakes=keep("mistakes", sheet) if sheet is not None else None,
+        pairs=quality.most_confused(row.label, len(row.by_seed), contents.frames["confused_pairs"]),
+    )
 
 
-def _pictured(errors: Gallery | None, small: Pictures | None, label: str) -> list[Mistake]:
-    """Return the most confident mistakes of one configuration of which there are pictures."""
-    if errors is None or small is None:
-        return []
-    pictured = set(small.index)
-    return [mistake for mistake in errors.surest(label) if mistake.image in pictured]
-
-
-def _contact_sheet(errors: Gallery, small: Pictures, label: str) -> bytes:
+def _contact_sheet(errors: Gallery, small: Pictures, label: str) -> bytes | None:
+    """Draw the most confident mistakes of one configuration; None without pictures of them."""
     place = {image: where for where, image in enumerate(small.index)}
-    mistakes = _pictured(errors, small, label)
+    mistakes = [mistake for mistake in errors.surest(label) if mistake.image in place]
+    if not mistakes:
+        return None
     return figures.contact_sheet(
         [small.pixels[place[mistake.image]] for mistake in mistakes],
         [_caption(mistake, errors) for mistake in mistakes],
@@ -228,39 +234,19 @@ def _caption(mistake: Mistake, errors: Gallery) -> tuple[str, str]:
     return f"{mistake.true_label} as {mistake.predicted_label}", ", ".join(confidence + error)
 
 
-def _figures(
-    contents: Contents, sections: Sequence[ModelSection], errors: Gallery | None, small: Pictures | None
-) -> dict[str, bytes]:
-    """Draw the figures, SVG by name."""
+def _figures(contents: Contents) -> dict[str, bytes]:
+    """Draw the figures of all configurations, SVG by name."""
     drawn = figures.timings(contents.detailed)
-    if points := figures.points(contents.rows, "fit_seconds"):
-        drawn["accuracy-fit"] = figures.accuracy_against_time(points, contents.evaluated)
-    if points := figures.points(contents.rows, "predict_seconds"):
-        drawn["accuracy-predict"] = figures.accuracy_against_time(
-            points, contents.evaluated, "prediction time"
-        )
+    for noun, cost in (("fit", "training time"), ("predict", "prediction time")):
+        if points := figures.points(contents.rows, f"{noun}_seconds"):
+            drawn[f"accuracy-{noun}"] = figures.accuracy_against_time(points, contents.evaluated, cost)
     if contents.tests:
         drawn["significance"] = figures.significance(contents.compared, contents.tests, contents.evaluated)
     if contents.learned:
         drawn["learning-curves"] = figures.learning_curves(
             curves.lines(contents.learned), curves.holdout_images(contents.learned)
         )
-    for section in sections:
-        label = section.row.label
-        if section.confusion is not None:
-            drawn[section.confusion] = figures.confusion(
-                contents.found[label].confusion, contents.info.dataset.classes, label
-            )
-        if section.reliability is not None:
-            bins, error = contents.found[label].reliability or [], _calibration_error(section.row) or 0.0
-            drawn[section.reliability] = figures.reliability(bins, error, label)
-        if section.mistakes is not None and errors is not None and small is not None:
-            drawn[section.mistakes] = _contact_sheet(errors, small, label)
     return drawn
-
-
-def _calibration_error(row: Configuration) -> float | None:
-    return tables.scores(row)["calibration_error"]
 
 
 def _file_stem(label: str, taken: set[str]) -> str:

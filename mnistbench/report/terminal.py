@@ -49,7 +49,7 @@ def _table(contents: Contents, name: str, width: int) -> Iterator[RenderableType
     """Turn a table into grids as wide as the terminal: as many as its columns need, each with the first."""
     shown, noted = contents.tables[name], notice(contents.info)
     rows = shown.rows()
-    cells = [[_cell(column.cell(row)) for row in rows] for column in shown.columns]
+    cells = [[Text(visible(column.cell(row))) for row in rows] for column in shown.columns]
     widths = [
         max(cell_len(text) for text in [*column.heading.split(), *(cell.plain for cell in each), ""])
         for column, each in zip(shown.columns, cells, strict=True)
@@ -76,10 +76,6 @@ def _table(contents: Contents, name: str, width: int) -> Iterator[RenderableType
         for row in zip(*(cells[index] for index in group), strict=True):
             grid.add_row(*row)
         yield grid
-
-
-def _cell(written: str) -> Text:
-    return Text("".join(c if c in "\N{NO-BREAK SPACE}" else visible(c) for c in written))
 
 
 def _bars(rows: Sequence[Configuration]) -> Grid:
