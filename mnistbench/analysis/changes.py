@@ -9,17 +9,15 @@ and no accuracy practically the same unless its interval lies within a margin; t
 import dataclasses
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
-
-import numpy as np
+from typing import Literal
 
 from mnistbench.analysis.compared_run import ComparedRun
-from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.configurations import Configuration, setting
 from mnistbench.analysis.environments import Difference, differences
 from mnistbench.analysis.trust import Grade, Timing, grade
 from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.records import Record, RunInfo, Status
+from mnistbench.runs.records import RunInfo, Status
 from mnistbench.runs.sessions import unit_seconds
 from mnistbench.stats.pairs import PairedTest, Verdict, paired_test
 from mnistbench.stats.times import TimeComparison, compare_times
@@ -134,7 +132,8 @@ def compare(folder_a: RunFolder, folder_b: RunFolder, margin: float | None = Non
             f"{folder_a.name} and {folder_b.name} have no trial in common: they share the data set, but not "
             "the models, parameters or training sizes."
         )
-    timed = sum(min(map(len, _common(x, y))) > 1 for x, y in pairs) * len(_TIMINGS)
+    repeated = [min(len(row.records) for row in _common(x, y)) > 1 for x, y in pairs]
+    timed = sum(repeated) * len(_TIMINGS)
     changes = [_change(a, x, b, y, confidence=1 - SIGNIFICANCE / max(1, timed)) for x, y in pairs]
     return Comparison(
         a=a.info,
@@ -186,43 +185,36 @@ def _pairs(
 def _by_key(rows: Iterable[Configuration], *, threads: bool) -> dict[str, list[Configuration]]:
     grouped: dict[str, list[Configuration]] = {}
     for row in rows:
-        changes: dict[str, Any] = {"seed": 0, "repeat": 0} | ({} if threads else {"threads": 1})
-        grouped.setdefault(dataclasses.replace(row.trials[0], **changes).id, []).append(row)
+        key = setting(row.trials[0]) if threads else setting(row.trials[0], threads=1)
+        grouped.setdefault(key, []).append(row)
     return grouped
 
 
-def _common(x: Configuration, y: Configuration) -> tuple[list[Record], list[Record]]:
-    """Return the successful records of both, of the seeds that both have; of all seeds if they share none."""
+def _common(x: Configuration, y: Configuration) -> tuple[Configuration, Configuration]:
+    """Keep the successful records of both, of the seeds that both have; of all seeds if they share none."""
     good = [[r for r in row.records if r.status is Status.OK and r.measurement] for row in (x, y)]
     shared = {r.trial.seed for r in good[0]} & {r.trial.seed for r in good[1]}
-    kept = [[r for r in records if not shared or r.trial.seed in shared] for records in good]
-    return kept[0], kept[1]
+    kept = [tuple(r for r in records if not shared or r.trial.seed in shared) for records in good]
+    return dataclasses.replace(x, records=kept[0]), dataclasses.replace(y, records=kept[1])
 
 
 def _change(
     a: ComparedRun, x: Configuration, b: ComparedRun, y: Configuration, *, confidence: float
 ) -> Change:
-    records_a, records_b = _common(x, y)
-    both = bool(records_a and records_b)
-    problem = None
-    times: list[TimeChange] = []
-    if both:
-        unit, problem = _unit(a, records_a, b, records_b)
-        if unit is not None:
-            times = [
-                change
-                for timing in _TIMINGS
-                if (change := _time_change(a, records_a, b, records_b, timing, unit, confidence)) is not None
-            ]
-    accuracy, identical = _accuracy(a, records_a, b, records_b) if both else (None, None)
+    in_a, in_b = _common(x, y)
+    both = bool(in_a.records and in_b.records)
+    accuracy, identical = _accuracy(a, in_a, b, in_b) if both else (None, None)
+    unit, problem = _unit(a, in_a, b, in_b) if both else (None, None)
+    times = [_time_change(a, in_a, b, in_b, timing, unit, confidence) for timing in _TIMINGS if unit]
+    before, after = x.trials[0].threads, y.trials[0].threads
     return Change(
-        label=x.label if x.trials[0].threads == y.trials[0].threads else _with_threads(x, y),
+        label=x.label if before == after else f"{x.label}, {before} to {after} threads",
         status=(x.status, y.status),
         broken=_is_broken(x, y),
-        error_counts=(_mean_errors(records_a), _mean_errors(records_b)) if both else None,
+        error_counts=(in_a.error_count or 0.0, in_b.error_count or 0.0) if both else None,
         accuracy=accuracy,
         identical=identical,
-        times=tuple(times),
+        times=tuple(change for change in times if change is not None),
         time_problem=problem,
     )
 
@@ -235,28 +227,12 @@ def _is_broken(x: Configuration, y: Configuration) -> bool:
     return bool(good & {(trial.seed, trial.repeat) for trial in y.trials} - still_good)
 
 
-def _with_threads(x: Configuration, y: Configuration) -> str:
-    return f"{x.label}, {x.trials[0].threads} to {y.trials[0].threads} threads"
-
-
-def _mean_errors(records: Sequence[Record]) -> float:
-    return float(np.mean([r.quality.error_count for r in _by_seed(records) if r.quality is not None]))
-
-
-def _by_seed(records: Sequence[Record]) -> list[Record]:
-    """Return the first record of each seed, by seed: a repetition is no further fit of its own."""
-    first: dict[int, Record] = {}
-    for record in sorted(records, key=lambda r: (r.trial.seed, r.trial.repeat)):
-        first.setdefault(record.trial.seed, record)
-    return list(first.values())
-
-
 def _accuracy(
-    a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
+    a: ComparedRun, x: Configuration, b: ComparedRun, y: Configuration
 ) -> tuple[PairedTest | None, bool | None]:
     """Test b's accuracy against a's: exact McNemar for one seed; see `stats.paired_test` for several."""
     truth = a.folder.true_labels()
-    labels_a, labels_b = a.labels(_by_seed(records_a)), b.labels(_by_seed(records_b))
+    labels_a, labels_b = a.labels(x.by_seed), b.labels(y.by_seed)
     if truth is None or labels_a is None or labels_b is None:
         return None, None
     if labels_a.shape[1:] != truth.shape or labels_b.shape[1:] != truth.shape:
@@ -277,14 +253,14 @@ def _judged(changes: Sequence[Change], margin: float) -> tuple[Change, ...]:
 
 
 def _unit(
-    a: ComparedRun, records_a: Sequence[Record], b: ComparedRun, records_b: Sequence[Record]
+    a: ComparedRun, x: Configuration, b: ComparedRun, y: Configuration
 ) -> tuple[Unit | None, str | None]:
     """Choose what the times are compared in, or say why they cannot be."""
-    machines = {record.environment.machine for record in (*records_a, *records_b)}
+    machines = {record.environment.machine for record in (*x.records, *y.records)}
     if len(machines) == 1:
         return "seconds", None
-    for run, records in ((a, records_a), (b, records_b)):
-        if any(unit_seconds(run.sessions, record.trial.id) is None for record in records):
+    for run, row in ((a, x), (b, y)):
+        if any(unit_seconds(run.sessions, record.trial.id) is None for record in row.records):
             return None, (
                 f"the machines differ and {run.info.name} has no calibration: times of two machines are "
                 "comparable only in calibration units (--measure calibration)"
@@ -294,21 +270,21 @@ def _unit(
 
 def _time_change(
     a: ComparedRun,
-    records_a: Sequence[Record],
+    x: Configuration,
     b: ComparedRun,
-    records_b: Sequence[Record],
+    y: Configuration,
     timing: Timing,
     unit: Unit,
     confidence: float,
 ) -> TimeChange | None:
-    def times(run: ComparedRun, records: Sequence[Record]) -> tuple[float, ...]:
+    def times(run: ComparedRun, row: Configuration) -> tuple[float, ...]:
         return tuple(
             getattr(r.measurement, timing)
             / (1.0 if unit == "seconds" else unit_seconds(run.sessions, r.trial.id) or 1.0)
-            for r in records
+            for r in row.records
         )
 
-    before, after = times(a, records_a), times(b, records_b)
+    before, after = times(a, x), times(b, y)
     if min(*before, *after) <= 0:  # the clock did not resolve it
         return None
     return TimeChange(
@@ -317,5 +293,5 @@ def _time_change(
         a=before,
         b=after,
         comparison=compare_times(before, after, confidence=confidence),
-        grades=(grade(records_a, a.sessions, timing), grade(records_b, b.sessions, timing)),
+        grades=(grade(x.records, a.sessions, timing), grade(y.records, b.sessions, timing)),
     )

@@ -287,7 +287,8 @@ def _badly_calibrated(row: Configuration) -> str | None:
 def _unreliable(row: Configuration, sessions: Sequence[Session]) -> str | None:
     timings: tuple[tuple[str, Timing], ...] = (("training", "fit_seconds"), ("prediction", "predict_seconds"))
     graded = [(name, grade(row.records, sessions, timing)) for name, timing in timings]
-    return ", ".join(f"{name} time {g}" for name, g in graded if g is not None and g.letter == "D") or None
+    bad = [f"{name} time {found}" for name, found in graded if found is not None and found.letter == "D"]
+    return ". Its ".join(bad) or None  # reasons hold semicolons
 
 
 def _beside_load(row: Configuration) -> str | None:

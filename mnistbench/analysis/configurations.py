@@ -113,9 +113,9 @@ def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configurati
     for trial in [*info.trials, *(r.trial for r in records)]:
         if trial.id not in seen:
             seen.add(trial.id)
-            planned.setdefault(_key(trial), []).append(trial)
+            planned.setdefault(setting(trial), []).append(trial)
     for record in records:
-        finished.setdefault(_key(record.trial), []).append(record)
+        finished.setdefault(setting(record.trial), []).append(record)
     defaults = {model.name: model.parameters for model in info.models}
     labels = _labels({key: trials[0] for key, trials in planned.items()}, defaults)
     rows = [
@@ -131,8 +131,9 @@ def _rank(row: Configuration) -> tuple[int, float, float]:
     return (1 if row.records else 2, 0.0, 0.0)
 
 
-def _key(trial: Trial) -> str:
-    return dataclasses.replace(trial, seed=0, repeat=0).id
+def setting(trial: Trial, **also_alike: int) -> str:
+    """Return what the trials of one configuration share: an id without their seed and repetition."""
+    return dataclasses.replace(trial, seed=0, repeat=0, **also_alike).id  # type: ignore[arg-type]
 
 
 def _labels(

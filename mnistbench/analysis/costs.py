@@ -1,13 +1,12 @@
 """Tables of what a model costs, time and memory, and of the trust grades of the times."""
 
-import dataclasses
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 import pandas as pd
 
-from mnistbench.analysis.configurations import Configuration
+from mnistbench.analysis.configurations import Configuration, setting
 from mnistbench.analysis.tables import Column, Table, TimeTrust, median, text
 from mnistbench.analysis.trust import grade
 from mnistbench.runs.records import Inference, Session
@@ -144,17 +143,13 @@ def _speed_ups(rows: Sequence[Configuration]) -> list[float | None]:
     """Compare each training time with that of the same configuration on the fewest threads."""
     fewest: dict[str, Configuration] = {}
     for row in sorted(rows, key=lambda row: row.trials[0].threads):
-        fewest.setdefault(_but_for_threads(row), row)
+        fewest.setdefault(setting(row.trials[0], threads=1), row)
     speed_ups = []
     for row in rows:
-        base = fewest[_but_for_threads(row)]
+        base = fewest[setting(row.trials[0], threads=1)]
         before, after = base.fit_seconds, row.fit_seconds
         speed_ups.append(before / after if base is not row and before and after else None)
     return speed_ups
-
-
-def _but_for_threads(row: Configuration) -> str:
-    return dataclasses.replace(row.trials[0], threads=1, seed=0, repeat=0).id
 
 
 def serving(rows: Sequence[Configuration]) -> Table | None:

@@ -11,7 +11,6 @@ import pandas as pd
 
 from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.headline import title
-from mnistbench.analysis.tables import Table
 from mnistbench.errors import UsageError, unknown
 from mnistbench.runs.folder import RunFolder, find_run
 from mnistbench.runs.records import Record, RunInfo
@@ -243,10 +242,11 @@ class Run:
     def _repr_html_(self) -> str:
         """Show the headline and the table of results, as notebooks do."""
         contents = self._contents
-        heading = (
-            f"<p><strong>{_escaped(title(contents.info))}</strong>, run {_escaped(contents.info.name)}</p>"
-        )
-        return f"{heading}<p>{_escaped(contents.headline)}</p>{_html_table(contents.tables['results'])}"
+        table = contents.tables["results"]
+        cells = [[visible(cell) for cell in row] for row in table.cells()]
+        shown = pd.DataFrame(cells, columns=[visible(column.heading) for column in table.columns])
+        heading = f"<strong>{_escaped(title(contents.info))}</strong>, run {_escaped(contents.info.name)}"
+        return f"<p>{heading}</p><p>{_escaped(contents.headline)}</p>{shown.to_html(index=False)}"
 
 
 def load_run(path: str | Path) -> Run:
@@ -266,20 +266,6 @@ def _described(column: str) -> str:
         if column.startswith(prefix):
             return text.format(int(column.removeprefix(prefix)) / scale)
     return COLUMNS[column]
-
-
-def _html_table(shown: Table) -> str:
-    heads = "".join(f"<th>{_escaped(column.heading)}</th>" for column in shown.columns)
-    rows = "".join(
-        "<tr>"
-        + "".join(
-            f'<td style="text-align:{"right" if column.right else "left"}">{_escaped(cell)}</td>'
-            for column, cell in zip(shown.columns, cells, strict=True)
-        )
-        + "</tr>"
-        for cells in shown.cells()
-    )
-    return f"<table><thead><tr>{heads}</tr></thead><tbody>{rows}</tbody></table>"
 
 
 def _escaped(text: str) -> str:

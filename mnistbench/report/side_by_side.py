@@ -12,14 +12,12 @@ from pathlib import Path
 import pandas as pd
 from markupsafe import Markup
 
-from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.correctness import Correctness
 from mnistbench.analysis.headline import images_of, title
 from mnistbench.analysis.tables import (
     Column,
     Table,
-    accuracy_values,
     graded_time,
     median,
     text,
@@ -37,7 +35,7 @@ from mnistbench.stats.pairs import PairedTest, paired_test
 from mnistbench.stats.verdicts import judged
 from mnistbench.text import MISSING, command, interval, percent, points
 
-_TIMES = (("fit_seconds", "fit"), ("predict_seconds", "predict"))
+_TIMES = ("fit", "predict")
 
 
 @dataclass(frozen=True)
@@ -163,17 +161,15 @@ def _held_out(info: RunInfo) -> str:
 
 def _group(runs: Sequence[ListedRun]) -> Group:
     info = runs[0].contents.info
-    rows = [{row.label: row for row in run.contents.rows} for run in runs]
-    labels = list(dict.fromkeys(itertools.chain.from_iterable(rows)))
     bare = len(set().union(*map(_machines, runs))) == 1
     divisors, unit = ([1.0] * len(runs), "s") if bare else ([_unit(run) for run in runs], "units")
     return Group(
         title=title(info) if info.is_validation else f"{title(info)}: {images_of(info)}",
         held_out=_held_out(info),
         headlines={run.letter: run.contents.headline for run in runs},
-        accuracy=_accuracies(runs, rows, labels),
-        changes=_changes(runs, labels) if len(runs) > 1 else None,
-        times=_times(runs, rows, labels, divisors, unit),
+        accuracy=_accuracies(runs),
+        changes=_changes(runs) if len(runs) > 1 else None,
+        times=_times(runs, divisors, unit),
         time_note="Medians over seeds and repeats. The letter after a time is its trust grade, from A to D; "
         "each run's own report gives the reasons."
         if bare
@@ -188,40 +184,30 @@ def _machines(run: ListedRun) -> set[tuple[object, ...]]:
     return {r.environment.machine for r in contents.records} or {contents.info.environment.machine}
 
 
-def _accuracies(
-    runs: Sequence[ListedRun], rows: Sequence[Mapping[str, Configuration]], labels: Sequence[str]
-) -> Table:
-    values = ("accuracy", "sampling_low", "sampling_high", "seeds", "test_images", "status")
-    frame = pd.DataFrame(
-        [
-            {"row": label}
-            | {
-                f"{run.letter} {name}": value
-                for run, each in zip(runs, rows, strict=True)
-                if label in each
-                for name, value in _accuracy_values(each[label]).items()
-            }
-            for label in labels
-        ],
-        columns=["row", *(f"{run.letter} {name}" for run in runs for name in values)],
-    )
+def _results(runs: Sequence[ListedRun], names: Sequence[str]) -> pd.DataFrame:
+    """Put columns of the runs' results side by side: row, then "A accuracy" and so on."""
+    frames = [
+        run.contents.frames["results"].set_index("row")[list(names)].add_prefix(f"{run.letter} ")
+        for run in runs
+    ]
+    return pd.concat(frames, axis=1).rename_axis("row").reset_index()
+
+
+def _accuracies(runs: Sequence[ListedRun]) -> Table:
+    first, *beside = ("accuracy", "sampling_low", "sampling_high", "seeds", "test_images", "status")
     columns = (
         Column("row", "model", text, right=False),
         *(
             Column(
-                f"{run.letter} accuracy",
+                f"{run.letter} {first}",
                 f"{run.letter}, % (95 %: images)",
                 _accuracy_cell,
-                beside=tuple(f"{run.letter} {name}" for name in values[1:]),
+                beside=tuple(f"{run.letter} {name}" for name in beside),
             )
             for run in runs
         ),
     )
-    return Table("accuracy", "Accuracy, mean over the seeds", frame, columns)
-
-
-def _accuracy_values(row: Configuration) -> dict[str, object]:
-    return {**accuracy_values(row.estimate), "test_images": row.test_count, "status": row.status}
+    return Table("accuracy", "Accuracy, mean over the seeds", _results(runs, (first, *beside)), columns)
 
 
 def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: float, status: object) -> str:
@@ -233,10 +219,10 @@ def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: f
     return f"{percent(mean, int(images))} ({interval(low, high, int(images))}{several})"
 
 
-def _changes(runs: Sequence[ListedRun], labels: Sequence[str]) -> Table | None:
+def _changes(runs: Sequence[ListedRun]) -> Table | None:
     """Test each model's predictions in a later run against those in the first that has them."""
     pairs: list[tuple[str, str, str, Correctness, Correctness]] = []
-    for label in labels:
+    for label in dict.fromkeys(label for run in runs for label in run.contents.found):
         having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
         pairs += [(label, having[0][0], letter, having[0][1], each) for letter, each in having[1:]]
     tested: list[tuple[str, str, str]] = []
@@ -288,44 +274,28 @@ def _points(share: float) -> str:
     return f"{100 * share:+.2f}"
 
 
-def _times(
-    runs: Sequence[ListedRun],
-    rows: Sequence[Mapping[str, Configuration]],
-    labels: Sequence[str],
-    divisors: Sequence[float | None],
-    unit: str,
-) -> Table:
-    listed = []
-    for label in labels:
-        line: dict[str, object] = {"row": label}
-        for run, each, divisor in zip(runs, rows, divisors, strict=True):
-            measured = each[label].measurements if label in each else ()
-            for name, word in _TIMES:
-                seconds = median([getattr(m, name) for m in measured])
-                known = seconds is not None and divisor
-                line[f"{run.letter} {word}"] = seconds / divisor if seconds is not None and divisor else None
-                line[f"{run.letter} {word}_trust"] = _trust(run, label, word) if known else None
-        listed.append(line)
+def _times(runs: Sequence[ListedRun], divisors: Sequence[float | None], unit: str) -> Table:
+    frame = _results(runs, [f"{word}_{what}" for word in _TIMES for what in ("seconds", "trust")])
+    for run, divisor in zip(runs, divisors, strict=True):
+        for word in _TIMES:
+            seconds, trust = f"{run.letter} {word}_seconds", f"{run.letter} {word}_trust"
+            frame[seconds] = pd.to_numeric(frame[seconds]) / (divisor or float("nan"))
+            if not divisor:  # bare seconds of another machine are never shown
+                frame[trust] = None
     columns = (
         Column("row", "model", text, right=False),
         *(
             Column(
-                f"{run.letter} {word}",
+                f"{run.letter} {word}_seconds",
                 f"{run.letter}: {word}, {unit}",
                 graded_time,
                 beside=(f"{run.letter} {word}_trust",),
             )
             for run in runs
-            for _, word in _TIMES
+            for word in _TIMES
         ),
     )
-    return Table("times", "Time of training and of predicting", pd.DataFrame(listed), columns)
-
-
-def _trust(run: ListedRun, label: str, word: str) -> str:
-    """Return how far a time can be trusted, A to D."""
-    graded = run.contents.frames["results"].set_index("row")[f"{word}_trust"]
-    return str(graded[label])
+    return Table("times", "Time of training and of predicting", frame, columns)
 
 
 def _html(values: Mapping[str, object]) -> bytes:

@@ -82,7 +82,7 @@ def _bars(rows: Sequence[Configuration]) -> Grid:
     """Draw how many images each model gets wrong, as bars from zero."""
     grid = Grid(title=Text("Wrong images", style="italic"), title_justify="left", box=None, pad_edge=False)
     grid.add_column(no_wrap=True, overflow="ellipsis", max_width=24)
-    grid.add_column(width=40)
+    grid.add_column(max_width=40)  # in a narrow terminal the bars give way to the names
     grid.add_column(justify="right", no_wrap=True)
     most = max(row.error_count or 0.0 for row in rows) or 1.0
     for row in rows:

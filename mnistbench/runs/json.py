@@ -42,40 +42,31 @@ def _decoders(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
 def _decoder(hint: Any) -> Callable[[Any], Any]:
     """Return the function that converts a plain JSON value to this type, or raises."""
     origin, arguments = typing.get_origin(hint), typing.get_args(hint)
-    if hint == Mapping[str, ParameterValue]:
-        return functools.partial(_decode_items, hint, plain_value)
     if origin in (types.UnionType, typing.Union):  # of one type and None
         decode = _decoder(arguments[0])
         return lambda value: None if value is None else decode(value)
     if dataclasses.is_dataclass(hint):
         return functools.partial(from_json, typing.cast(Any, hint))
     if origin is tuple:
-        return functools.partial(_decode_sequence, hint, _decoder(arguments[0]))
-    if origin is dict:
-        return functools.partial(_decode_items, hint, _decoder(arguments[1]))
+        decode = _decoder(arguments[0])
+        return _checked(hint, (list, tuple), lambda values: tuple(map(decode, values)))
+    if origin in (dict, Mapping):
+        decode = plain_value if hint == Mapping[str, ParameterValue] else _decoder(arguments[1])
+        return _checked(hint, (dict,), lambda items: {name: decode(item) for name, item in items.items()})
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint
-    return functools.partial(_decode_plain, hint)
+    return _checked(hint, (float, int) if hint is float else (hint,), hint)
 
 
-def _decode_plain(hint: Any, value: Any) -> Any:
-    if type(value) is hint:
-        return value
-    if hint is float and type(value) is int:
-        return float(value)
-    raise TypeError(f"expected {hint}, got {value!r:.50}")
+def _checked(hint: Any, kinds: tuple[type, ...], convert: Callable[[Any], Any]) -> Callable[[Any], Any]:
+    """Return a function that converts values of exactly these types: a bool is no int."""
 
+    def decode(value: Any) -> Any:
+        if type(value) not in kinds:
+            raise TypeError(f"expected {hint}, got {value!r:.50}")
+        return convert(value)
 
-def _decode_sequence(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
-    if not isinstance(value, list | tuple):
-        raise TypeError(f"expected {hint}, got {value!r:.50}")
-    return tuple(decode(each) for each in value)
-
-
-def _decode_items(hint: Any, decode: Callable[[Any], Any], value: Any) -> Any:
-    if not isinstance(value, dict):
-        raise TypeError(f"expected {hint}, got {value!r:.50}")
-    return {name: decode(item) for name, item in value.items()}
+    return decode
 
 
 PLAIN_VALUES = "a number, text, True, False, None, or a list of these"

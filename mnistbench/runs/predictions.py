@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
@@ -32,9 +33,7 @@ def encode_predictions(labels: NDArray[np.integer[Any]], probabilities: Probabil
     arrays = {"labels": labels.astype(np.int64)}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype(np.float32)
-    buffer = io.BytesIO()
-    np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub reads ** as its flag
-    return buffer.getvalue()
+    return _packed(arrays)
 
 
 def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictions:
@@ -69,6 +68,10 @@ def encode_truth(labels: Labels, groups: EvaluationGroups | None) -> bytes:
     arrays: dict[str, NDArray[Any]] = {"labels": labels.astype(np.int64)}
     if groups is not None:
         arrays |= {"groups": groups.ids, "strata": groups.strata, "trained_on": groups.trained_on}
+    return _packed(arrays)
+
+
+def _packed(arrays: Mapping[str, NDArray[Any]]) -> bytes:
     buffer = io.BytesIO()
     np.savez_compressed(buffer, **arrays)  # type: ignore[arg-type] # numpy's stub reads ** as its flag
     return buffer.getvalue()
