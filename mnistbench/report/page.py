@@ -92,6 +92,7 @@ class Page:
     figures: Mapping[str, bytes]
     resume: str
     repeat: str
+    report: str
     verify: str
     started: str
     gallery: Gallery | None
@@ -165,6 +166,7 @@ def make_page(folder: RunFolder, contents: Contents) -> Page:
         figures=drawn,
         resume=command("run", "--resume", info.name, results=_results(info)),
         repeat=command("repeat", info.name, results=_results(info)),
+        report=command("report", info.name, results=_results(info)),
         verify=command("verify", info.name, results=_results(info)),
         started=command(*info.command),
         gallery=errors,
