@@ -177,8 +177,7 @@ def read_contents(folder: RunFolder) -> Contents:
         margin=info.margin,
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
-    learned = curves.curves(rows)
-    voted = soft_vote(folder, rows, truth, classes)
+    learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, classes)
     timings = costs.timings(rows, sessions)
     offered = {
         "results": tables.results(rows, ties, trust),
@@ -194,6 +193,7 @@ def read_contents(folder: RunFolder) -> Contents:
         "serving": costs.serving(rows),
         "doubts": costs.doubts(trust),
     }
+    shown = {name: table for name, table in offered.items() if table is not None}
     return Contents(
         info=info,
         records=records,
@@ -206,13 +206,9 @@ def read_contents(folder: RunFolder) -> Contents:
         voted=voted,
         findings=findings,
         headline=headline(info, rows, tests),
-        tables={name: table for name, table in offered.items() if table is not None},
+        tables=shown,
         frames={
-            **{
-                name: table.frame
-                for name, table in offered.items()
-                if table is not None and name not in _IN_OTHER_FRAMES
-            },
+            **{name: table.frame for name, table in shown.items() if name not in _IN_OTHER_FRAMES},
             "trials": tables.trials(rows),
             "findings": tables.findings(findings),
             "pairs": pairs_frame(tests),

@@ -8,6 +8,7 @@ from support.synthetic_runs import Model, dataset, make_run
 
 from mnistbench.analysis.contents import read_contents
 from mnistbench.report.terminal import rendered
+from mnistbench.text import count
 
 
 def shown(folder, width):
@@ -44,6 +45,12 @@ def test_bars_show_the_errors_of_every_model(folder):
         if line.split() and "\N{FULL BLOCK}" in line
     }
     assert lengths["cnn"] < lengths["svm"] < lengths["forest"] == 40
+
+
+def test_bars_give_way_to_the_names_and_counts_in_a_narrow_terminal(folder):
+    bars = shown(folder, 40).partition("Wrong images")[2].splitlines()[2:5]
+    counts = {row.label: count(row.error_count) for row in read_contents(folder).rows}
+    assert {line.split()[0]: line.split()[-1] for line in bars} == counts
 
 
 def test_names_show_as_text(tmp_path):
