@@ -20,7 +20,7 @@ from mnistbench.datasets.download import (
     without_credentials,
 )
 from mnistbench.datasets.folder import describe_path
-from mnistbench.datasets.holdout import choose_holdout, held_out_mask
+from mnistbench.datasets.holdout import OWN, choose_holdout, held_out_mask
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.datasets.named import Named
 from mnistbench.errors import DataError, UsageError
@@ -138,7 +138,7 @@ def keep(
 
 def describe(named: Named, arrays: Arrays, folder: Path) -> DatasetInfo:
     """Return what is known of a data set whose arrays are in a folder of the cache."""
-    holdout = f"last-{named.validation_count}" if named.validation_count else choose_holdout(arrays)
+    holdout = f"{OWN}{named.validation_count}" if named.validation_count else choose_holdout(arrays)
     return DatasetInfo(
         name=named.name,
         title=named.title,

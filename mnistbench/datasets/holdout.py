@@ -1,5 +1,6 @@
 """The hold-out: training images to choose settings on, so that the test images stay unseen."""
 
+import re
 from typing import Any
 
 import numpy as np
@@ -10,6 +11,7 @@ from mnistbench.errors import DataError
 
 LAST = "last"
 STRATIFIED = "stratified"
+OWN = "last-"  # followed by the number of images
 _BY_GROUP = "groups-"  # followed by the first digits of the groups' SHA-256, as it depends on them
 
 # As MNIST's last 10,000 training images, which most studies hold out, are its last sixth.
@@ -22,6 +24,8 @@ def described(kind: str, group_noun: str = "group") -> str:
     """Return words for a kind of hold-out that can follow "without"."""
     if kind.startswith(_BY_GROUP):
         return f"whole {group_noun}s with about a sixth of the training images"
+    if own := re.fullmatch(rf"{OWN}(\d+)", kind):
+        return f"the last {int(own[1]):,} training images, which the data set itself holds out"
     words = {LAST: "the last sixth", STRATIFIED: "a stratified sixth"}
     return f"{words[kind]} of the training images" if kind in words else kind
 
@@ -78,6 +82,8 @@ def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
         mask = np.isin(groups[:, 0], _drawn_groups(groups))
     elif kind == LAST:
         mask[len(labels) - held :] = True
+    elif own := re.fullmatch(rf"{OWN}(\d+)", kind):
+        mask[len(labels) - int(own[1]) :] = True
     elif kind == STRATIFIED:
         classes, counts = np.unique(labels, return_counts=True)
         random = np.random.RandomState(0)

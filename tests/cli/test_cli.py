@@ -36,6 +36,8 @@ def test_the_report_is_written_again_from_the_records_alone(shell):
         (["run", "--models", "nowhere"], 2, "nowhere is not a folder"),
         (["run", "--dataset", "nowhere", "--offline"], 2, "no data set or folder 'nowhere'"),
         (["run", "--dataset", "mnist", "--offline"], 3, "mnistbench fetch"),
+        (["fetch", "fashion", "--offline"], 2, "Did you mean fashion-mnist?"),
+        (["fetch", "kmnist", "--offline"], 3, "There is no intact Kuzushiji-MNIST in the cache"),
         (["run", "svm"], 2, "--only svm"),
         (["run", "svm", "--trial", "x/1"], 2, "a run is named only to resume it"),
         (["report", "nothing"], 2, "no run named 'nothing'"),
@@ -55,6 +57,18 @@ def test_a_mistake_gets_one_clear_message(shell, arguments, status, words):
 def test_debug_shows_the_traceback(shell):
     answer = shell("run", "--only", "logrg", "--debug")
     assert "Traceback" in answer.stderr
+
+
+def test_each_named_data_set_is_listed_with_its_size_licence_and_source(shell):
+    answer = shell("list", "--datasets", env={"COLUMNS": "200"})
+    for words in (
+        ("mnist", "60,000 + 10,000", "10", "CC BY-SA 3.0", "ossci-datasets.s3.amazonaws.com"),
+        ("kuzushiji-49", "232,365 + 38,547", "49", "CC BY-SA 4.0", "codh.rois.ac.jp"),
+        ("digits", "1,297 + 500", "10", "CC BY 4.0", "embedded in scikit-learn"),
+    ):
+        assert re.search("^" + " +".join(map(re.escape, words)), answer.stdout, re.MULTILINE), answer.stdout
+    fetched = shell("fetch", "digits")
+    assert "scikit-learn digits, scaled to 28x28: 1,297 training and 500 test images from" in fetched.stdout
 
 
 def test_list_shows_models_and_suites_and_what_is_wrong_with_a_file(shell):
