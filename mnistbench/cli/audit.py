@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import of_plan, register
+from mnistbench.cli.options import app, of_plan
 from mnistbench.cli.output import print_table
 from mnistbench.cli.training import NewRun, Training
 from mnistbench.plan.models import builtin_folder, discover
@@ -17,7 +17,7 @@ _SUITE = "quick"  # a model that varies does so on few images too
 _STYLES = {"bit-identical": "green", "same labels": "yellow", "drifting": "red"}
 
 
-@register(epilog="Examples:  mnistbench audit  |  mnistbench audit --only cnn,mlp --train-size 2000")
+@app.command(epilog="Examples:  mnistbench audit  |  mnistbench audit --only cnn,mlp --train-size 2000")
 def audit(
     only: options.Only = None,
     dataset: options.Dataset = None,

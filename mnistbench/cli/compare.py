@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import say
 from mnistbench.text import RESULTS
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from mnistbench.runs.folder import RunFolder
 
 
-@register(epilog="Example:  mnistbench compare results/reference/standard my-run --fail-on-regression")
+@app.command(epilog="Example:  mnistbench compare results/reference/standard my-run --fail-on-regression")
 def compare(
     run_a: Annotated[str, typer.Argument(metavar="RUN_A", help="The earlier run: its name or folder.")],
     run_b: Annotated[str, typer.Argument(metavar="RUN_B", help="The later run.")],

@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import say
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
+@app.command(epilog="Example:  mnistbench ensemble record --weights-from record-validation")
 def ensemble(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="A run's name or folder.")],
     weights_from: Annotated[

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import say
 
 
-@register(
+@app.command(
     epilog="Examples:  mnistbench fetch  |  mnistbench fetch fashion-mnist  |  "
     "mnistbench fetch --from /media/stick/mnist --from /media/stick/qmnist"
 )

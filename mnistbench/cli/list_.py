@@ -6,12 +6,12 @@ from urllib.parse import urlsplit
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import print_table, say
 from mnistbench.plan.models import builtin_folder, discover
 
 
-@register(name="list", epilog="Examples:  mnistbench list --models my_models  |  mnistbench list --datasets")
+@app.command("list", epilog="Examples:  mnistbench list --models my_models  |  mnistbench list --datasets")
 def list_(
     models: options.Models = None,
     datasets: Annotated[bool, typer.Option("--datasets", help="List the data sets instead.")] = False,

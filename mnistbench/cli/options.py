@@ -1,12 +1,9 @@
-"""The program, how a function becomes one of its commands, and the options that several commands have."""
+"""The program, and the options that several of its commands have."""
 
-import ast
 import functools
-import inspect
 import math
-from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal, NewType, TypeVar
+from typing import Annotated, Any, Literal, NewType
 
 import typer
 
@@ -14,8 +11,6 @@ from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.options import parse_integers, parse_margin, parse_names, parse_sizes
 from mnistbench.plan.trials import Suite, read_suites
-
-_Function = TypeVar("_Function", bound=Callable[..., None])
 
 app = typer.Typer(
     name="mnistbench",
@@ -25,26 +20,6 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     epilog="Start with: mnistbench run --suite quick",
 )
-
-
-def register(*, epilog: str, name: str | None = None) -> Callable[[_Function], _Function]:
-    """Make a function a command, named after it unless there is a name; its docstring is the help text."""
-
-    def add(function: _Function) -> _Function:
-        return app.command(name, help=_docstring(function), epilog=epilog)(function)
-
-    return add
-
-
-def _docstring(function: Callable[..., Any]) -> str | None:
-    if function.__doc__ is not None:
-        return function.__doc__
-    source = inspect.getsourcefile(function)  # python -OO removes docstrings, but help needs the text
-    module = ast.parse(Path(source).read_bytes()) if source is not None else ast.Module([], [])
-    for node in module.body:
-        if isinstance(node, ast.FunctionDef) and node.name == function.__name__:
-            return ast.get_docstring(node)
-    return None
 
 
 def suites() -> dict[str, Suite]:

@@ -6,12 +6,12 @@ import typer
 
 from mnistbench.cli import options
 from mnistbench.cli.compare import print_comparison
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.training import Training
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Example:  mnistbench repeat results/reference/standard")
+@app.command(epilog="Example:  mnistbench repeat results/reference/standard")
 def repeat(
     run_name: Annotated[str, typer.Argument(metavar="RUN", help="The run to repeat: its name or folder.")],
     markdown: options.Markdown = False,

@@ -6,14 +6,14 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import say
 from mnistbench.errors import UsageError, unknown
 from mnistbench.plan.options import parse_names
 from mnistbench.text import EXTRA_FORMATS, FORMATS, PAGES, RESULTS
 
 
-@register(
+@app.command(
     epilog="Examples:  mnistbench report 20260101-120000-standard-mnist --format json,latex  |  "
     "mnistbench report before after"
 )

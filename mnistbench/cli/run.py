@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Literal
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import PLAN, of_plan, register
+from mnistbench.cli.options import PLAN, app, of_plan
 from mnistbench.cli.training import NewRun, Planned, Training
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
@@ -70,7 +70,7 @@ TrialAddress = Annotated[
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object a trial, one a line.")]
 
 
-@register(
+@app.command(
     epilog="Examples:  mnistbench run  |  mnistbench run --only cnn,svm  |  mnistbench run --suite quick "
     "--seeds 0-2  |  mnistbench run --only svm --set svm.C=1,10 --validation  |  mnistbench run --resume"
 )

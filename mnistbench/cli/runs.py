@@ -1,13 +1,13 @@
 """`mnistbench runs`: what is in the folder of the runs."""
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import print_table, say
 from mnistbench.errors import MnistbenchError
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Example:  mnistbench runs --results results/reference")
+@app.command(epilog="Example:  mnistbench runs --results results/reference")
 def runs(results: options.Results = RESULTS) -> None:
     """List the runs, oldest first."""
     from mnistbench.runs.folder import find_runs

@@ -5,11 +5,11 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Example:  mnistbench show 20260101-120000-standard-mnist")
+@app.command(epilog="Example:  mnistbench show 20260101-120000-standard-mnist")
 def show(
     run_name: Annotated[
         str | None, typer.Argument(metavar="[RUN]", help="A run's name or folder; the newest by default.")

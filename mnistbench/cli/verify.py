@@ -5,12 +5,12 @@ from typing import Annotated
 import typer
 
 from mnistbench.cli import options
-from mnistbench.cli.options import register
+from mnistbench.cli.options import app
 from mnistbench.cli.output import complain, say
 from mnistbench.text import RESULTS
 
 
-@register(epilog="Examples:  mnistbench verify  |  mnistbench verify results/reference")
+@app.command(epilog="Examples:  mnistbench verify  |  mnistbench verify results/reference")
 def verify(
     run_name: Annotated[
         str | None,

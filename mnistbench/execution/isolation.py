@@ -286,7 +286,7 @@ def _with_log(failure: Failure, log: CappedLog) -> Failure:
 
 
 def _report_with_log(on_activity: Callable[[Activity], None], log: CappedLog, activity: Activity) -> None:
-    on_activity(replace(activity, last_line=log.last_line()))
+    on_activity(replace(activity, last_line="".join(log.last_lines(1))))
 
 
 def outbox_files(job: Job, cores: tuple[int, ...]) -> dict[str, bytes]:

@@ -126,12 +126,8 @@ class CappedLog:
         gap = f"\n... {self._dropped:,} bytes left out ...\n".encode() if self._dropped else b""
         return bytes(self._head) + gap + bytes(self._tail)
 
-    def last_line(self) -> str:
-        """Return the last non-empty line so far, or the end of a long one."""
-        return next(iter(self.last_lines(1)), "")
-
     def last_lines(self, count: int) -> list[str]:
-        """Return the last `count` non-empty lines within the log's last 500 bytes."""
+        """Return the last `count` non-empty lines so far, within the log's last 500 bytes."""
         end = bytes((self._tail or self._head)[-_LAST_LINES_BYTES:]).decode(errors="replace")
         return [line for line in end.splitlines() if line.strip()][-count:]
 

@@ -136,13 +136,6 @@ def test_the_home_folder_is_expanded_wherever_a_path_is_typed(shell):
     assert str(shell.place / "nowhere") in missing.stderr
 
 
-@pytest.mark.parametrize("typed", [("--help",), ("run", "--help"), ("verify", "--help"), ("list", "--help")])
-def test_help_keeps_its_texts_where_python_drops_docstrings(shell, typed):
-    plain, optimised = shell(*typed), shell(*typed, env={"PYTHONOPTIMIZE": "2"})
-    assert optimised.stdout == plain.stdout
-    assert len(plain.stdout) > 300
-
-
 def test_an_unwritable_home_prints_no_warning(shell):
     nowhere = shell.place / "file"
     nowhere.write_text("not a folder")
