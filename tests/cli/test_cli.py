@@ -22,7 +22,9 @@ def test_the_report_is_written_again_from_the_records_alone(shell):
     ("arguments", "status", "words"),
     [
         (["run", "--only", "logrg"], 2, "Did you mean logreg?"),
+        (["run", "--only", "LOGREG"], 2, "Did you mean logreg?"),
         (["run", "--suite", "standart"], 2, "Did you mean standard?"),
+        (["run", "--suite", "Quick"], 2, "Did you mean quick?"),
         (["run", "--only", "svm", "--set", "svm.c=1"], 2, "no parameter of svm named 'c'"),
         (["run", "--only", "svm", "--set", "C=1"], 2, "expected MODEL.PARAM=VALUE"),
         (
@@ -41,6 +43,7 @@ def test_the_report_is_written_again_from_the_records_alone(shell):
         (["run", "svm"], 2, "--only svm"),
         (["run", "svm", "--trial", "x/1"], 2, "a run is named only to resume it"),
         (["report", "nothing"], 2, "no run named 'nothing'"),
+        (["verify", "two"], 2, "no run named 'two'"),
         (["report"], 2, "no run in results yet"),
         (["run", "--frobnicate"], 2, "--frobnicate"),
     ],

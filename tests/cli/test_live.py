@@ -22,7 +22,7 @@ def run(tmp_path):
 
 def drawn(view, width, height=30):
     """Return what the view shows in a terminal of that size, line by line."""
-    console = Console(width=width, height=height, file=io.StringIO(), force_terminal=True, color_system=None)
+    console = terminal(width, height)
     console.print(view)
     return console.file.getvalue().splitlines()
 

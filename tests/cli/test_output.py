@@ -190,14 +190,3 @@ def test_a_single_number_is_one_seed_and_the_run_explains_it(shell):
     for unmistakable in ("0", "1", "3,4", "0-2"):
         answer = shell.run("--only", "nearest", "--seeds", unmistakable, "--json", "--repeats", "1")
         assert "is one seed" not in answer.stderr
-
-
-@pytest.mark.parametrize(
-    ("typed", "meant"),
-    [(("--only", "NEAREST"), "nearest"), (("--suite", "Quick"), "quick")],
-    ids=["model", "suite"],
-)
-def test_a_name_in_other_letters_suggests_the_right_one(shell, typed, meant):
-    answer = shell.run(*typed)
-    assert answer.returncode == 2
-    assert f"Did you mean {meant}?" in answer.stderr

@@ -35,9 +35,3 @@ def test_verify_fails_with_a_line_for_each_difference(ran):
     assert len(lines) == 2
     assert all(line.startswith("mnistbench: one: ") for line in lines)
     assert "Traceback" not in answer.stderr
-
-
-def test_verify_refuses_what_is_no_run(ran):
-    answer = ran("verify", "two")
-    assert answer.returncode == 2
-    assert "no run named 'two'" in answer.stderr

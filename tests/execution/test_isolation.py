@@ -46,80 +46,49 @@ def trial_folders(pid: int) -> list[Path]:
     return list(Path(tempfile.gettempdir()).glob(f"mnistbench-*-{pid}-*"))
 
 
-@dataclass(frozen=True)
-class Expected:
-    """What must come of a stub model: its status, and what the failure's kind and text say."""
-
-    status: Status
-    kind: str = ""
-    text: str = ""
-    limits: tuple[tuple[str, float], ...] = ()
-
-
 OK, FAILED, CRASHED, INVALID = Status.OK, Status.FAILED, Status.CRASHED, Status.INVALID
-FATES = {
-    "constant": Expected(OK),
-    "nearest": Expected(OK),
-    "raises_in_import": Expected(FAILED, "RuntimeError", "not today"),
-    "raises_in_build": Expected(FAILED, "ValueError", "depth must be positive, not -1"),
-    "raising": Expected(FAILED, "ValueError", "no such luck: try again"),
-    "raises_in_predict": Expected(FAILED, "KeyError", "'weights'"),
-    "unprintable": Expected(FAILED, "UnprintableError", "no message"),
-    "leaving": Expected(FAILED, "SystemExit", "0"),
-    "exiting": Expected(CRASHED, "exit status 0", "exited with status 0 before it had finished"),
-    "crashing": Expected(CRASHED, "SIGSEGV", "killed by SIGSEGV"),
-    "aborting": Expected(CRASHED, "SIGABRT", "killed by SIGABRT"),
-    "signalling": Expected(CRASHED, "SIGKILL", "killed by SIGKILL, which mnistbench did not send"),
-    "hanging": Expected(
-        Status.TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit", (("timeout_seconds", 4),)
-    ),
-    "stubborn": Expected(
-        Status.TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit", (("timeout_seconds", 4),)
-    ),
-    "printing": Expected(OK),
-    "wrong_length": Expected(
-        INVALID,
-        "ContractError",
-        r"predict returned shape \(59,\); expected \(60,\), one label for each image",
-    ),
-    "wrong_dtype": Expected(INVALID, "ContractError", "predict returned dtype float64; expected integer"),
-    "ragged": Expected(INVALID, "ContractError", "predict returned a list that is not an array"),
-    "no_answer": Expected(INVALID, "ContractError", r"predict returned shape \(\); expected \(60,\)"),
-    "unknown_labels": Expected(INVALID, "ContractError", "the label 99, which was never passed to fit"),
-    "nan_probabilities": Expected(INVALID, "ContractError", "not finite floating-point numbers"),
-    "wrong_sums": Expected(INVALID, "ContractError", "each must sum to 1"),
-    "wrong_columns": Expected(INVALID, "ContractError", r"shape \(60, 1\); expected \(60, 10\)"),
-    "disagreeing": Expected(
-        INVALID, "ContractError", "predict and predict_proba disagree on 60 of 60 images: the predicted label"
-    ),
-    "no_fit": Expected(INVALID, "ContractError", "`build` returned a object, which has no method fit"),
-    "rebound": Expected(INVALID, "ContractError", "no function `build` after its import"),
-    "half_precision": Expected(OK),
-    "allocating": Expected(
-        Status.OUT_OF_MEMORY,
-        "memory limit",
-        "in the phase fit; its memory limit is 400 MiB",
-        (("memory_limit_bytes", 400 * 2**20),),
-    ),
-    "asking_too_much": Expected(Status.OUT_OF_MEMORY, "MemoryError", "Unable to allocate"),
-    "sharing": Expected(OK, limits=(("memory_limit_bytes", 450 * 2**20),)),
-    "escaping": Expected(OK),
-    "fleeing": Expected(OK),
-    "missing_library": Expected(
-        Status.UNAVAILABLE, "ModuleNotFoundError", "No module named 'no_such_library'"
-    ),
-    "closing_stdout": Expected(OK),
-    "replacing_stdout": Expected(OK),
-    "moving": Expected(OK),
-    "leaving_a_thread": Expected(OK),
-    "reading": Expected(OK),
-    "removing_results": Expected(CRASHED, "exit status 1", "before it had finished"),
-    "forging": Expected(CRASHED, "damaged result", "wrote an unreadable result"),
-    "unpicklable": Expected(OK),
-    "warning": Expected(OK),
-    "reporting": Expected(OK),
-    "spying": Expected(OK),
-    "delegating": Expected(OK),
+TIMEOUT, OUT_OF_MEMORY, UNAVAILABLE = Status.TIMEOUT, Status.OUT_OF_MEMORY, Status.UNAVAILABLE
+FINE = (
+    *("constant", "nearest", "printing", "half_precision", "sharing", "escaping", "fleeing", "moving"),
+    *("closing_stdout", "replacing_stdout", "leaving_a_thread", "reading", "unpicklable", "warning"),
+    *("reporting", "spying", "delegating"),
+)
+# What must come of a stub model: its status, and what the failure's kind and text say.
+FATES = dict.fromkeys(FINE, (OK, "", "")) | {
+    "raises_in_import": (FAILED, "RuntimeError", "not today"),
+    "raises_in_build": (FAILED, "ValueError", "depth must be positive, not -1"),
+    "raising": (FAILED, "ValueError", "no such luck: try again"),
+    "raises_in_predict": (FAILED, "KeyError", "'weights'"),
+    "unprintable": (FAILED, "UnprintableError", "no message"),
+    "leaving": (FAILED, "SystemExit", "0"),
+    "exiting": (CRASHED, "exit status 0", "exited with status 0 before it had finished"),
+    "crashing": (CRASHED, "SIGSEGV", "killed by SIGSEGV"),
+    "aborting": (CRASHED, "SIGABRT", "killed by SIGABRT"),
+    "signalling": (CRASHED, "SIGKILL", "killed by SIGKILL, which mnistbench did not send"),
+    "removing_results": (CRASHED, "exit status 1", "before it had finished"),
+    "forging": (CRASHED, "damaged result", "wrote an unreadable result"),
+    "hanging": (TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit"),
+    "stubborn": (TIMEOUT, "time limit", "after 4 s, its time limit, in the phase fit"),
+    "wrong_length": (INVALID, "ContractError", r"shape \(59,\); expected \(60,\), one label for each image"),
+    "wrong_dtype": (INVALID, "ContractError", "predict returned dtype float64; expected integer"),
+    "ragged": (INVALID, "ContractError", "predict returned a list that is not an array"),
+    "no_answer": (INVALID, "ContractError", r"predict returned shape \(\); expected \(60,\)"),
+    "unknown_labels": (INVALID, "ContractError", "the label 99, which was never passed to fit"),
+    "nan_probabilities": (INVALID, "ContractError", "not finite floating-point numbers"),
+    "wrong_sums": (INVALID, "ContractError", "each must sum to 1"),
+    "wrong_columns": (INVALID, "ContractError", r"shape \(60, 1\); expected \(60, 10\)"),
+    "disagreeing": (INVALID, "ContractError", "disagree on 60 of 60 images: the predicted label"),
+    "no_fit": (INVALID, "ContractError", "`build` returned a object, which has no method fit"),
+    "rebound": (INVALID, "ContractError", "no function `build` after its import"),
+    "allocating": (OUT_OF_MEMORY, "memory limit", "in the phase fit; its memory limit is 400 MiB"),
+    "asking_too_much": (OUT_OF_MEMORY, "MemoryError", "Unable to allocate"),
+    "missing_library": (UNAVAILABLE, "ModuleNotFoundError", "No module named 'no_such_library'"),
+}
+LIMITS = {
+    "hanging": {"timeout_seconds": 4},
+    "stubborn": {"timeout_seconds": 4},
+    "allocating": {"memory_limit_bytes": 400 * 2**20},
+    "sharing": {"memory_limit_bytes": 450 * 2**20},
 }
 
 
@@ -141,7 +110,7 @@ def ran(make_job) -> dict[str, Ran]:
 
     def run_one(name: str) -> Ran:
         activities: list[Activity] = []
-        job = make_job(name, **dict(FATES[name].limits))
+        job = make_job(name, **LIMITS.get(name, {}))
         before = time.monotonic()
         outcome = run_trial(job, CORE, activities.append)
         return Ran(job, outcome, time.monotonic() - before, activities)
@@ -152,19 +121,18 @@ def ran(make_job) -> dict[str, Ran]:
 
 @pytest.mark.parametrize("name", FATES)
 def test_every_model_ends_as_a_record_with_the_reason(name, ran, record_property):
-    expected, outcome = FATES[name], ran[name].outcome
-    record = ran[name].record
+    (status, kind, text), outcome, record = FATES[name], ran[name].outcome, ran[name].record
     record_property("did", f"{record.status}: {record.failure.message}" if record.failure else "ok")
-    assert record.status is expected.status, record.failure
-    if expected.status is OK:
+    assert record.status is status, record.failure
+    if status is OK:
         assert record.failure is None
         assert record.quality.test_count == 60
         assert record.measurement.train_images == 240
         assert len(record.predictions_sha256) == 64
         assert decode_predictions(outcome.predictions).labels.shape == (60,)
     else:
-        assert record.failure.kind.endswith(expected.kind)
-        assert re.search(expected.text, record.failure.message)
+        assert record.failure.kind.endswith(kind)
+        assert re.search(text, record.failure.message)
         assert "\n" not in record.failure.message
         assert (
             record.measurement is record.quality is record.predictions_sha256 is outcome.predictions is None
@@ -419,15 +387,20 @@ run_trial(job, {core!r}, lambda activity: print(activity.phase, flush=True))
 """
 
 
-@linux
-def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(make_job, tmp_path):
+def run_in_another_parent(folder: Path, model: str) -> subprocess.Popen[str]:
+    """Start a parent that runs the trial and prints its phases, with its temporary files in `folder`."""
     code = PARENT.format(tests=str(Path(__file__).parents[1]), core=CORE)
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "data"), "outliving_its_parent"],
+    return subprocess.Popen(
+        [sys.executable, "-c", code, str(folder / "data"), model],
         stdout=subprocess.PIPE,
         text=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    ) as parent:
+        env={**os.environ, "TMPDIR": str(folder)},
+    )
+
+
+@linux
+def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(tmp_path):
+    with run_in_another_parent(tmp_path, "outliving_its_parent") as parent:
         assert any(line.strip() == "fit" for line in parent.stdout)
         (worker,) = psutil.Process(parent.pid).children()
         (stray,) = wait_for(worker.children)
@@ -436,33 +409,19 @@ def test_a_killed_parent_takes_its_trial_along_and_the_next_one_clears_up(make_j
     wait_for(lambda: has_ended(worker))
     (left,) = tmp_path.glob("mnistbench-*")
     assert f"-{parent.pid}-" in left.name
-
-    subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "data"), "constant"],
-        check=True,
-        capture_output=True,
-        env={**os.environ, "TMPDIR": str(tmp_path)},
-    )
+    with run_in_another_parent(tmp_path, "constant") as following:
+        following.communicate()
+    assert following.returncode == 0
     assert not left.exists()
     wait_for(lambda: has_ended(stray))
 
 
-def test_a_living_run_is_not_cleared_away(make_job, tmp_path):
-    code = PARENT.format(tests=str(Path(__file__).parents[1]), core=CORE)
-    environment = {**os.environ, "TMPDIR": str(tmp_path)}
-    with subprocess.Popen(
-        [sys.executable, "-c", code, str(tmp_path / "data"), "hanging"],
-        stdout=subprocess.PIPE,
-        text=True,
-        env=environment,
-    ) as first:
+def test_a_living_run_is_not_cleared_away(tmp_path):
+    with run_in_another_parent(tmp_path, "hanging") as first:
         assert any(line.strip() == "fit" for line in first.stdout)
-        subprocess.run(
-            [sys.executable, "-c", code, str(tmp_path / "data"), "constant"],
-            check=True,
-            capture_output=True,
-            env=environment,
-        )
+        with run_in_another_parent(tmp_path, "constant") as second:
+            second.communicate()
+        assert second.returncode == 0
         (kept,) = tmp_path.glob("mnistbench-*")
         assert (kept / "request.json").is_file()
         (worker,) = psutil.Process(first.pid).children()
