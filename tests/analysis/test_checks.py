@@ -242,7 +242,8 @@ def test_a_timing_of_grade_d_is_found(tmp_path, drift, found):
     folder.append_session(Session("", 9, ids, True, before=(calibration(),), after=(calibration(1 + drift),)))
     findings = checked(folder)
     assert only("MB201", findings) == found
-    assert all("training time D: the machine's speed drifted by 60 %" in f.message for f in findings)
+    drifted = "time D: the machine's speed drifted by 60 %"
+    assert all(f.message == f"training {drifted}. Its prediction {drifted}" for f in findings)
 
 
 # MB202: run beside other load
