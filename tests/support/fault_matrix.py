@@ -106,7 +106,7 @@ is a file with a syntax error, without `build`, or with a `build` that cannot be
   plan/test_models.py::test_a_broken_file_is_a_problem_and_no_exception
 is a file whose name is no name
   the trial is `invalid`, with what is wrong
-  plan/test_models.py::test_a_bad_name_is_a_problem
+  plan/test_models.py::test_names_start_with_a_letter_and_hold_digits_hyphens_and_underscores
 has the name of another model
   the command is refused, and both files are named
   plan/test_models.py::test_two_models_of_one_name_are_refused
