@@ -1,8 +1,7 @@
 """The uncertainty of accuracies.
 
 Accuracy varies for two separate reasons: other test images might have been drawn (sampling), and another
-seed would have trained another model (training). Intervals cover 95 % unless
-stated otherwise.
+seed would have trained another model (training). Intervals cover 95 % unless stated otherwise.
 """
 
 from collections.abc import Sequence
@@ -15,6 +14,7 @@ import numpy as np
 from scipy.special import ndtri, stdtrit
 
 from mnistbench.errors import DataError
+from mnistbench.stats.groups import Clustering
 
 CONFIDENCE = 0.95
 
@@ -38,6 +38,7 @@ class AccuracyEstimate:
         fits: number of fits, one per seed.
         test_count: test images of each fit.
         mean: mean accuracy over the fits.
+        effective_count: independent images that these are worth: their number over the design effect.
         sampling: Wilson interval of one fit with this accuracy: the same seeds, other test images.
         training_sd: sample standard deviation between seeds on these test images; None for a single fit.
         training: t interval of the mean: the same test images, other seeds; None for a single fit.
@@ -46,23 +47,22 @@ class AccuracyEstimate:
     fits: int
     test_count: int
     mean: float
+    effective_count: float
     sampling: Interval
     training_sd: float | None
     training: Interval | None
 
 
-def wilson_interval(successes: float, count: int, confidence: float = CONFIDENCE) -> Interval:
-    """Return the interval of a proportion by the score method.
+def wilson_interval(successes: float, count: float, confidence: float = CONFIDENCE) -> Interval:
+    """Return the interval of a proportion by the score method; the numbers may be fractional.
 
     E. B. Wilson, "Probable inference, the law of succession, and statistical inference", JASA 22 (1927).
 
     Raises:
-        DataError: `count` is below 1, or `successes` is outside 0 to `count`.
+        DataError: `count` is not above 0, or `successes` is outside 0 to `count`.
     """
-    if count < 1 or not 0 <= successes <= count:
-        raise DataError(
-            f"{successes} of {count} is not a proportion: expected 0 to n successes, n at least 1."
-        )
+    if not count > 0 or not 0 <= successes <= count:
+        raise DataError(f"{successes} of {count} is not a proportion: expected 0 to n successes, n above 0.")
     z = float(ndtri((1 + confidence) / 2))
     share = successes / count
     centre = (share + z**2 / (2 * count)) / (1 + z**2 / count)
@@ -94,8 +94,25 @@ def t_interval(values: Sequence[float], confidence: float = CONFIDENCE) -> Inter
     return Interval(mean - half, mean + half)
 
 
-def accuracy_estimate(error_counts: Sequence[int], test_count: int) -> AccuracyEstimate:
+def accuracy_estimate(
+    error_counts: Sequence[int], test_count: int, clustering: Clustering | None = None
+) -> AccuracyEstimate:
     """Return the summary of one model's fits, one error count per seed, on the same `test_count` images.
+
+    Where the images come in groups, Wilson's interval is that of their effective number, n over the design
+    effect. For few groups it is wider by the ratio of the t quantiles with one less than the number of groups
+    and of images as degrees of freedom. So it is the plain one where each image is its own group.
+
+    Sources: E. L. Korn and B. I. Graubard, "Confidence intervals for proportions with small expected number
+    of positive counts estimated from survey data", Survey Methodology 24 (1998), for the effective number. C.
+    Franco, R. J. A. Little, T. A. Louis and E. V. Slud, "Comparative study of confidence intervals for
+    proportions in complex sample surveys", Journal of Survey Statistics and Methodology 7 (2019), for
+    Wilson's interval with it.
+
+    Args:
+        error_counts: one a seed.
+        test_count: number of test images.
+        clustering: how far the images are from independent; independent if None.
 
     Raises:
         DataError: there is no fit, or an error count is outside 0 to `test_count`.
@@ -104,14 +121,24 @@ def accuracy_estimate(error_counts: Sequence[int], test_count: int) -> AccuracyE
         raise DataError(f"Error counts {list(error_counts)} do not fit {test_count} test images.")
     accuracies = [(test_count - errors) / test_count for errors in error_counts]
     over_seeds = t_interval(accuracies) if len(accuracies) > 1 else None
+    effective = test_count / clustering.design_effect if clustering is not None else test_count
+    groups = clustering.groups if clustering is not None else test_count
+    # The width of Wilson's interval goes with the root of the number.
+    narrowed = effective * (_t_of_mean(test_count) / _t_of_mean(groups)) ** 2
+    right = test_count - float(np.mean(error_counts))
     return AccuracyEstimate(
         fits=len(accuracies),
         test_count=test_count,
         mean=float(np.mean(accuracies)),
-        sampling=wilson_interval(test_count - float(np.mean(error_counts)), test_count),
+        effective_count=effective,
+        sampling=wilson_interval(right * (narrowed / test_count), narrowed),
         training_sd=float(np.std(accuracies, ddof=1)) if over_seeds else None,
         training=Interval(max(0.0, over_seeds.low), min(1.0, over_seeds.high)) if over_seeds else None,
     )
+
+
+def _t_of_mean(count: int) -> float:
+    return t_quantile((1 + CONFIDENCE) / 2, max(1, count - 1))
 
 
 def difference_interval(a: AccuracyEstimate, b: AccuracyEstimate) -> Interval:

@@ -3,19 +3,22 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 from itertools import combinations
-from math import sqrt
+from math import log, sqrt
 from typing import Literal
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
-from scipy.special import bdtr, stdtr
+from numpy.typing import ArrayLike
+from scipy.special import bdtr, betaln, stdtr
 
 from mnistbench.errors import DataError
 from mnistbench.stats.accuracy import CONFIDENCE, Interval, t_quantile
+from mnistbench.stats.groups import Groups, Integers, design_effect, sum_of_squares
 from mnistbench.stats.scores import MARGIN
 
 Verdict = Literal["better", "worse", "practically the same", "cannot tell"]
 """How the first model of a pair compares with the second; see `verdicts.judged`."""
+
+Method = Literal["exact McNemar", "exact sign flips", "variance components"]
 
 
 @dataclass(frozen=True)
@@ -39,11 +42,13 @@ class Variation:
 
     Attributes:
         images: number of test images.
+        groups: number of groups that they come in; as many where they are independent.
         sampling: variance from the choice of these images.
         training: variation from the seeds, of each model that varies with them.
     """
 
     images: int
+    groups: int
     sampling: float
     training: tuple[SeedVariation, ...]
 
@@ -65,10 +70,10 @@ class Variation:
     @property
     def degrees_of_freedom(self) -> float:
         """Satterthwaite's, and at least those of the least certain part."""
-        uncertainty = self.sampling**2 / max(1, self.images - 1)
+        uncertainty = self.sampling**2 / max(1, self.groups - 1)
         uncertainty += sum(each.square**2 / (each.count - 1) for each in self.training)
         # Subtracting residuals can hide how uncertain a part is.
-        least = min([self.images - 1, *(each.count - 1 for each in self.training)])
+        least = min([self.groups - 1, *(each.count - 1 for each in self.training)])
         return max(self.standard_error**4 / uncertainty, least, 1)
 
     def half_width(self, confidence: float) -> float:
@@ -81,6 +86,7 @@ class Variation:
         counts = [max(seeds, each.count) for each in self.training]
         return Variation(
             images,
+            max(1, round(self.groups / share)),
             self.sampling * share,
             tuple(
                 SeedVariation(
@@ -124,7 +130,7 @@ class PairedTest:
     difference: float
     interval: Interval
     p_value: float
-    method: Literal["exact McNemar", "variance components"]
+    method: Method
     only_a: float
     only_b: float
     variation: Variation
@@ -166,7 +172,33 @@ def mcnemar(only_a: int, only_b: int) -> float:
     return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
 
 
-def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: ArrayLike) -> PairedTest:
+def sign_flips(differences: ArrayLike) -> float:
+    """Return the two-sided exact p-value of equal accuracy, from the difference in correct images by group.
+
+    If both models are equally accurate on groups like these, each group's difference might as well have the
+    other sign. The p-value is the share of all 2^groups choices of signs whose sum is as far from 0; their
+    distribution is built up size by size, so nothing is drawn at random. With a single image in each group
+    it is McNemar's exact test. R. A. Fisher, "The Design of Experiments" (1935), section 21.
+
+    Args:
+        differences: integers (groups,).
+    """
+    given = np.asarray(differences, dtype=np.int64)
+    sizes, counts = np.unique(np.abs(given[given != 0]), return_counts=True)
+    chances = np.ones(1)  # of each sum of the differences that are flipped to be positive
+    for size, count in zip(sizes.tolist(), counts.tolist(), strict=True):
+        flipped = np.arange(count + 1)
+        binomial = np.zeros(size * count + 1)
+        binomial[::size] = np.exp(-betaln(flipped + 1, count - flipped + 1) - log(count + 1) - count * log(2))
+        chances = np.convolve(chances, binomial)
+    # The sum with signs is twice that of the positive ones less that of all.
+    least = (len(chances) - 1 - abs(int(given.sum()))) // 2
+    return min(1.0, 2 * float(chances[: least + 1].sum()))
+
+
+def paired_test(
+    model_a: str, correct_a: ArrayLike, model_b: str, correct_b: ArrayLike, ids: ArrayLike | None = None
+) -> PairedTest:
     """Test whether two models are equally accurate, given which test images each of their fits got right.
 
     With one fit of each model this is the exact McNemar test. It says whether these two fits differ on
@@ -190,6 +222,10 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
     10,000 images, 2 to 10 seeds and seed effects from none to dominating, a 5 % test rejects a true
     hypothesis in 2 % to 8 % of cases (8 % with 2 seeds).
 
+    Where the images come in groups, whose images are not independent, all of this is by group: `sign_flips`
+    take the place of McNemar's test, var(d_i) / n is multiplied by its design effect and has one degree of
+    freedom less than there are groups, and the residual mean square is that of the groups' sums.
+
     For few disagreements, half an image is added to each cell of the table right/wrong by right/wrong, as
     Agresti and Min do; the interval may contradict an exact McNemar p-value that is close to 5 %.
 
@@ -204,23 +240,25 @@ def paired_test(model_a: str, correct_a: ArrayLike, model_b: str, correct_b: Arr
         model_b: name of the second model.
         correct_b: the same for the second model, with any number of seeds and the same images in the same
             order.
+        ids: the group of each image, (n,); each is its own group if None.
 
     Raises:
         DataError: the numbers of test images differ, or are 0.
     """
-    return _paired_test(model_a, _summarise(correct_a), model_b, _summarise(correct_b))
+    return _paired_test(model_a, _summarise(correct_a, ids), model_b, _summarise(correct_b, ids))
 
 
-def paired_tests(correct: Mapping[str, ArrayLike]) -> list[PairedTest]:
+def paired_tests(correct: Mapping[str, ArrayLike], ids: ArrayLike | None = None) -> list[PairedTest]:
     """Test all pairs of models by `paired_test`, in the mapping's order.
 
     Args:
         correct: for each model bool (seeds, n), or (n,) for one fit; the same images in the same order.
+        ids: the group of each image, (n,); each is its own group if None.
 
     Raises:
         DataError: the numbers of test images differ, or are 0.
     """
-    fits = {model: _summarise(right) for model, right in correct.items()}
+    fits = {model: _summarise(right, ids) for model, right in correct.items()}
     return [_paired_test(a, fits[a], b, fits[b]) for a, b in combinations(fits, 2)]
 
 
@@ -228,68 +266,80 @@ def paired_tests(correct: Mapping[str, ArrayLike]) -> list[PairedTest]:
 class _Fits:
     """The summary of one model's fits for `paired_test`.
 
-    `image_means` is the share of fits that classify each image correctly, (n,); `seeds` is None where all
-    fits agree.
+    `hits` is the number of fits that classify each image correctly, (n,); `seeds` is None where all fits
+    agree.
     """
 
-    image_means: NDArray[np.float64]
+    hits: Integers
     count: int
+    groups: Groups
     seeds: SeedVariation | None
 
 
-def _summarise(correct: ArrayLike) -> _Fits:
-    right = np.atleast_2d(np.asarray(correct, dtype=bool))
+def _summarise(correct: ArrayLike, ids: ArrayLike | None) -> _Fits:
+    right = np.atleast_2d(np.asarray(correct, dtype=np.bool_)).astype(np.int64)
     count, n = right.shape
     if not right.size:
         raise DataError(f"An array of shape {right.shape} has no results: expected (seeds, images).")
-    image_means = right.mean(axis=0)
-    if (right == right[0]).all():
-        return _Fits(image_means, count, None)
-    # In integers, `size` times the sums of squares, as rounding would leave a variance where there is none.
-    size, total = count * n, int(right.sum())
-    image_sum = n * int(np.square(right.sum(axis=0)).sum()) - total**2
-    seed_sum = count * int(np.square(right.sum(axis=1)).sum()) - total**2
-    residual_sum = size * total - total**2 - image_sum - seed_sum
-    beyond = seed_sum * max(1, n - 1) - residual_sum
-    seeds = SeedVariation(
+    groups = Groups.of(ids, n)
+    agree = bool((right == right[0]).all())
+    return _Fits(right.sum(axis=0), count, groups, None if agree else _seed_variation(right, groups))
+
+
+def _seed_variation(right: Integers, groups: Groups) -> SeedVariation:
+    count, n = right.shape
+    size, free = right.size, max(1, groups.count - 1)
+    # In integers, with the factors that make them so, as rounding would leave a variance where there is none.
+    seed_sum = count * sum_of_squares(right.sum(axis=1)) - int(right.sum()) ** 2
+    centred = groups.centred_sums(right)
+    residual_sum = sum_of_squares(count * centred - centred.sum(axis=0))
+    beyond = seed_sum * free * n * size - residual_sum * groups.count
+    return SeedVariation(
         count,
-        variance=max(0, beyond) / (size**2 * (count - 1) * max(1, n - 1)),
+        variance=max(0, beyond) / (size**3 * n * (count - 1) * free),
         square=seed_sum / (size**2 * (count - 1)),
     )
-    return _Fits(image_means, count, seeds)
 
 
 def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
-    n = len(a.image_means)
-    if len(b.image_means) != n:
+    n = len(a.hits)
+    if len(b.hits) != n:
         raise DataError(
-            f"{model_a} was tested on {n} images and {model_b} on {len(b.image_means)}: "
+            f"{model_a} was tested on {n} images and {model_b} on {len(b.hits)}: "
             "only predictions for the same images can be paired."
         )
-    differences = a.image_means - b.image_means
+    share_a, share_b = a.hits / a.count, b.hits / b.count
+    differences = share_a - share_b
     total = float(differences.sum())
-    only_a = float((a.image_means * (1 - b.image_means)).sum())
-    only_b = float((b.image_means * (1 - a.image_means)).sum())
-    centre = total / (n + 2)
+    only_a = float((share_a * (1 - share_b)).sum())
+    only_b = float((share_b * (1 - share_a)).sum())
+    scaled = b.count * a.hits - a.count * b.hits
+    effect = design_effect(scaled[None], a.groups)
+    padded = n + 2 * effect
+    centre = total / padded
     variation = Variation(
         n,
-        sampling=((float(differences @ differences) + 1) / (n + 2) - centre**2) / (n + 2),
+        a.groups.count,
+        sampling=((float(differences @ differences) + effect) / padded - centre**2) * effect / padded,
         training=tuple(fits.seeds for fits in (a, b) if fits.seeds is not None),
     )
     half = variation.half_width(CONFIDENCE)
-    exact = not variation.training
-    p_value = (
-        mcnemar(round(only_a), round(only_b))
-        if exact
-        else 2 * float(stdtr(variation.degrees_of_freedom, -abs(centre) / variation.standard_error))
-    )
+    method: Method
+    if variation.training:
+        method = "variance components"
+        p_value = 2 * float(stdtr(variation.degrees_of_freedom, -abs(centre) / variation.standard_error))
+    elif a.groups.count == n:
+        method, p_value = "exact McNemar", mcnemar(round(only_a), round(only_b))
+    else:
+        flipped = a.groups.sums(scaled[None] // (a.count * b.count))[0]
+        method, p_value = "exact sign flips", sign_flips(flipped)
     return PairedTest(
         model_a=model_a,
         model_b=model_b,
         difference=total / n,
         interval=Interval(max(-1.0, centre - half), min(1.0, centre + half)),
         p_value=p_value,
-        method="exact McNemar" if exact else "variance components",
+        method=method,
         only_a=only_a,
         only_b=only_b,
         variation=variation,
