@@ -13,6 +13,7 @@ from typing import Literal
 
 from mnistbench.analysis.compared_run import ComparedRun
 from mnistbench.analysis.configurations import Configuration, setting
+from mnistbench.analysis.correctness import ids_of
 from mnistbench.analysis.environments import Difference, differences
 from mnistbench.analysis.trust import Grade, Timing, grade
 from mnistbench.errors import MnistbenchError, UsageError
@@ -230,7 +231,7 @@ def _is_broken(x: Configuration, y: Configuration) -> bool:
 def _accuracy(
     a: ComparedRun, x: Configuration, b: ComparedRun, y: Configuration
 ) -> tuple[PairedTest | None, bool | None]:
-    """Test b's accuracy against a's: exact McNemar for one seed; see `stats.paired_test` for several."""
+    """Test b's accuracy against a's; see `stats.paired_test`."""
     truth = a.folder.true_labels()
     labels_a, labels_b = a.labels(x.by_seed), b.labels(y.by_seed)
     if truth is None or labels_a is None or labels_b is None:
@@ -240,7 +241,8 @@ def _accuracy(
             f"the stored predictions of {a.info.name} and {b.info.name} are not of the same images; "
             f"`{a.folder.command('verify')}` and `{b.folder.command('verify')}` show which run is damaged."
         )
-    test = paired_test(b.info.name, labels_b == truth, a.info.name, labels_a == truth)
+    ids = ids_of(a.folder.groups() or b.folder.groups())  # an older run of the same images may lack them
+    test = paired_test(b.info.name, labels_b == truth, a.info.name, labels_a == truth, ids)
     return test, labels_a.shape == labels_b.shape and bool((labels_a == labels_b).all())
 
 

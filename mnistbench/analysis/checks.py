@@ -277,7 +277,8 @@ def _badly_calibrated(row: Configuration) -> str | None:
     if not known:
         return None
     accuracy = row.accuracy or 0.0
-    noise = sqrt(CALIBRATION_BINS * accuracy * (1 - accuracy) / row.test_count)
+    worth = (row.estimate and row.estimate.effective_count) or row.test_count
+    noise = sqrt(CALIBRATION_BINS * accuracy * (1 - accuracy) / worth)
     error = statistics.fmean(known)
     if error <= CALIBRATION_ERROR + noise:
         return None

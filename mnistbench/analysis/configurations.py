@@ -10,6 +10,7 @@ from functools import cached_property
 from mnistbench.runs.json import ParameterValue
 from mnistbench.runs.records import Measurement, Record, RunInfo, Status, Trial
 from mnistbench.stats.accuracy import AccuracyEstimate, accuracy_estimate
+from mnistbench.stats.groups import Clustering
 from mnistbench.text import plural
 
 # How a status reads in a sentence or a table.
@@ -27,12 +28,14 @@ class Configuration:
         label: The name of the row: the model, and what tells it from the run's other rows.
         trials: The trials as planned.
         records: Those that have ended, in the order in which they did.
+        clustering: How far its test images are from independent; None where their groups are unknown.
     """
 
     model: str
     label: str
     trials: tuple[Trial, ...]
     records: tuple[Record, ...]
+    clustering: Clustering | None = None
 
     @cached_property
     def by_seed(self) -> tuple[Record, ...]:
@@ -63,7 +66,7 @@ class Configuration:
     def estimate(self) -> AccuracyEstimate | None:
         """The accuracy with both its sources of variation; None where no trial was successful."""
         counts = [r.quality.error_count for r in self.by_seed if r.quality is not None]
-        return accuracy_estimate(counts, self.test_count) if counts else None
+        return accuracy_estimate(counts, self.test_count, self.clustering) if counts else None
 
     @property
     def test_count(self) -> int:

@@ -14,6 +14,7 @@ from mnistbench.analysis.configurations import Configuration, configurations
 from mnistbench.analysis.correctness import (
     Correctness,
     Labels,
+    by_group,
     classes_frame,
     compare_pairs,
     confused_frame,
@@ -23,6 +24,7 @@ from mnistbench.analysis.correctness import (
 )
 from mnistbench.analysis.headline import headline
 from mnistbench.analysis.soft_vote import SoftVote, soft_vote
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import LearningCurve, Record, RunInfo
@@ -40,6 +42,7 @@ class Contents:
 
     Attributes:
         truth: The true labels of the images that it is evaluated on; None where it stored none.
+        groups: Which of these images belong together; None where it is not known.
         rows: Its configurations, best first.
         found: What their predictions say, by label; of those whose predictions are at hand.
         tests: The paired tests of the first `DETAILED_ROWS` of them.
@@ -54,6 +57,7 @@ class Contents:
     info: RunInfo
     records: Sequence[Record]
     truth: Labels | None
+    groups: EvaluationGroups | None
     rows: Sequence[Configuration]
     found: Mapping[str, Correctness]
     tests: Sequence[PairedTest]
@@ -164,8 +168,11 @@ def read_contents(folder: RunFolder) -> Contents:
     truth, classes = folder.true_labels(), info.dataset.classes
     truth = truth if truth is not None and len(truth) else None  # a run may have been planned without any
     found = {} if truth is None else find_correctness(folder, rows, truth, classes, DETAILED_ROWS)
+    groups = folder.groups() if truth is not None else None
+    if groups is not None:
+        rows = by_group(rows, found, groups)
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
-    tests = compare_pairs(compared, info.margin) if len(compared) > 1 else []
+    tests = compare_pairs(compared, groups, info.margin) if len(compared) > 1 else []
     ties = tie_groups(list(compared), tests)
     trust = costs.time_trust(rows, sessions)
     by_class = classes_frame(found, classes)
@@ -177,7 +184,7 @@ def read_contents(folder: RunFolder) -> Contents:
         margin=info.margin,
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
-    learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, classes)
+    learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
     timings = costs.timings(rows, sessions)
     offered = {
         "results": tables.results(rows, ties, trust),
@@ -198,6 +205,7 @@ def read_contents(folder: RunFolder) -> Contents:
         info=info,
         records=records,
         truth=truth,
+        groups=groups,
         rows=rows,
         found=found,
         tests=tests,

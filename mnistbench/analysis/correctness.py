@@ -1,7 +1,7 @@
 """Which images each configuration classifies correctly, and how it errs, from the stored predictions."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import pandas as pd
@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.datasets.idx import idx_sha256
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import DataError
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import Predictions
+from mnistbench.stats.groups import clustering
 from mnistbench.stats.pairs import PairedTest, paired_tests
 from mnistbench.stats.scores import (
     MNIST_TEST_LABEL_ERRORS,
@@ -76,6 +78,18 @@ def find_correctness(
     return found
 
 
+def by_group(
+    rows: Sequence[Configuration], found: Mapping[str, Correctness], groups: EvaluationGroups
+) -> list[Configuration]:
+    """Return the configurations with what the groups of the images say of their intervals."""
+    return [
+        replace(row, clustering=clustering(found[row.label].correct, groups.ids))
+        if row.label in found
+        else row
+        for row in rows
+    ]
+
+
 def _are_of_mnist_test(truth: Labels) -> bool:
     return 0 <= truth.min() <= truth.max() <= 255 and idx_sha256(truth) == _MNIST_TEST_LABELS_SHA256
 
@@ -101,9 +115,17 @@ def _correctness(
     )
 
 
-def compare_pairs(found: Mapping[str, Correctness], margin: float) -> list[PairedTest]:
+def compare_pairs(
+    found: Mapping[str, Correctness], groups: EvaluationGroups | None, margin: float
+) -> list[PairedTest]:
     """Test and judge every pair of configurations on their common images; see `stats.verdicts.judged`."""
-    return judged(paired_tests({label: each.correct for label, each in found.items()}), margin)
+    correct = {label: each.correct for label, each in found.items()}
+    return judged(paired_tests(correct, ids_of(groups)), margin)
+
+
+def ids_of(groups: EvaluationGroups | None) -> Labels | None:
+    """Return the group of each image, (n,); None where the groups are unknown."""
+    return None if groups is None else groups.ids
 
 
 def pairs_frame(tests: Sequence[PairedTest]) -> pd.DataFrame:

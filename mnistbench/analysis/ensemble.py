@@ -64,9 +64,15 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Vote:
-    """The scores of an ensemble by seed, and what training its members takes: the sum of their medians."""
+    """What an ensemble votes, and what training its members takes: the sum of their medians.
+
+    Attributes:
+        by_seed: The scores of each seed's vote.
+        correct: Which images each seed's vote gets right, (seeds, images).
+    """
 
     by_seed: Mapping[int, Quality]
+    correct: NDArray[np.bool_]
     fit_seconds: float
 
 
@@ -232,11 +238,10 @@ def vote(
     if len(found) < len(members) or not seeds:
         return None
     weights = [ensemble.sharpness * share for _, share, _ in found]
+    votes = [pooled(weights, [each[seed] for _, _, each in found]) for seed in seeds]
     return Vote(
-        by_seed={
-            seed: _scored(truth, pooled(weights, [each[seed] for _, _, each in found]), classes)
-            for seed in seeds
-        },
+        by_seed={seed: _scored(truth, given, classes) for seed, given in zip(seeds, votes, strict=True)},
+        correct=np.array([np.asarray(classes)[given.argmax(axis=1)] == truth for given in votes]),
         fit_seconds=sum(row.fit_seconds or 0.0 for row, _, _ in found),
     )
 

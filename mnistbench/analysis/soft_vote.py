@@ -10,9 +10,19 @@ import pandas as pd
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.correctness import Labels
 from mnistbench.analysis.ensemble import Ensemble, stored_ensemble, vote
-from mnistbench.analysis.tables import Column, Table, accuracy_column, accuracy_values, seeds_column, text
+from mnistbench.analysis.tables import (
+    Column,
+    Table,
+    accuracy_column,
+    accuracy_values,
+    seeds_column,
+    text,
+    worth_columns,
+)
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.runs.folder import RunFolder
 from mnistbench.stats.accuracy import accuracy_estimate
+from mnistbench.stats.groups import clustering
 from mnistbench.text import count, percent, three_digits
 
 
@@ -26,7 +36,11 @@ class SoftVote:
 
 
 def soft_vote(
-    folder: RunFolder, rows: Sequence[Configuration], truth: Labels | None, classes: Sequence[int]
+    folder: RunFolder,
+    rows: Sequence[Configuration],
+    truth: Labels | None,
+    groups: EvaluationGroups | None,
+    classes: Sequence[int],
 ) -> SoftVote | None:
     """Apply the ensemble that is kept in a run's folder to its predictions; None where there is none.
 
@@ -41,7 +55,11 @@ def soft_vote(
         return None
     scores = list(found.by_seed.values())
     images = scores[0].test_count
-    accuracy = accuracy_estimate([score.error_count for score in scores], images)
+    accuracy = accuracy_estimate(
+        [score.error_count for score in scores],
+        images,
+        None if groups is None else clustering(found.correct, groups.ids),
+    )
     frame = pd.DataFrame(
         [
             {
@@ -58,6 +76,7 @@ def soft_vote(
     columns = (
         Column("row", "model", text, right=False),
         accuracy_column("accuracy, % (95 %: images)", images),
+        *worth_columns(frame, images),
         seeds_column(images),
         Column("error_count", "wrong images", count),
         Column("log_loss", "log loss", three_digits),

@@ -93,6 +93,7 @@ def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapp
     columns = (
         Column("row", "model", text, right=False),
         accuracy_column(f"accuracy, % (95 %{': images' if several else ''})", images),
+        *worth_columns(frame, images),
         *((seeds_column(images),) if several else ()),
         Column("error_count", "wrong images", count),
         Column("fit_seconds", "fit, s", graded_time, beside=("fit_trust",)),
@@ -128,6 +129,13 @@ def accuracy_column(heading: str, images: int) -> Column:
     return Column("accuracy", heading, show, beside=("sampling_low", "sampling_high"))
 
 
+def worth_columns(frame: pd.DataFrame, images: int) -> tuple[Column, ...]:
+    """Return the column of how many independent images these are worth; none where it is not known."""
+    if not frame["effective_images"].notna().any():
+        return ()
+    return (Column("effective_images", f"{images:,} images, worth", three_digits),)
+
+
 def seeds_column(images: int) -> Column:
     """Return the column of what the seeds vary, half a 95 % interval, and how many there are: "0.13 (3)"."""
 
@@ -151,6 +159,7 @@ def accuracy_values(found: AccuracyEstimate | None) -> dict[str, float | int | N
         "accuracy": found.mean if found else None,
         "sampling_low": found.sampling.low if found else None,
         "sampling_high": found.sampling.high if found else None,
+        "effective_images": found.effective_count if found else None,
         "training_sd": found.training_sd if found else None,
         "training_low": training.low if training else None,
         "training_high": training.high if training else None,

@@ -221,6 +221,7 @@ def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: f
 
 def _changes(runs: Sequence[ListedRun]) -> Table | None:
     """Test each model's predictions in a later run against those in the first that has them."""
+    ids = next((run.contents.groups.ids for run in runs if run.contents.groups is not None), None)
     pairs: list[tuple[str, str, str, Correctness, Correctness]] = []
     for label in dict.fromkeys(label for run in runs for label in run.contents.found):
         having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
@@ -229,7 +230,7 @@ def _changes(runs: Sequence[ListedRun]) -> Table | None:
     tests: list[PairedTest] = []
     for label, first, later, a, b in pairs:
         try:
-            tests.append(paired_test(later, b.correct, first, a.correct))
+            tests.append(paired_test(later, b.correct, first, a.correct, ids))
         except DataError:  # of other images
             continue
         tested.append((label, first, later))

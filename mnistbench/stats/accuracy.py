@@ -38,7 +38,8 @@ class AccuracyEstimate:
         fits: number of fits, one per seed.
         test_count: test images of each fit.
         mean: mean accuracy over the fits.
-        effective_count: independent images that these are worth: their number over the design effect.
+        effective_count: independent images that these are worth, their number over the design effect; None
+            where it is not known which belong together.
         sampling: Wilson interval of one fit with this accuracy: the same seeds, other test images.
         training_sd: sample standard deviation between seeds on these test images; None for a single fit.
         training: t interval of the mean: the same test images, other seeds; None for a single fit.
@@ -47,7 +48,7 @@ class AccuracyEstimate:
     fits: int
     test_count: int
     mean: float
-    effective_count: float
+    effective_count: float | None
     sampling: Interval
     training_sd: float | None
     training: Interval | None
@@ -121,17 +122,17 @@ def accuracy_estimate(
         raise DataError(f"Error counts {list(error_counts)} do not fit {test_count} test images.")
     accuracies = [(test_count - errors) / test_count for errors in error_counts]
     over_seeds = t_interval(accuracies) if len(accuracies) > 1 else None
-    effective = test_count / clustering.design_effect if clustering is not None else test_count
-    groups = clustering.groups if clustering is not None else test_count
+    known = clustering if clustering is not None else Clustering(groups=test_count, design_effect=1.0)
+    effective = test_count / known.design_effect
     # The width of Wilson's interval goes with the root of the number.
-    narrowed = effective * (_t_of_mean(test_count) / _t_of_mean(groups)) ** 2
+    counted = effective * (_t_of_mean(test_count) / _t_of_mean(known.groups)) ** 2
     right = test_count - float(np.mean(error_counts))
     return AccuracyEstimate(
         fits=len(accuracies),
         test_count=test_count,
         mean=float(np.mean(accuracies)),
-        effective_count=effective,
-        sampling=wilson_interval(right * (narrowed / test_count), narrowed),
+        effective_count=effective if clustering is not None else None,
+        sampling=wilson_interval(right * (counted / test_count), counted),
         training_sd=float(np.std(accuracies, ddof=1)) if over_seeds else None,
         training=Interval(max(0.0, over_seeds.low), min(1.0, over_seeds.high)) if over_seeds else None,
     )
