@@ -335,8 +335,7 @@ def _estimated(seconds: float) -> str:
 def _ending(record: Record) -> str:
     if record.quality is not None and record.measurement is not None:
         return (
-            f"{STATUS_NAMES[record.status]}, accuracy {100 * record.quality.accuracy:.2f} %, "
-            f"fit {duration(record.measurement.fit_seconds)}, "
+            f"{STATUS_NAMES[record.status]}, accuracy {_accuracy(record)}, fit {_fit(record)}, "
             f"predict {duration(record.measurement.predict_seconds)}"
         )
     cause = f" ({record.failure})" if record.failure else ""

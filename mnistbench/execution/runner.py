@@ -3,7 +3,7 @@
 import contextlib
 import re
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -163,10 +163,7 @@ def run(
         calibrated_after: tuple[Calibration, ...] = ()
         try:
             calibrated_before = backend.calibrate() if calibrating else ()
-            with (
-                _explained(folder, "cannot be written; finished trials are kept"),
-                contextlib.closing(backend.run_trials(jobs, observer)) as finished_trials,
-            ):
+            with contextlib.closing(backend.run_trials(jobs, observer)) as finished_trials:
                 for finished in finished_trials:
                     record = finished.record()
                     folder.append(record, finished.outcome.predictions, finished.outcome.log)
@@ -176,6 +173,12 @@ def run(
             complete = True
         except (KeyboardInterrupt, Interrupted):
             pass
+        except OSError as error:
+            raise MnistbenchError(
+                f"the run folder {folder.path} cannot be written; finished trials are kept: "
+                f"{error.strerror or error}. Fix that, then resume with "
+                f"`{folder.command('run', '--resume')}`."
+            ) from error
         finally:
             with contextlib.suppress(OSError):
                 folder.append_session(
@@ -210,17 +213,6 @@ def _unfinished(
         for trial in info.trials
         if trial.id not in recorded
     ]
-
-
-@contextlib.contextmanager
-def _explained(folder: RunFolder, problem: str) -> Iterator[None]:
-    try:
-        yield
-    except OSError as error:
-        raise MnistbenchError(
-            f"the run folder {folder.path} {problem}: {error.strerror or error}. Fix that, then resume with "
-            f"`{folder.command('run', '--resume')}`."
-        ) from error
 
 
 def _model_info(model: ModelFile) -> ModelInfo:

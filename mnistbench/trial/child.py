@@ -268,23 +268,18 @@ def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list
     """Return the measurements that need further processes, after writing their input to the outbox."""
     names = []
     if "cold_start" in request.measurements:
+        import pickle
+
+        import numpy as np
+
         with contextlib.suppress(Exception):  # a model that cannot be saved has no cold start
-            _save(estimator, image, outbox)
+            np.save(outbox / "image.npy", image)
+            with (outbox / "model.pickle").open("wb") as file:
+                pickle.dump(estimator, file, protocol=5)
             names.append("cold_start")
     if "learning_curve" in request.measurements and hasattr(parts(estimator)[-1], "on_progress"):
         names.append("learning_curve")
     return names
-
-
-def _save(estimator: Any, image: Any, outbox: Path) -> None:
-    """Save the model and one image for the cold start."""
-    import pickle
-
-    import numpy as np
-
-    np.save(outbox / "image.npy", image)
-    with (outbox / "model.pickle").open("wb") as file:
-        pickle.dump(estimator, file, protocol=5)
 
 
 def _end_with(parent: int) -> None:
