@@ -9,14 +9,16 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 from support.trials import job_of, write_dataset
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.execution.isolation import Job
 from mnistbench.machine import usable_cores
 
-settings.register_profile("unhurried")  # a busy machine is no failure
+settings.register_profile(  # a busy machine is no failure
+    "unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("unhurried")
 collect_ignore = ["support"]
 # A shell ignores it for what it runs in the background, and every process started from there inherits that.

@@ -87,6 +87,11 @@ class Contents:
         return self.trial_count - len(self.records)
 
     @property
+    def has_second_trainings(self) -> bool:
+        """Whether the learning curves are of second trainings, as earlier versions took them."""
+        return any(curve.second_training for each in self.learned.values() for curve in each)
+
+    @property
     def has_several_seeds(self) -> bool:
         """Whether some accuracy is a mean over seeds."""
         return any(len(row.by_seed) > 1 for row in self.rows)

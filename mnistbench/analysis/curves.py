@@ -1,7 +1,4 @@
-"""How fast the iterative models learn: accuracy on the hold-out against seconds of training.
-
-The curves come from a second training of each trial, which never saw the hold-out; they are no test results.
-"""
+"""How fast the iterative models learn: accuracy against seconds of training."""
 
 import statistics
 from collections.abc import Mapping, Sequence
@@ -40,33 +37,30 @@ def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
         return None
     frame = pd.DataFrame([_described(label, each) for label, each in found.items()])
     reached = [level for level in LEVELS if frame[_column(level)].notna().any()][-_LEVELS_SHOWN:]
-    images = holdout_images(found)
+    images = most_images(found)
     columns = (
         Column("row", "model", text, right=False),
         Column("curves", "trainings", count),
-        Column("final_accuracy", "hold-out accuracy, %", partial(percent, images=images)),
+        Column("final_accuracy", "accuracy at the end, %", partial(percent, images=images)),
         Column("training_seconds", "whole training, s", three_digits),
         *(Column(_column(level), f"to {100 * level:g} %, s", _seconds) for level in reached),
     )
-    return Table(
-        "time_to_accuracy", "Seconds of training to reach an accuracy on the hold-out", frame, columns
-    )
+    return Table("time_to_accuracy", "Seconds of training to reach an accuracy", frame, columns)
 
 
 def lines(found: Mapping[str, Sequence[LearningCurve]]) -> dict[str, list[list[tuple[float, float]]]]:
-    """Return each training of the first configurations as points of (seconds, accuracy on the hold-out)."""
+    """Return each training of the first configurations as points of (seconds, accuracy)."""
     return {
         label: [
-            [(at, right / c.holdout_images) for at, right in zip(c.seconds, c.correct, strict=True)]
-            for c in each
+            [(at, right / c.images) for at, right in zip(c.seconds, c.correct, strict=True)] for c in each
         ]
         for label, each in list(found.items())[:CURVES_DRAWN]
     }
 
 
-def holdout_images(found: Mapping[str, Sequence[LearningCurve]]) -> int:
+def most_images(found: Mapping[str, Sequence[LearningCurve]]) -> int:
     """Return how many images the curves are evaluated on at most."""
-    return max(c.holdout_images for each in found.values() for c in each)
+    return max(c.images for each in found.values() for c in each)
 
 
 def _described(label: str, each: Sequence[LearningCurve]) -> dict[str, object]:
@@ -74,8 +68,8 @@ def _described(label: str, each: Sequence[LearningCurve]) -> dict[str, object]:
         "row": label,
         "curves": len(each),
         "unit": each[0].unit,
-        "holdout_images": each[0].holdout_images,
-        "final_accuracy": statistics.fmean(c.correct[-1] / c.holdout_images for c in each),
+        "curve_images": each[0].images,
+        "final_accuracy": statistics.fmean(c.correct[-1] / c.images for c in each),
         "training_seconds": median([c.seconds[-1] for c in each]),
         **{_column(level): _time_to(level, each) for level in LEVELS},
     }
@@ -85,7 +79,7 @@ def _time_to(level: float, each: Sequence[LearningCurve]) -> float | None:
     never = float("inf")
     firsts = [
         next(
-            (at for at, right in zip(c.seconds, c.correct, strict=True) if right >= level * c.holdout_images),
+            (at for at, right in zip(c.seconds, c.correct, strict=True) if right >= level * c.images),
             never,
         )
         for c in each

@@ -26,6 +26,7 @@ from mnistbench.text import command, plural
 FILE = "ensemble.json"
 _SUM_TOLERANCE = 1e-6
 _FLOOR = 1e-6  # a model that is certain and wrong has no veto
+_NEGLIGIBLE_WEIGHT = 1e-9  # what the solver leaves of a zero
 _LARGEST_WEIGHT = 100.0  # on a hold-out without errors, no weight would be large enough
 
 Probabilities = NDArray[np.float64]
@@ -162,11 +163,11 @@ def pool_weights(
         loss_and_slope,
         np.full(count, 1 / count),
         jac=True,
-        method="L-BFGS-B",
+        method="SLSQP",  # L-BFGS-B may stop early where the models are nearly perfect and the loss is flat
         bounds=[(0, _LARGEST_WEIGHT)] * count,
-        options={"ftol": 1e-15, "gtol": 1e-9, "maxiter": 1_000},
+        options={"ftol": 1e-15, "maxiter": 1_000},
     )
-    return np.asarray(found.x)
+    return np.where(found.x < _NEGLIGIBLE_WEIGHT, 0.0, found.x)
 
 
 def pooled(weights: Sequence[float] | Probabilities, votes: Sequence[Probabilities]) -> Probabilities:

@@ -71,7 +71,7 @@ def grade(
     if not measured:
         return None
     asked = timed[0].trial.threads
-    had = min(m.threads or asked for m in measured)
+    had = min(m.threads_used or asked for m in measured)
     signs = [
         *_spread(timed, timing),
         *_load(measured, had, asked),

@@ -10,7 +10,6 @@ from mnistbench.runs.folder import find_runs
 from mnistbench.runs.records import Record, Status, Trial
 
 _EARLIER_RUNS = 20  # the newest; older ones were likely made by other versions
-_TRAINING, _LAST = ("fit", "learn"), "learn"
 
 
 class Estimates:
@@ -24,7 +23,7 @@ class Estimates:
     def __init__(self, finished: Iterable[Record] = ()) -> None:
         """Learn from trials that have ended."""
         self._seconds: dict[tuple[object, ...], list[float]] = {}
-        self._training_began: dict[tuple[str, str], float] = {}
+        self._training_began: dict[str, float] = {}
         for record in finished:
             self.learn(record)
 
@@ -44,14 +43,11 @@ class Estimates:
     def seconds_left(self, trial: Trial, activity: Activity) -> float | None:
         """Return the expected rest of a running trial; None if it is unknown."""
         expected = self.expected_seconds(trial)
-        if activity.phase in _TRAINING:
-            key = trial.id, activity.phase
-            began = self._training_began.setdefault(key, activity.elapsed_seconds)
+        if activity.phase == "fit":
+            began = self._training_began.setdefault(trial.id, activity.elapsed_seconds)
             if activity.done and activity.total:
                 spent = activity.elapsed_seconds - began
                 training = spent * (activity.total - activity.done) / activity.done
-                if activity.phase == _LAST:
-                    return training
                 # How long the steps after the training take is known from earlier trials alone.
                 return training if expected is None else max(training, expected - activity.elapsed_seconds)
         return None if expected is None else max(0.0, expected - activity.elapsed_seconds)

@@ -88,7 +88,10 @@ TrainSize = Annotated[
 Seeds = Annotated[
     Integers | None, of_plan("Seeds: 0,1,2 or 0-2; 3 is seed 3 alone.", "SEED,...", parser=_parsed_seeds)
 ]
-Threads = Annotated[str | None, of_plan("Threads of each trial; by default one for each core that is free when it starts.", "N,...")]
+Threads = Annotated[
+    str | None,
+    of_plan("Threads of each trial; by default its share of the free cores.", "N,..."),
+]
 Timeout = Annotated[float | None, of_plan("Time limit of each trial in seconds.", "SECONDS", min=0.001)]
 Models = Annotated[list[Path] | None, of_plan("A folder of your own model files; may be repeated.", "FOLDER")]
 _MARGIN = "Models whose accuracies differ by at most so many percentage points are practically the same."

@@ -1,11 +1,13 @@
 """XGBoost's classifier, reporting each round of its training."""
 
+from collections.abc import Iterator
 from typing import Any, Self
 
-from xgboost import Booster, XGBClassifier
+import numpy as np
+from xgboost import Booster, DMatrix, XGBClassifier
 from xgboost.callback import TrainingCallback
 
-from mnistbench.estimators.arrays import Progress
+from mnistbench.estimators.arrays import Labels, Progress
 
 
 class BoostedTrees(XGBClassifier):
@@ -13,7 +15,7 @@ class BoostedTrees(XGBClassifier):
 
     Attributes:
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "round") after each
-            round. It may call `predict`, which uses the trees so far.
+            round.
     """
 
     on_progress: Progress | None = None
@@ -31,12 +33,21 @@ class BoostedTrees(XGBClassifier):
         """
         callbacks = self.callbacks
         if self.on_progress is not None:
-            self.callbacks = [*(callbacks or []), _Report(self, self.on_progress)]
+            self.callbacks = [*(callbacks or []), _Report(self.on_progress, self.get_num_boosting_rounds())]
         try:
             super().fit(X, y, **options)
         finally:
             self.callbacks = callbacks
         return self
+
+    def staged_predict(self, X: Any) -> Iterator[Labels]:
+        """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training."""
+        booster = self.get_booster()
+        rows = DMatrix(X, missing=self.missing, nthread=self.n_jobs)
+        for done in range(booster.num_boosted_rounds()):
+            margins = booster.predict(rows, output_margin=True, iteration_range=(done, done + 1))
+            rows.set_base_margin(margins)
+            yield margins.argmax(axis=1) if margins.ndim > 1 else (margins > 0).astype(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
@@ -45,12 +56,11 @@ class BoostedTrees(XGBClassifier):
 
 
 class _Report(TrainingCallback):
-    def __init__(self, model: BoostedTrees, on_progress: Progress) -> None:
+    def __init__(self, on_progress: Progress, rounds: int) -> None:
         super().__init__()
-        self._model = model
         self._on_progress = on_progress
+        self._rounds = rounds
 
     def after_iteration(self, model: Booster, epoch: int, evals_log: Any) -> bool:  # noqa: ARG002 - its names
-        self._model._Booster = model
-        self._on_progress(epoch + 1, self._model.get_num_boosting_rounds(), "round")
+        self._on_progress(epoch + 1, self._rounds, "round")
         return False

@@ -36,7 +36,7 @@ from mnistbench.machine import Environment
 from mnistbench.plan.models import KERAS_PARAMETERS, ModelFile, cannot_be_read, sources_digest
 from mnistbench.runs.json import from_json
 from mnistbench.runs.predictions import decode_predictions, predictions_digest
-from mnistbench.runs.records import ColdStart, Failure, LearningCurve, Measurement, Record, Status, Trial
+from mnistbench.runs.records import ColdStart, Failure, Measurement, Record, Status, Trial
 from mnistbench.stats.scores import quality
 from mnistbench.trial.request import MODULES, Request
 
@@ -165,7 +165,7 @@ class _Exit:
     log: bytes
 
 
-_FURTHER: Mapping[str, type] = {"cold_start": ColdStart, "learning_curve": LearningCurve}
+_FURTHER: Mapping[str, type] = {"cold_start": ColdStart}
 """The measurements that further processes take after the trial's, and their types."""
 
 

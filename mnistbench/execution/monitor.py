@@ -34,7 +34,7 @@ class Activity:
     """The current activity of a running trial; the progress is there if the model reports it.
 
     Attributes:
-        phase: "start", "import", "load", "build", "fit", "predict", "evaluate" or "learn".
+        phase: "start", "import", "load", "build", "fit", "predict" or "evaluate".
         elapsed_seconds: Since the start of its process.
         unit: Of `done` and `total`, for example "epoch".
         rss_bytes: Resident memory of the process tree.

@@ -11,7 +11,7 @@ from mnistbench.errors import UsageError, unknown
 MEASUREMENTS = {
     "inference": "latency of single predictions, and throughput at several batch sizes",
     "cold_start": "a fresh process that loads the saved model and predicts one image",
-    "learning_curve": "accuracy on the hold-out against seconds, in a second training without the hold-out",
+    "learning_curve": "accuracy against seconds of training, of models that predict with earlier stages",
     "calibration": "the machine's speed at fixed kernels, before and after the run",
 }
 

@@ -203,7 +203,7 @@ def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> byte
 
 
 def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int) -> bytes:
-    """Draw accuracy on a hold-out of so many images against seconds of training, one line a training.
+    """Draw accuracy on so many images against seconds of training, one line a training.
 
     The curves have for each configuration its trainings, each as points of (seconds, accuracy).
     """
@@ -218,7 +218,7 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
         seconds, errors = zip(*points, strict=True)
         across = max(min(seconds), 1e-3) / 1.3, max(seconds) * 2.2
         up = max(errors) * 1.15, min(errors) / 1.15
-        axes = _errors_by_time(figure, 3.0, across, up, "training time", "accuracy on the hold-out")
+        axes = _errors_by_time(figure, 3.0, across, up, "training time", "accuracy")
         colours = itertools.cycle((BLUE, ORANGE, MUTED))
         for each, colour in zip(lines.values(), colours, strict=False):
             for line in each:
@@ -228,7 +228,7 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
         label_directly(axes, list(lines), [each[0][-1] for each in lines.values()], strokes)
 
     names = ", ".join(curves)
-    return svg((8.0, 3.9), f"Accuracy on the hold-out against training time: {names}", draw)
+    return svg((8.0, 3.9), f"Accuracy against training time: {names}", draw)
 
 
 def confusion(matrix: NDArray[np.int64], classes: Sequence[int], label: str) -> bytes:

@@ -246,7 +246,7 @@ def _figures(contents: Contents) -> dict[str, bytes]:
         drawn["significance"] = figures.significance(contents.compared, contents.tests, contents.evaluated)
     if contents.learned:
         drawn["learning-curves"] = figures.learning_curves(
-            curves.lines(contents.learned), curves.holdout_images(contents.learned)
+            curves.lines(contents.learned), curves.most_images(contents.learned)
         )
     return drawn
 

@@ -28,15 +28,22 @@ def from_json(kind: type[T], values: Mapping[str, Any]) -> T:
     if not isinstance(values, Mapping):
         raise TypeError(f"expected a {kind.__name__}, got {values!r:.50}")
     decoders = _decoders(typing.cast(Any, kind))
-    known = {name: decode(values[name]) for name, decode in decoders if name in values}
+    known = {name: decode(values[key]) for name, keys, decode in decoders for key in keys if key in values}
     return kind(**known)
 
 
 @functools.cache
-def _decoders(kind: type) -> tuple[tuple[str, Callable[[Any], Any]], ...]:
-    """Return the decoder of each field of a dataclass; cached, as a run may have 10,000 records."""
+def _decoders(kind: type) -> tuple[tuple[str, list[str], Callable[[Any], Any]], ...]:
+    """Return each field of a dataclass, its keys in JSON, today's last, and its decoder.
+
+    They are cached, as a run may have 10,000 records.
+    """
     hints = typing.get_type_hints(kind)
-    return tuple((f.name, _decoder(hints[f.name])) for f in dataclasses.fields(kind) if f.init)
+    return tuple(
+        (f.name, [*f.metadata.get("formerly", ()), f.name], _decoder(hints[f.name]))
+        for f in dataclasses.fields(kind)
+        if f.init
+    )
 
 
 def _decoder(hint: Any) -> Callable[[Any], Any]:

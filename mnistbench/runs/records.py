@@ -143,24 +143,27 @@ class ColdStart:
 
 @dataclass(frozen=True)
 class LearningCurve:
-    """How the accuracy on the hold-out grew in a second training, which never saw the hold-out.
+    """How the accuracy grew during the training.
 
-    The hold-out is the images that `--validation` evaluates on. A point is a moment at which the model
-    reported its progress; the first are close together, later ones further apart.
+    A point is a moment at which the model reported its progress; the first are close together, later ones
+    further apart.
 
     Attributes:
         unit: What the model counts: "epoch", "step" or "round".
-        holdout_images: Images in the hold-out.
+        images: Number of the images that were classified: those that the trial is evaluated on.
         done: Units done at each point, ascending.
-        seconds: Wall time of the training up to each point, without the predictions made for the curve.
-        correct: Images of the hold-out that were classified correctly at each point.
+        seconds: Wall time of the training up to each point.
+        correct: Images that were classified correctly at each point.
+        second_training: Whether the curve is of a second training, without the hold-out, and on the hold-out,
+            as in records of versions before 1.1.
     """
 
     unit: str
-    holdout_images: int
+    images: int = field(metadata={"formerly": ("holdout_images",)})
     done: tuple[int, ...]
     seconds: tuple[float, ...]
     correct: tuple[int, ...]
+    second_training: bool = True
 
 
 @dataclass(frozen=True)
@@ -220,12 +223,12 @@ class Measurement:
         device: "cpu", or a GPU's name.
         warnings: Distinct notes: first the tolerated deviations from scikit-learn's contract, then the
             warnings of libraries, e.g. that the model did not converge.
-        threads: The threads that it had: fewer than the trial's where other programs kept cores busy; None
-            for records made before this was measured, which had all.
+        threads_used: The threads that it had: fewer than the trial's where other programs kept cores busy;
+            None in records of versions before 1.1, where it had all.
         load: The machine's load during `fit` and `predict`.
         inference: Latency and throughput, if measured.
         cold_start: A fresh process that loads the saved model, if measured.
-        learning_curve: If measured and the model reports its progress.
+        learning_curve: If measured, and the model reports its progress and has `staged_predict`.
     """
 
     import_seconds: float
@@ -246,7 +249,7 @@ class Measurement:
     engine: str
     device: str
     warnings: tuple[str, ...] = ()
-    threads: int | None = None
+    threads_used: int | None = None
     load: MachineLoad | None = None
     inference: Inference | None = None
     cold_start: ColdStart | None = None

@@ -35,13 +35,15 @@ def own_seconds(record: Record) -> float:
     """Return the wall time of a trial's own work, as a plain script with the same model would need it.
 
     It covers importing the model's libraries, loading the images, `build`, `fit`, and predicting one image
-    and then all, as measured in the trial's process, and the second training of a learning curve. Starting
+    and then all, as measured in the trial's process, and the second training that earlier versions
+    made for a learning curve. Starting
     processes, latency and throughput, the cold start and scoring are overhead. All the time of a failed trial
     counts as its own, as nothing was measured inside it.
     """
     measured = record.measurement
     if measured is None:
         return record.trial_seconds
+    curve = measured.learning_curve
     return (
         measured.import_seconds
         + measured.load_seconds
@@ -49,7 +51,7 @@ def own_seconds(record: Record) -> float:
         + measured.fit_seconds
         + measured.first_predict_seconds
         + measured.predict_seconds
-        + (measured.learning_curve.seconds[-1] if measured.learning_curve is not None else 0.0)
+        + (curve.seconds[-1] if curve is not None and curve.second_training else 0.0)
     )
 
 

@@ -3,7 +3,7 @@
 `python -m mnistbench.trial.child TASK FOLDER STARTED` reads FOLDER/request.json and writes
 FOLDER/result.json: never stdout, where libraries print. TASK is "fit", which also writes
 FOLDER/predictions.npz, or one of the measurements listed in its result that need another process:
-"cold_start", "learning_curve". STARTED is the parent's `time.perf_counter`. Until the process is pinned to
+"cold_start". STARTED is the parent's `time.perf_counter`. Until the process is pinned to
 its cores it loads only the standard library, and modules of this package that import no more, so that every
 thread pool sees only those cores.
 
@@ -12,7 +12,6 @@ A model's own processes, of `multiprocessing` or joblib, import this module agai
 """
 
 import contextlib
-import copy
 import ctypes
 import faulthandler
 import gc
@@ -27,14 +26,23 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from mnistbench.trial.contract import ContractError, checked_estimator, checked_labels, probabilities_of
+from mnistbench.trial.contract import checked_estimator, checked_labels, probabilities_of
 from mnistbench.trial.failure import collect_warnings, failure_of, status_of
-from mnistbench.trial.model import arguments, attribute, engine, import_build, parts, set_progress
+from mnistbench.trial.model import (
+    arguments,
+    attribute,
+    engine,
+    import_build,
+    note_stages,
+    parts,
+    set_progress,
+)
 from mnistbench.trial.progress import Progress, write_json
 from mnistbench.trial.request import Request
 
 if TYPE_CHECKING:
-    from mnistbench.runs.records import Inference
+    from mnistbench.runs.records import Inference, LearningCurve
+    from mnistbench.trial.measure import Stages
 
 _TRAIN_SAMPLE = 1_000
 _INFERENCE_SECONDS = 1.0
@@ -55,13 +63,17 @@ def main() -> None:
         result = {"status": "ok", **_TASKS[task](request, outbox, float(sys.argv[3]))}
     except BaseException as error:  # whatever a model raises is this trial's result
         result = {"status": status_of(error), "failure": failure_of(error)}
-        with contextlib.suppress(OSError, ValueError):  # the model closed it
-            traceback.print_exception(error, file=sys.__stderr__)
+        _log(error)
     write_json(outbox / "result.json", result)
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):  # the model closed or replaced it
             stream.flush()
     os._exit(0)  # threads that a model left running must not keep the process
+
+
+def _log(error: BaseException) -> None:
+    with contextlib.suppress(OSError, ValueError):  # the model closed it
+        traceback.print_exception(error, file=sys.__stderr__)
 
 
 def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
@@ -82,7 +94,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
 
     from mnistbench.runs.records import Measurement
     from mnistbench.trial.images import load_images
-    from mnistbench.trial.measure import LoadMeter, peak_rss_bytes, rss_bytes, saved_bytes, timed
+    from mnistbench.trial.measure import LoadMeter, Stages, peak_rss_bytes, rss_bytes, saved_bytes, timed
 
     progress.phase("load")
     load = timed(lambda: load_images(request, request.split))
@@ -94,6 +106,9 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     built = timed(lambda: build(**arguments(request, shape)))
     estimator = checked_estimator(built.value)
     set_progress(estimator, progress.step)
+    stages = Stages(progress.step)
+    if "learning_curve" in request.measurements:
+        note_stages(estimator, stages.note)
     baseline = rss_bytes()
 
     progress.phase("fit")
@@ -129,9 +144,10 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         engine=engine(estimator),
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
-        threads=request.threads,
+        threads_used=request.threads,
         load=load_meanwhile,
         inference=_inference(request, estimator),
+        learning_curve=_learning_curve(request, estimator, stages, fitted.began),
     )
     return {"measurement": asdict(measurement), "further": _further(request, estimator, image, outbox)}
 
@@ -170,51 +186,9 @@ def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]
     return {"measurement": asdict(measured)}
 
 
-def learning_curve(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
-    """Train again without the hold-out; return the fields of a `LearningCurve` of the accuracy on it.
-
-    Raises:
-        ContractError: The model never called `on_progress`.
-    """
-    progress = Progress(outbox / "progress.json")
-    progress.phase("learn")
-    build, _ = _imported(request, outbox)
-
-    from mnistbench.trial.images import load_images
-    from mnistbench.trial.measure import CurveRecorder
-
-    images = load_images(request, "validation")
-    estimator = build(**arguments(request, images.shape))
-    *before, last = parts(estimator)
-    transformed: Any = None
-
-    def count_correct() -> int:
-        nonlocal transformed
-        if transformed is None:  # the steps before the last are fitted by now
-            transformed = images.x_eval
-            for step in before[1:]:
-                transformed = step.transform(transformed)
-        labels = last.predict(copy.deepcopy(transformed))  # a copy, which it may change
-        correct = checked_labels(labels, len(images.y_eval), len(request.classes), {}) == images.y_eval
-        return int(correct.sum())
-
-    def note(done: int, total: int, unit: str) -> None:
-        progress.step(done, total, unit)
-        recorder.note(done, total, unit)
-
-    last.on_progress = note
-    recorder = CurveRecorder(count_correct, len(images.y_eval))
-    estimator.fit(images.x_train, images.y_train)
-    curve = recorder.curve()
-    if curve is None:
-        raise ContractError("the estimator has an attribute on_progress but never called it")
-    return {"measurement": asdict(curve)}
-
-
 _TASKS: dict[str, Callable[[Request, Path, float], dict[str, Any]]] = {
     "fit": fit,
     "cold_start": cold_start,
-    "learning_curve": learning_curve,
 }
 
 
@@ -264,6 +238,34 @@ def _inference(request: Request, estimator: Any) -> "Inference | None":
     )
 
 
+def _learning_curve(
+    request: Request, estimator: Any, stages: "Stages", began: float
+) -> "LearningCurve | None":
+    """Return the curve of the stages noted in the timed training, whose predictions the model makes now.
+
+    None if it noted none. A failing `staged_predict` costs the curve, not the trial.
+    """
+    if not stages.reports:
+        return None
+    from mnistbench.trial.images import load_images
+
+    images = load_images(request, request.split, most_train=0)
+    *before, last = parts(estimator)
+    try:
+        rows: Any = images.x_eval
+        for step in before[1:]:
+            rows = step.transform(rows)
+        correct = [
+            int((checked_labels(labels, len(rows), len(request.classes), {}) == images.y_eval).sum())
+            for labels in last.staged_predict(rows)
+        ]
+        return stages.curve(began, len(rows), correct)
+    except Exception as error:
+        error.add_note("No learning curve was measured.")
+        _log(error)
+        return None
+
+
 def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list[str]:
     """Return the measurements that need further processes, after writing their input to the outbox."""
     names = []
@@ -277,8 +279,6 @@ def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list
             with (outbox / "model.pickle").open("wb") as file:
                 pickle.dump(estimator, file, protocol=5)
             names.append("cold_start")
-    if "learning_curve" in request.measurements and hasattr(parts(estimator)[-1], "on_progress"):
-        names.append("learning_curve")
     return names
 
 

@@ -9,7 +9,7 @@ import contextlib
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Generic, TypeAlias, TypeVar
@@ -19,6 +19,7 @@ import psutil
 from numpy.typing import NDArray
 
 from mnistbench.runs.records import Batches, LearningCurve, MachineLoad
+from mnistbench.trial.contract import ContractError
 
 T = TypeVar("T")
 Rows: TypeAlias = NDArray[np.float32]  # one image per row, shape (n, height * width)
@@ -26,11 +27,19 @@ Rows: TypeAlias = NDArray[np.float32]  # one image per row, shape (n, height * w
 
 @dataclass(frozen=True)
 class Timed(Generic[T]):
-    """The result of a call, its wall time, and its CPU time, which includes that of its children."""
+    """The result of a call and its cost.
+
+    Attributes:
+        value: The result.
+        wall_seconds: Wall time of the call.
+        cpu_seconds: CPU time of the call, children included.
+        began: `time.perf_counter` just before it.
+    """
 
     value: T
     wall_seconds: float
     cpu_seconds: float
+    began: float
 
 
 def timed(call: Callable[[], T]) -> Timed[T]:
@@ -42,7 +51,7 @@ def timed(call: Callable[[], T]) -> Timed[T]:
     value = call()
     after = time.perf_counter()
     own = time.process_time() - own_before
-    return Timed(value, after - before, own + _children_cpu_seconds() - children_before)
+    return Timed(value, after - before, own + _children_cpu_seconds() - children_before, before)
 
 
 class LoadMeter:
@@ -117,33 +126,44 @@ def throughput(
     return tuple(measured)
 
 
-class CurveRecorder:
-    """Records the points of a learning curve while a model trains; its clock stops meanwhile."""
+class Stages:
+    """Notes when a model in training reports its progress, for its learning curve."""
 
-    def __init__(self, count_correct: Callable[[], int], holdout_images: int) -> None:
-        """Start the clock; `count_correct` counts the hold-out's images that the model gets right now."""
-        self._count_correct = count_correct
-        self._holdout_images = holdout_images
-        self._points: list[tuple[int, float, int]] = []
+    def __init__(self, report: Callable[[int, int, str], None]) -> None:
+        """Pass each report on to `report`."""
+        self._report = report
         self._unit = ""
-        self._next = 1
-        self._began = time.perf_counter()
+        self.reports: list[tuple[int, float]] = []
 
     def note(self, done: int, total: int, unit: str) -> None:
-        """Record a point if training has ended or is a fifth further than at the last one."""
-        now = time.perf_counter()
-        if done >= self._next or done == total:
-            self._unit = unit
-            self._points.append((int(done), now - self._began, self._count_correct()))
-            self._next = done + max(1, done // 5)
-            self._began += time.perf_counter() - now
+        """Note the time of a report."""
+        self.reports.append((int(done), time.perf_counter()))
+        self._unit = unit
+        self._report(done, total, unit)
 
-    def curve(self) -> LearningCurve | None:
-        """Return the curve; None if the model reported nothing."""
-        if not self._points:
-            return None
-        done, seconds, correct = zip(*self._points, strict=True)
-        return LearningCurve(self._unit, self._holdout_images, done, seconds, correct)
+    def curve(self, began: float, images: int, correct: Sequence[int]) -> LearningCurve:
+        """Return the curve, with a point at the last stage and wherever training is a fifth further.
+
+        Args:
+            began: `time.perf_counter` at the start of the training.
+            images: Number of images that each stage classified.
+            correct: How many of them each stage classified correctly.
+
+        Raises:
+            ContractError: The model has more stages, or fewer, than it reported.
+        """
+        if len(correct) != len(self.reports):
+            raise ContractError(
+                f"staged_predict gave {len(correct)} predictions; expected one for each of the "
+                f"{len(self.reports)} calls of on_progress"
+            )
+        points, following = [], 1
+        for (done, at), right in zip(self.reports, correct, strict=True):
+            if done >= following or done == self.reports[-1][0]:
+                points.append((done, at - began, right))
+                following = done + max(1, done // 5)
+        numbers, seconds, counts = zip(*points, strict=True)
+        return LearningCurve(self._unit, images, numbers, seconds, counts, second_training=False)
 
 
 def rss_bytes() -> int:

@@ -22,7 +22,7 @@ class Progress:
         self._written = 0.0
 
     def phase(self, name: str) -> None:
-        """Begin a phase: "import", "load", "build", "fit", "predict", "evaluate" or "learn"."""
+        """Begin a phase: "import", "load", "build", "fit", "predict" or "evaluate"."""
         self._phase = name
         self._write({"phase": name})
 

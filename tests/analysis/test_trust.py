@@ -181,7 +181,7 @@ def test_every_sign_of_the_table_is_documented():
 
 def test_a_trial_with_fewer_threads_than_asked_for_is_a_d_and_says_so_once(template):
     busy = load(busy_seconds=40, own_seconds=20)
-    grade_ = graded(timed(template, cores=0.99, threads=1, load=busy))
+    grade_ = graded(timed(template, cores=0.99, threads_used=1, load=busy))
     assert grade_.letter == "D"
     assert grade_.reasons == (
         "other programs kept cores busy, so it ran with 1 thread instead of 2",

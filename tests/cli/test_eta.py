@@ -29,12 +29,6 @@ def test_the_rest_of_a_training_follows_from_the_models_own_progress(run):
     assert estimates.seconds_left(trial, Activity("fit", 9.0, done=3, total=4)) == pytest.approx(2.0)
 
 
-def test_a_learning_curve_is_the_last_step_of_a_trial(run):
-    trial, estimates = run.info().trials[0], Estimates(run.records())
-    estimates.seconds_left(trial, Activity("learn", 1.0))
-    assert estimates.seconds_left(trial, Activity("learn", 3.0, done=2, total=3)) == pytest.approx(1.0)
-
-
 def test_similar_trials_give_the_expected_time(run):
     estimates = Estimates(run.records())
     trial = next(t for t in run.info().trials if t.model == "cnn" and t.seed == 2)

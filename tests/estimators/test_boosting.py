@@ -34,12 +34,14 @@ def test_each_round_is_reported(digits):
     assert calls == [(done, 6, "round") for done in range(1, 7)]
 
 
-def test_the_trees_so_far_predict_during_the_training(digits):
-    X, y = digits
-    model, accuracies = small(), []
-    model.on_progress = lambda *_: accuracies.append(float(np.mean(model.predict(X) == y)))
-    model.fit(X, y)
-    assert accuracies[0] < accuracies[-1] == np.mean(model.predict(X) == y)
+@pytest.mark.parametrize("classes", [2, 10])
+def test_a_stage_predicts_with_the_trees_so_far(digits, classes):
+    X, y = (array[digits[1] < classes] for array in digits)
+    model = small(missing=0).fit(X, y)
+    stages = list(model.staged_predict(X))
+    assert len(stages) == 6
+    for done, labels in enumerate(stages, start=1):
+        np.testing.assert_array_equal(labels, model.predict(X, iteration_range=(0, done)))
 
 
 def test_reporting_leaves_the_parameters_alone(digits):

@@ -43,23 +43,26 @@ def classifier(image_shape=(8, 8), *, seed=3, precision="auto", backend=None, **
 
 @pytest.fixture(scope="module")
 def fitted(odd_digits):
-    """A classifier fitted on the digits, and what it reported while it was."""
+    """A classifier fitted on the digits, with its stages, and what it reported while it was."""
     X, y = odd_digits
-    estimator, seen = classifier(), []
-    estimator.on_progress = lambda *report: seen.append((report, estimator.predict(X[TRAIN:])))
+    estimator, reports = classifier(), []
+    estimator.on_progress, estimator.keep_stages = lambda *report: reports.append(report), True
     estimator.fit(X[:TRAIN], y[:TRAIN])
     estimator.on_progress = None
-    return estimator, seen
+    return estimator, reports
 
 
-def test_while_it_trains_it_predicts_with_the_averaged_weights(odd_digits):
+def test_the_last_stage_is_the_model_and_keeping_stages_changes_nothing(odd_digits):
     X, y = odd_digits
-    estimator, seen = classifier(average=0.9, epochs=3), []
-    estimator.on_progress = lambda *report: seen.append(estimator.predict_proba(X[TRAIN:]))
-    estimator.fit(X[:TRAIN], y[:TRAIN])
-    assert np.array_equal(seen[-1], estimator.predict_proba(X[TRAIN:]))
-    undisturbed = classifier(average=0.9, epochs=3).fit(X[:TRAIN], y[:TRAIN])
-    assert np.array_equal(undisturbed.predict_proba(X[TRAIN:]), seen[-1])
+    estimator = classifier(average=0.9, epochs=3)
+    estimator.keep_stages = True
+    before = estimator.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])
+    *_, last = estimator.staged_predict(X[TRAIN:])
+    assert np.array_equal(last, estimator.predict(X[TRAIN:]))
+    assert np.array_equal(before, estimator.predict_proba(X[TRAIN:]))
+    without = classifier(average=0.9, epochs=3).fit(X[:TRAIN], y[:TRAIN])
+    assert np.array_equal(without.predict_proba(X[TRAIN:]), before)
+    assert list(without.staged_predict(X[TRAIN:])) == []
 
 
 def test_it_learns(fitted, odd_digits):
@@ -82,12 +85,12 @@ def test_a_row_is_predicted_alike_alone_and_among_others(fitted, odd_digits):
     assert np.allclose(estimator.predict_proba(X[:1]), estimator.predict_proba(X)[:1], atol=5e-3)
 
 
-def test_progress_is_reported_each_epoch_and_can_be_judged(fitted, odd_digits):
-    """A learning curve can be drawn: predictions made from within the callback get better."""
-    reports = [report for report, _ in fitted[1]]
+def test_each_epoch_is_reported_and_is_a_stage_that_predicts(fitted, odd_digits):
+    X, y = odd_digits
     epochs = -(-300 // (TRAIN // 64))
-    assert reports == [(done, epochs, "epoch") for done in range(1, epochs + 1)]
-    accuracies = [np.mean(predicted == odd_digits[1][TRAIN:]) for _, predicted in fitted[1]]
+    assert fitted[1] == [(done, epochs, "epoch") for done in range(1, epochs + 1)]
+    accuracies = [np.mean(labels == y[TRAIN:]) for labels in fitted[0].staged_predict(X[TRAIN:])]
+    assert len(accuracies) == epochs
     assert accuracies[-1] > accuracies[0] + 0.2
 
 
@@ -259,7 +262,7 @@ def test_each_epoch_is_distorted_from_the_images_as_they_are():
 
 def test_short_trainings_report_steps():
     every_step = [epochs(2, size=160).progress(step) for step in range(1, 81)]
-    assert [report for report in every_step if report] == [(step, 80, "step") for step in range(4, 81, 4)]
+    assert [report for report in every_step if report] == [(step, 80, "step") for step in range(8, 81, 8)]
 
 
 def test_the_rate_makes_one_cycle():

@@ -266,7 +266,7 @@ def test_a_trial_leaves_the_cores_that_other_programs_keep_busy(make_job, busy_c
     outcome = run_trial(replace(make_job("spying", threads=2), fixed_threads=False), cores)
     seen = json.loads(re.search(rb"SEEN (.*)", outcome.log)[1])
     assert {value for name, value in seen.items() if name.isupper()} == {"1"}
-    assert len(seen["cores"]) == outcome.measurement.threads == 1
+    assert len(seen["cores"]) == outcome.measurement.threads_used == 1
 
 
 def test_labels_with_gaps_come_back_as_they_were(make_job, tmp_path):

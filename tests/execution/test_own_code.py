@@ -157,7 +157,7 @@ def test_whatever_a_call_does_to_its_images_the_next_one_gets_them_as_they_were(
     assert record.quality.accuracy == measured.train_accuracy == 1
     assert [batches.batch_size for batches in measured.inference.batches] == [1, 10]
     assert measured.cold_start is not None, outcome.log
-    assert measured.learning_curve.correct == (40, 40), outcome.log
+    assert measured.learning_curve.correct == (60, 60), outcome.log
 
 
 @pytest.mark.parametrize("error", ["NotImplementedError", "AttributeError"])

@@ -481,7 +481,7 @@ def test_learning_curves_give_the_time_to_an_accuracy(tmp_path):
     assert table.loc["slow", "final_accuracy"] == pytest.approx(0.7)
     shown = rows_of(page, "**Seconds of training")
     assert [row[-1] for row in shown] == [three_digits(np.median(fits)), "—"]
-    assert "not on test images" in page.read_text(encoding="utf-8")
+    assert "do not choose the length of a training by it" in page.read_text(encoding="utf-8")
     assert (folder.path / "figures" / "learning-curves.svg").is_file()
     assert "learning-curves" not in write_report(make_run(tmp_path, models, name="none"), None).read_text(
         "utf-8"

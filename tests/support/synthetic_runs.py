@@ -239,9 +239,8 @@ def _inference(fit_seconds: float) -> Inference:
 def _curve(model: Model, fit_seconds: float) -> LearningCurve:
     shares = (0.5, 0.8, 1.0)
     correct = tuple(round(1000 * (1 - model.error_rate) * share) for share in shares)
-    return LearningCurve(
-        "epoch", 1000, (1, 2, 4), tuple(fit_seconds * share for share in (0.25, 0.5, 1.0)), correct
-    )
+    seconds = tuple(fit_seconds * share for share in (0.25, 0.5, 1.0))
+    return LearningCurve("epoch", 1000, (1, 2, 4), seconds, correct, second_training=False)
 
 
 def _append(

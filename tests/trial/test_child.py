@@ -1,5 +1,6 @@
 """The child process by itself: what it asks of a model, and what it tells its parent."""
 
+import itertools
 import json
 import os
 import subprocess
@@ -103,19 +104,20 @@ def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, nam
     assert (record.measurement.cold_start is None) == (name == "unpicklable")
 
 
-@pytest.mark.parametrize("holdout", ["last", "stratified"])
-def test_a_learning_curve_is_of_a_second_training_without_the_hold_out(make_job, holdout):
-    job = replace(make_job("learning", holdout=holdout), measurements=("learning_curve",))
-    record = isolation.run_trial(job, CORE)
-    curve = record.measurement.learning_curve
-    assert record.measurement.train_images == 240
-    assert (curve.unit, curve.holdout_images) == ("class", 40)
+@pytest.mark.parametrize(("split", "images"), [("test", 60), ("validation", 40)])
+def test_a_learning_curve_is_of_the_timed_training_on_the_images_that_judge_the_trial(
+    make_job, split, images
+):
+    job = replace(make_job("learning", split=split), measurements=("learning_curve",))
+    measured = isolation.run_trial(job, CORE).measurement
+    curve = measured.learning_curve
+    assert (curve.unit, curve.images, curve.second_training) == ("class", images, False)
     assert curve.done == (1, 2, 3, 4, 5, 6, 7, 8, 9, 10)
-    assert curve.correct == tuple(4 * done for done in curve.done)
-    assert all(a < b for a, b in zip(curve.seconds, curve.seconds[1:], strict=False))
+    assert curve.correct == tuple(images // 10 * done for done in curve.done)
+    assert all(a < b for a, b in itertools.pairwise((0, *curve.seconds, measured.fit_seconds)))
 
 
-@pytest.mark.parametrize(("name", "note"), [("nearest", ""), ("predicting_late", "not fitted yet")])
+@pytest.mark.parametrize(("name", "note"), [("nearest", ""), ("staging_badly", "no such stage")])
 def test_without_a_learning_curve_the_trial_is_as_good(make_job, name, note):
     job = replace(make_job(name), measurements=("learning_curve",))
     outcome = isolation.run_trial(job, CORE)

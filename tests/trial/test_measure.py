@@ -9,9 +9,10 @@ import time
 import numpy as np
 import pytest
 
+from mnistbench.trial.contract import ContractError
 from mnistbench.trial.measure import (
-    CurveRecorder,
     LoadMeter,
+    Stages,
     latencies,
     peak_rss_bytes,
     rss_bytes,
@@ -178,24 +179,22 @@ def test_the_load_meter_sees_what_the_machine_does():
 
 
 def test_a_learning_curve_has_its_first_points_close_together_and_its_end():
-    recorder = CurveRecorder(lambda: 7, 10)
+    passed_on = []
+    stages, began = Stages(lambda *report: passed_on.append(report)), time.perf_counter()
     for done in range(1, 41):
-        recorder.note(np.int64(done), 40, "epoch")
-    curve = recorder.curve()
+        stages.note(np.int64(done), 40, "epoch")
+    curve = stages.curve(began, 50, range(1, 41))
+    assert passed_on == [(done, 40, "epoch") for done in range(1, 41)]
     assert curve.done[:5] == (1, 2, 3, 4, 5)
     assert curve.done[-1] == 40
     assert len(curve.done) < 20
-    assert (curve.unit, curve.holdout_images, set(curve.correct)) == ("epoch", 10, {7})
-    assert list(curve.seconds) == sorted(curve.seconds)
+    assert curve.correct == curve.done
+    assert (curve.unit, curve.images, curve.second_training) == ("epoch", 50, False)
+    assert list(curve.seconds) == sorted({0, *curve.seconds})[1:]
 
 
-def test_a_learning_curves_clock_stands_still_while_it_predicts():
-    recorder = CurveRecorder(lambda: time.sleep(0.3) or 1, 10)
-    for done in (1, 2, 3):
-        time.sleep(0.05)
-        recorder.note(done, 3, "round")
-    assert 0.15 <= recorder.curve().seconds[-1] < 0.6
-
-
-def test_a_model_that_reports_no_progress_has_no_learning_curve():
-    assert CurveRecorder(lambda: 1, 10).curve() is None
+def test_stages_that_were_not_reported_give_no_curve():
+    stages = Stages(lambda *_: None)
+    stages.note(1, 1, "epoch")
+    with pytest.raises(ContractError, match="gave 2 predictions; expected one for each of the 1 calls"):
+        stages.curve(0.0, 10, [3, 4])

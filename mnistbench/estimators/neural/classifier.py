@@ -1,5 +1,6 @@
 """Loads Keras on a backend, and wraps it as a thin classifier with scikit-learn's interface."""
 
+import contextlib
 import importlib
 import importlib.metadata
 import os
@@ -102,11 +103,13 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine_: The libraries that trained it, as "keras 3.15.1 (tensorflow 2.21.0)".
         device_: "cpu", or the GPU's name.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "epoch"), and in a
-            training of one or two epochs as on_progress(done, total, "step") ten times an epoch. It may call
-            `predict`, which uses the weights so far, averaged if the final ones are.
+            training of one or two epochs as on_progress(done, total, "step") five times an epoch.
+        keep_stages: Whether `fit` keeps the weights at each of these reports, averaged if the final ones are,
+            for `staged_predict`.
     """
 
     on_progress: Progress | None = None
+    keep_stages: bool = False
 
     def __init__(
         self,
@@ -152,10 +155,12 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         images, labels = self._images(X), encoded.astype(np.int32)
         seeds = np.random.SeedSequence(self.seed)
         model = self._model(keras, images.shape[1:], precision, int(seeds.generate_state(1)[0]))
-        self._network = _Network(keras, model)
+        self._network, self._stages = _Network(keras, model), list[list[Any]]()
         self.engine_ = _engine(keras, precision)
         self.device_ = _device(keras)
-        train(model, self.training, images, labels, np.random.default_rng(seeds), self.on_progress)
+        stages = self._stages if self.keep_stages else None
+        generator = np.random.default_rng(seeds)
+        train(model, self.training, images, labels, generator, self.on_progress, stages)
         return self
 
     def predict(self, X: Any) -> Labels:
@@ -171,6 +176,16 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         logits = np.mean([self._network.logits(view) for view in views], axis=0, dtype=np.float64)
         odds = np.exp(self.sharpness * (logits - logits.max(axis=1, keepdims=True)))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
+
+    def staged_predict(self, X: Any) -> Iterator[Labels]:
+        """Yield the most probable label of each row of X, shape (n,), at each report of the training.
+
+        There is none if `keep_stages` was false.
+        """
+        for weights in self._stages:
+            with self._network.set_to(weights):
+                labels = self.predict(X)
+            yield labels
 
     def _images(self, X: Rows) -> Images:
         """Return the rows of X as images, shape (n, height, width, 1), with sides of at least `min_side`."""
@@ -206,9 +221,10 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
 
     def __getstate__(self) -> dict[str, Any]:
         state = dict(super().__getstate__())
-        state.pop("on_progress", None)
+        for name in ("on_progress", "keep_stages"):
+            state.pop(name, None)
         if "_network" in state:
-            state["hidden_layers"] = None
+            state["hidden_layers"], state["_stages"] = None, []
         return state
 
 
@@ -231,6 +247,16 @@ class _Network:
         return np.concatenate(
             [np.asarray(self._function(images[at : at + _PREDICTION_BATCH])) for at in starts]
         )
+
+    @contextlib.contextmanager
+    def set_to(self, weights: list[Any]) -> Iterator[None]:
+        """Set the weights temporarily to these."""
+        own = self._model.get_weights()
+        self._model.set_weights(weights)
+        try:
+            yield
+        finally:
+            self._model.set_weights(own)
 
     def _compiled(self, shape: tuple[int, ...]) -> Callable[[Any], Any]:
         tensorflow, model = importlib.import_module("tensorflow"), self._model

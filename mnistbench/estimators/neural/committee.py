@@ -28,8 +28,7 @@ class Committee(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         engine_: See `NeuralClassifier`.
         device_: See `NeuralClassifier`.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, unit), like that of
-            `NeuralClassifier`, counting the steps of all columns. It may call `predict`, which uses the
-            columns so far.
+            `NeuralClassifier`, counting the steps of all columns.
     """
 
     on_progress: Progress | None = None

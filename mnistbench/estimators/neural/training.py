@@ -19,7 +19,7 @@ from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress
 
 Loss = Callable[[Any, Any], Any]
 
-_REPORTS_PER_EPOCH = 10
+_REPORTS_PER_EPOCH = 5
 # Keras's 0.999 would retain the first gradients to the end of a training of a few hundred steps.
 _SQUARED_GRADIENT_DECAY = 0.99
 
@@ -64,6 +64,7 @@ def train(
     labels: Labels,
     generator: np.random.Generator,
     on_progress: Progress | None,
+    stages: list[list[Any]] | None,
 ) -> None:
     """Train a Keras model, whose outputs are logits.
 
@@ -77,6 +78,7 @@ def train(
         labels: int32, shape (n,), from 0 to k - 1.
         generator: Draws the order and the distortions.
         on_progress: See `NeuralClassifier`.
+        stages: Gets a copy of the model's weights at each report; None for no copies.
     """
     keras = importlib.import_module("keras")
     epochs = Epochs(training, images, labels, generator)
@@ -90,7 +92,15 @@ def train(
     )
     loss = _loss(keras, int(labels.max()) + 1, training.label_smoothing)
     loop = _train_compiled if keras.config.backend() == "tensorflow" else _train_with_keras
-    loop(keras, model, optimizer, epochs, loss, on_progress)
+
+    def report(done: int, total: int, unit: str) -> None:
+        if stages is not None:
+            with _averaged(optimizer, model.trainable_variables):
+                stages.append(model.get_weights())
+        if on_progress is not None:
+            on_progress(done, total, unit)
+
+    loop(keras, model, optimizer, epochs, loss, report)
 
 
 class Epochs:
@@ -136,7 +146,7 @@ def _train_compiled(
     optimizer: Any,
     epochs: Epochs,
     loss: Loss,
-    on_progress: Progress | None,
+    report: Progress,
 ) -> None:
     """Train with TensorFlow: each call of one compiled function does a whole step."""
     tensorflow = importlib.import_module("tensorflow")
@@ -157,9 +167,8 @@ def _train_compiled(
         for start in range(0, len(images), size):
             step(*in_memory, tensorflow.constant(start))
             done += 1
-            if on_progress is not None and (progress := epochs.progress(done)):
-                with _averaged(optimizer, variables):
-                    on_progress(*progress)
+            if progress := epochs.progress(done):
+                report(*progress)
     optimizer.finalize_variable_values(variables)
 
 
@@ -169,7 +178,7 @@ def _train_with_keras(
     optimizer: Any,
     epochs: Epochs,
     loss: Loss,
-    on_progress: Progress | None,
+    report: Progress,
 ) -> None:
     """Train with Keras's own `fit`, on any backend."""
     size = epochs.batch_size
@@ -199,10 +208,9 @@ def _train_with_keras(
 
         def on_train_batch_end(self, batch: int, logs: Any = None) -> None:  # noqa: ARG002 - Keras's names
             self.done += 1
-            if on_progress is not None and (progress := epochs.progress(self.done)):
-                # On JAX, reading `self.model` gives the layers the weights that were trained so far.
-                with _averaged(optimizer, self.model.trainable_variables):
-                    on_progress(*progress)
+            if progress := epochs.progress(self.done):
+                _ = self.model  # on JAX, reading it gives the layers the weights that were trained so far
+                report(*progress)
 
     # A second model of the same layers, so that the first stays free of the optimiser and its state.
     trained = keras.Model(model.inputs, model.outputs)

@@ -194,7 +194,7 @@ def test_a_wide_trial_is_not_overtaken_by_narrow_ones(cluster, make_job, watchin
 
 
 def test_the_task_of_a_trial_has_its_name_which_the_dashboard_shows(cluster, make_job, watching):
-    job = make_job("predicting_late")
+    job = make_job("reporting")
     found = set()
     watching.activity = lambda *_: found.update(
         k for keys in cluster._client.processing().values() for k in keys

@@ -21,7 +21,13 @@ class Means(ClassifierMixin, BaseEstimator):
         return self
 
     def predict(self, X):
-        return np.array([np.square(self.means_ - row).sum(axis=1).argmin() for row in X])
+        return self.nearest(X, len(self.means_))
+
+    def staged_predict(self, X):
+        return (self.nearest(X, done) for done in range(1, len(self.means_) + 1))
+
+    def nearest(self, X, known):
+        return np.array([np.square(self.means_[:known] - row).sum(axis=1).argmin() for row in X])
 
 
 def build():
