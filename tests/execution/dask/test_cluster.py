@@ -93,16 +93,12 @@ def test_a_trial_is_isolated_and_measured_as_locally(cluster, make_job, watching
     assert {activity.phase for activity in watching.activities} & {"start", "import", "fit", "evaluate"}
 
 
-def test_a_model_travels_and_its_traceback_names_its_file(cluster, make_job, watching):
-    record = record_on(cluster, make_job("raising"), watching)
-    assert record.status is Status.FAILED
-    assert "stub.py" in record.failure.traceback
-
-
-def test_what_a_model_imports_of_the_files_beside_it_travels_too(cluster, make_job, watching):
-    record = record_on(cluster, make_job("pooled"), watching)
-    assert record.failure is None
-    assert record.quality.accuracy == 1.0
+def test_a_model_travels_with_what_it_imports_and_its_traceback_names_its_file(cluster, make_job):
+    importing, raising = (record_on(cluster, make_job(name)) for name in ("pooled", "raising"))
+    assert importing.failure is None
+    assert importing.quality.accuracy == 1.0
+    assert raising.status is Status.FAILED
+    assert "stub.py" in raising.failure.traceback
 
 
 def test_a_model_that_is_gone_from_the_sending_machine_is_invalid(cluster, make_job, watching, tmp_path):
