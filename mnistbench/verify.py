@@ -73,13 +73,7 @@ class Verification:
 
 
 def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Verification:
-    """Verify one run.
-
-    Args:
-        folder: The run.
-        cache: The cache of the data sets, for the true labels.
-        results: The folder of all runs, whose `report.md` is checked too if this run is its newest.
-    """
+    """Verify one run against the cached data sets, and `report.md` in `results` if it is the newest there."""
     try:
         info, records = folder.info(), folder.records()
     except MnistbenchError as error:

@@ -50,7 +50,7 @@ def audit(folder: RunFolder) -> list[Reproducibility]:
 
 def _compared(folder: RunFolder, row: Configuration) -> Reproducibility:
     seeds: dict[int, list[Predictions]] = {}
-    for record in sorted(row.records, key=_order):
+    for record in sorted(row.records, key=lambda r: (r.trial.seed, r.trial.repeat)):
         predictions = _predictions(folder, record)
         if predictions is not None:
             seeds.setdefault(record.trial.seed, []).append(predictions)
@@ -70,10 +70,6 @@ def _compared(folder: RunFolder, row: Configuration) -> Reproducibility:
         probability_change=max(changes, default=None),
         status=row.status,
     )
-
-
-def _order(record: Record) -> tuple[int, int]:
-    return record.trial.seed, record.trial.repeat
 
 
 def _predictions(folder: RunFolder, record: Record) -> Predictions | None:

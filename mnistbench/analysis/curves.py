@@ -9,7 +9,7 @@ import pandas as pd
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.tables import Column, Table, median, text
 from mnistbench.runs.records import LearningCurve
-from mnistbench.text import MISSING, count, percent, three_digits
+from mnistbench.text import count, percent, three_digits
 
 LEVELS = (0.8, 0.9, 0.95, 0.98, 0.99, 0.994, 0.996, 0.998)
 """Accuracies worth waiting for, lowest first; the report shows the highest that any model reaches."""
@@ -43,7 +43,7 @@ def time_to_level(found: Mapping[str, Sequence[LearningCurve]]) -> Table | None:
         Column("curves", "trainings", count),
         Column("final_accuracy", "accuracy at the end, %", partial(percent, images=images)),
         Column("training_seconds", "whole training, s", three_digits),
-        *(Column(_column(level), f"to {100 * level:g} %, s", _seconds) for level in reached),
+        *(Column(_column(level), f"to {100 * level:g} %, s", three_digits) for level in reached),
     )
     return Table("time_to_accuracy", "Seconds of training to reach an accuracy", frame, columns)
 
@@ -90,7 +90,3 @@ def _time_to(level: float, each: Sequence[LearningCurve]) -> float | None:
 
 def _column(level: float) -> str:
     return f"seconds_to_{round(1000 * level)}"
-
-
-def _seconds(value: float | None) -> str:
-    return MISSING if value is None or value != value else three_digits(value)

@@ -1,6 +1,6 @@
 """The result of a run in a sentence or two, written from the data."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
 from mnistbench.analysis.configurations import Configuration, status_counts
 from mnistbench.runs.records import RunInfo
@@ -20,8 +20,9 @@ def headline(info: RunInfo, rows: Sequence[Configuration], tests: Sequence[Paire
     best, *others = good
     seeds = f", mean over {plural(len(best.by_seed), 'seed')}" if len(best.by_seed) > 1 else ""
     of_best = {test.model_b: test for test in tests if test.model_a == best.label}
-    same = [row for row in others if _verdict(of_best, row) == "practically the same"]
-    unclear = [row for row in others if _verdict(of_best, row) == "cannot tell"]
+    verdicts = {label: test.verdict for label, test in of_best.items()}
+    same = [row for row in others if verdicts.get(row.label) == "practically the same"]
+    unclear = [row for row in others if verdicts.get(row.label) == "cannot tell"]
     rest = [row for row in others if row not in same and row not in unclear]
     verb = "leads" if same or unclear else "is best"
     sentence = f"{best.label} {verb}: {_errors(best)} in {best.test_count:,} {images_of(info)}"
@@ -61,11 +62,6 @@ def notice(info: RunInfo) -> str:
 def images_of(info: RunInfo) -> str:
     """Name the images that a run is evaluated on: "test images" or "validation images"."""
     return "validation images" if info.is_validation else "test images"
-
-
-def _verdict(of_best: Mapping[str, PairedTest], row: Configuration) -> str | None:
-    test = of_best.get(row.label)
-    return test.verdict if test is not None else None
 
 
 def _errors(row: Configuration) -> str:

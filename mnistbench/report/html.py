@@ -22,7 +22,6 @@ from mnistbench.report.gallery import (
     HARD_SHOWN,
     MISTAKES_A_CELL,
     Gallery,
-    Mistake,
     by_cell,
 )
 from mnistbench.report.page import Page
@@ -220,16 +219,12 @@ def _behind(errors: Gallery, place: Mapping[int, int]) -> list[dict[str, list[li
         {
             f"{true}/{predicted}": [
                 [m.image, None if m.confidence is None else round(m.confidence, 4), m.fits]
-                for m in _pictured_first(mistakes, place)[:MISTAKES_A_CELL]
+                for m in sorted(mistakes, key=lambda m: m.image not in place)[:MISTAKES_A_CELL]
             ]
             for (true, predicted), mistakes in by_cell(errors.mistakes[label]).items()
         }
         for label in errors.labels
     ]
-
-
-def _pictured_first(mistakes: Sequence[Mistake], place: Mapping[int, int]) -> list[Mistake]:
-    return sorted(mistakes, key=lambda m: m.image not in place)
 
 
 def _sure(confidence: float | None) -> str:
