@@ -8,7 +8,7 @@ import typer
 from mnistbench.cli import options
 from mnistbench.cli.options import app, of_plan
 from mnistbench.cli.output import print_table
-from mnistbench.cli.training import NewRun, Training
+from mnistbench.cli.training import INTERRUPTED, NewRun, Training
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.trials import Options, choose_suite
 from mnistbench.text import RESULTS
@@ -56,9 +56,8 @@ def audit(
             timeout_seconds=timeout,
         )
     )
-    complete = training.carry_out(planned)
-    status = training.finish(planned.folder, complete=complete)
-    if complete:
+    status = training.carry_out(planned)
+    if status != INTERRUPTED:
         rows = []
         for finding in audited(planned.folder):
             known, change = finding.outcome != "unknown", finding.probability_change

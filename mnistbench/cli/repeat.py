@@ -7,7 +7,7 @@ import typer
 from mnistbench.cli import options
 from mnistbench.cli.compare import print_comparison
 from mnistbench.cli.options import app
-from mnistbench.cli.training import Training
+from mnistbench.cli.training import INTERRUPTED, Training
 from mnistbench.text import RESULTS
 
 
@@ -30,9 +30,8 @@ def repeat(
     earlier = find_run(results, run_name)
     training = Training(results, cache_dir, offline, quiet)
     planned = training.plan_again(earlier, earlier.info().trials)
-    complete = training.carry_out(planned)
-    status = training.finish(planned.folder, complete=complete)
-    if complete:
+    status = training.carry_out(planned)
+    if status != INTERRUPTED:
         regressed = print_comparison(earlier, planned.folder, markdown=markdown)
         status = status or int(fail_on_regression and regressed)
     raise typer.Exit(status)

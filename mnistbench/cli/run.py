@@ -135,8 +135,8 @@ def run(
                 name=name,
             )
             planned = training.plan(new)
-        complete = training.carry_out(planned)
-    raise typer.Exit(training.finish(planned.folder, complete=complete))
+        status = training.carry_out(planned)
+    raise typer.Exit(status)
 
 
 def _earlier(training: Training, run_name: str | None, trial: str | None, name: str | None) -> Planned:

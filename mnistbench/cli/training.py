@@ -153,10 +153,11 @@ class Training:
         data = self._dataset(info.dataset_spec, info.dataset.reading)
         return Planned(folder, runner.models_of(info, data, may_differ=may_differ), data)
 
-    def carry_out(self, planned: Planned) -> bool:
-        """Run the trials that have no record yet and show them; return whether all have ended.
+    def carry_out(self, planned: Planned) -> int:
+        """Run the trials that have no record yet, write the report and return the exit status.
 
-        Otherwise the run was interrupted, and this says how it resumes.
+        It is 0 if all trials are ok, 1 if some are not, and `INTERRUPTED` if the run was; then this says how
+        it resumes.
         """
         from mnistbench.execution import runner
 
@@ -177,15 +178,8 @@ class Training:
                 backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
                 resume = folder.command("run", *backend, "--resume")
                 complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
-        return complete
-
-    def finish(self, folder: "RunFolder", *, complete: bool) -> int:
-        """Write the report, print the outcome and return the exit status.
-
-        It is 0 if all trials are ok, 1 if some are not, and 130 if the run was interrupted.
-        """
         from mnistbench.analysis.configurations import configurations, status_counts
-        from mnistbench.report import write_report
+        from mnistbench.report import write_report  # only now, so that the trials start at once
 
         page = write_report(folder, self.results)
         info, records = folder.info(), folder.records()
