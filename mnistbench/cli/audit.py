@@ -1,7 +1,8 @@
 """`mnistbench audit`: whether each model gives the same results again."""
 
+from collections.abc import Sequence
 from dataclasses import replace
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -12,6 +13,9 @@ from mnistbench.cli.training import INTERRUPTED, NewRun, Training
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.trials import Options, choose_suite
 from mnistbench.text import RESULTS
+
+if TYPE_CHECKING:
+    from mnistbench.analysis.audit import Reproducibility
 
 _SUITE = "quick"  # a model that varies does so on few images too
 _STYLES = {"bit-identical": "green", "same labels": "yellow", "drifting": "red"}
@@ -39,7 +43,6 @@ def audit(
     Exit status: as for `mnistbench run`; a model that drifts is a finding, not a failure.
     """
     from mnistbench.analysis.audit import audit as audited
-    from mnistbench.text import MISSING
 
     found = discover([builtin_folder(), *(models or [])])
     training = Training(results, cache_dir, offline, quiet)
@@ -56,19 +59,28 @@ def audit(
             timeout_seconds=timeout,
         )
     )
-    status = training.carry_out(planned)
-    if status != INTERRUPTED:
-        rows = []
-        for finding in audited(planned.folder):
-            known, change = finding.outcome != "unknown", finding.probability_change
-            rows.append(
-                (
-                    finding.label,
-                    (finding.outcome, _STYLES[finding.outcome]) if known else finding.status,
-                    f"{finding.images_changed:,} of {finding.image_count:,}" if known else MISSING,
-                    MISSING if change is None else f"{change:.2g}",
-                )
-            )
-        counted = ("images changed", "largest change of a probability")
-        print_table(("model", "the same seed again", *counted), rows, right=counted)
+    status = 0
+    for each in planned:
+        status = max(status, training.carry_out(each))
+        if status == INTERRUPTED:
+            break
+        _print(audited(each.folder))
     raise typer.Exit(status)
+
+
+def _print(findings: "Sequence[Reproducibility]") -> None:
+    from mnistbench.text import MISSING
+
+    rows = []
+    for finding in findings:
+        known, change = finding.outcome != "unknown", finding.probability_change
+        rows.append(
+            (
+                finding.label,
+                (finding.outcome, _STYLES[finding.outcome]) if known else finding.status,
+                f"{finding.images_changed:,} of {finding.image_count:,}" if known else MISSING,
+                MISSING if change is None else f"{change:.2g}",
+            )
+        )
+    counted = ("images changed", "largest change of a probability")
+    print_table(("model", "the same seed again", *counted), rows, right=counted)

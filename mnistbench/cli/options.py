@@ -68,7 +68,11 @@ def models_of_plan(name: str, help_text: str) -> Any:
 
 Only = Annotated[Names | None, models_of_plan("--only", "Run only these models.")]
 Dataset = Annotated[
-    str | None, of_plan("mnist, digits, a folder of IDX files or an .npz file; MNIST by default.", "DATASET")
+    str | None,
+    of_plan(
+        "Names (see `mnistbench list --datasets`), folders of IDX files, .npz files; MNIST by default.",
+        "DATASET,...",
+    ),
 ]
 PixelMax = Annotated[
     float | None,

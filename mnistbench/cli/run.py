@@ -8,7 +8,8 @@ import typer
 
 from mnistbench.cli import options
 from mnistbench.cli.options import PLAN, app, of_plan
-from mnistbench.cli.training import NewRun, Planned, Training
+from mnistbench.cli.output import say
+from mnistbench.cli.training import INTERRUPTED, NewRun, Planned, Training
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.options import (
@@ -18,7 +19,7 @@ from mnistbench.plan.options import (
     parse_measurements,
 )
 from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_suite
-from mnistbench.text import RESULTS
+from mnistbench.text import RESULTS, command
 
 if TYPE_CHECKING:
     from mnistbench.execution.dask.cluster import Cluster
@@ -56,6 +57,10 @@ Set = Annotated[
 Validation = Annotated[
     bool, of_plan("Evaluate on a sixth of the training images, held out for it.", None, "--validation")
 ]
+TrainOn = Annotated[str | None, of_plan("Train on this data set, with --test-on.", "DATASET", "--train-on")]
+TestOn = Annotated[
+    str | None, of_plan("Test on another data set, by nobody who is trained on.", "DATASET", "--test-on")
+]
 RunFolderName = Annotated[str | None, of_plan("Name of the run's folder.", "NAME")]
 WhereTrialsRun = Annotated[
     Backend, typer.Option(help="Where trials run: on this machine, or on a Dask cluster.")
@@ -81,6 +86,8 @@ def run(
     only: options.Only = None,
     skip: Skip = None,
     dataset: options.Dataset = None,
+    train_on: TrainOn = None,
+    test_on: TestOn = None,
     pixel_max: options.PixelMax = None,
     unseen: options.Unseen = "refuse",
     train_size: options.TrainSize = None,
@@ -115,7 +122,7 @@ def run(
     with _cluster(backend, scheduler, jobs, offline=offline) as cluster:
         training = Training(results, cache_dir, offline, quiet, json, cluster, scheduler)
         if trial is not None or resume:
-            planned = _earlier(training, run_name, trial, name)
+            plans = [_earlier(training, run_name, trial, name)]
         else:
             split = "validation" if validation else "test"
             changes = Options(only, skip or (), train_size, seeds, split=split, repeats=repeats)
@@ -123,7 +130,7 @@ def run(
                 suite=choose_suite(options.suites(), suite),
                 options=replace(changes, parameters=parse_assignments(set_ or [])),
                 models=discover([builtin_folder(), *(models or [])]),
-                dataset=dataset,
+                dataset=_on_two(dataset, train_on, test_on),
                 pixel_max=pixel_max,
                 drop_unseen=unseen == "drop",
                 threads=threads,
@@ -134,9 +141,25 @@ def run(
                 margin=margin,
                 name=name,
             )
-            planned = training.plan(new)
-        status = training.carry_out(planned)
+            plans = training.plan(new)
+        status = 0
+        for planned in plans:
+            status = max(status, training.carry_out(planned))
+            if status == INTERRUPTED:
+                break
+    if len(plans) > 1 and not (quiet or json):
+        runs = command("report", *(planned.folder.name for planned in plans), results=results)
+        say(f"`{runs}` reports them side by side.")
     raise typer.Exit(status)
+
+
+def _on_two(dataset: str | None, train_on: str | None, test_on: str | None) -> str | None:
+    """Return the data set to run on: the one that was named, or one to train on with another to test on."""
+    if train_on is None and test_on is None:
+        return dataset
+    if dataset is not None or train_on is None or test_on is None:
+        raise UsageError("--train-on and --test-on belong together, and take the place of --dataset.")
+    return f"{train_on}->{test_on}"
 
 
 def _earlier(training: Training, run_name: str | None, trial: str | None, name: str | None) -> Planned:

@@ -11,7 +11,7 @@ from mnistbench.cli.interruptions import Interruptions
 from mnistbench.cli.output import complain, say, set_farewell, write_error
 from mnistbench.errors import MnistbenchError
 from mnistbench.plan.models import ModelFile, builtin_folder
-from mnistbench.plan.options import choose_threads
+from mnistbench.plan.options import choose_threads, parse_names
 from mnistbench.plan.trials import Options, Suite, choose_models, plan
 
 if TYPE_CHECKING:
@@ -32,7 +32,7 @@ class NewRun:
 
     Attributes:
         options: What the command line changes of the suite's plan, except for the threads.
-        dataset: As typed.
+        dataset: As typed: one, or several with commas between them, each for a run of its own.
         pixel_max: The value of white in the user's own data; that of their type if None.
         drop_unseen: Whether test images of classes without training images are left out.
         threads: As typed; each trial's share of the cores if None.
@@ -81,15 +81,13 @@ class Training:
     cluster: "Cluster | None" = None
     scheduler: str | None = None
 
-    def plan(self, new: NewRun) -> Planned:
-        """Create the folder of a new run.
+    def plan(self, new: NewRun) -> list[Planned]:
+        """Create the folder of a new run on each data set, once all can be planned.
 
         Raises:
             UsageError: The command line cannot be planned.
             DataError: The data set is unavailable.
         """
-        from mnistbench.datasets import Reading
-        from mnistbench.datasets.named import NAMED
         from mnistbench.execution import runner
         from mnistbench.machine import usable_cores, usable_memory_bytes
         from mnistbench.stats.scores import MARGIN
@@ -104,26 +102,36 @@ class Training:
         options = replace(new.options, threads=choose_threads(new.threads, new.jobs, cores, place))
         own = [name for name, model in new.models.items() if model.path.parent != builtin_folder()]
         models = choose_models(suite, options, new.models, own)
-        data = self._dataset(new.dataset, Reading(new.pixel_max, drop_unseen=new.drop_unseen))
-        planned = runner.Plan(
-            suite=suite.name,
-            dataset=data,
-            dataset_spec=data.name
-            if new.dataset is None or new.dataset in NAMED
-            else str(Path(new.dataset).resolve()),
-            trials=plan(suite, options, models, data),
-            models=models,
-            limits=runner.Limits(
-                new.timeout_seconds or suite.timeout_seconds,
-                new.memory_limit_bytes or int(0.9 * memory / new.jobs),
-                new.jobs,
-                fixed_threads=new.threads is not None,
-            ),
-            measurements=suite.measurements if new.measurements is None else new.measurements,
-            margin=MARGIN if new.margin is None else new.margin,
-        )
-        folder = self._create(planned, new.name)
-        return Planned(folder, {model.name: model for model in models}, data)
+        planned = [
+            runner.Plan(
+                suite=suite.name,
+                dataset=data,
+                dataset_spec=spec,
+                trials=plan(suite, options, models, data),
+                models=models,
+                limits=runner.Limits(
+                    new.timeout_seconds or suite.timeout_seconds,
+                    new.memory_limit_bytes or int(0.9 * memory / new.jobs),
+                    new.jobs,
+                    fixed_threads=new.threads is not None,
+                ),
+                measurements=suite.measurements if new.measurements is None else new.measurements,
+                margin=MARGIN if new.margin is None else new.margin,
+            )
+            for spec, data in self._datasets(new)
+        ]
+        found = {model.name: model for model in models}
+        return [
+            Planned(
+                self._create(
+                    each,
+                    new.name if new.name is None or len(planned) == 1 else f"{new.name}-{each.dataset.name}",
+                ),
+                found,
+                each.dataset,
+            )
+            for each in planned
+        ]
 
     def plan_again(
         self,
@@ -210,6 +218,25 @@ class Training:
             complain(
                 f"--seeds {seed} is one seed, number {seed}; for {seed} seeds type --seeds 0-{seed - 1}."
             )
+
+    def _datasets(self, new: NewRun) -> "list[tuple[str, DatasetInfo]]":
+        """Return each data set, with what names it from any working directory."""
+        from mnistbench.datasets import Reading
+        from mnistbench.datasets.named import NAMED
+        from mnistbench.datasets.transfer import ARROW
+
+        def anywhere(spec: str) -> str:
+            parts = spec.split(ARROW)
+            return ARROW.join(
+                part if part in NAMED else str(Path(part).expanduser().resolve()) for part in parts
+            )
+
+        reading = Reading(new.pixel_max, drop_unseen=new.drop_unseen)
+        specs: Sequence[str | None] = [new.dataset]
+        if new.dataset is not None and not Path(new.dataset).expanduser().exists():
+            specs = parse_names(new.dataset, "--dataset")
+        found = [(spec, self._dataset(spec, reading)) for spec in specs]
+        return [(data.name if spec is None else anywhere(spec), data) for spec, data in found]
 
     def _dataset(self, spec: str | None, reading: "Reading") -> "DatasetInfo":
         """Return the data set, fetched and verified, with a prominent notice if digits replace MNIST."""

@@ -116,6 +116,10 @@ class DatasetInfo:
         strata: The names of the groups' strata, in the order of their numbers; empty if there are none.
         class_names: The names of the classes, in their order; empty if their labels say enough.
         citation: The work to cite for it.
+        people: Whose hands or scans the images are from: data sets with the same may share them; empty if
+            that is unknown.
+        overlap: What was checked so that nobody is both trained and tested on, if the training images are of
+            another data set.
     """
 
     name: str
@@ -138,6 +142,8 @@ class DatasetInfo:
     strata: tuple[str, ...] = ()
     class_names: tuple[str, ...] = ()
     citation: str = ""
+    people: str = ""
+    overlap: str = ""
 
 
 def assemble(

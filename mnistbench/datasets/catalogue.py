@@ -10,6 +10,7 @@ from mnistbench.datasets.download import Patience
 from mnistbench.datasets.fetch import describe, fetch, find, keep
 from mnistbench.datasets.folder import cached_user_data, describe_path, read_user_data
 from mnistbench.datasets.named import NAMED, Named
+from mnistbench.datasets.transfer import ARROW, refuse_unknown_writers, transfer
 from mnistbench.errors import DataError, UsageError
 from mnistbench.text import command
 
@@ -27,9 +28,10 @@ def resolve(
     """Make a data set ready for use: fetched or read, checked, and its arrays in the cache.
 
     Args:
-        spec: The name of a data set, a folder of IDX files or a .npz file. A name wins over a folder of the
-            same name, which can be given as ./mnist. None: MNIST, or `digits` with `fallback_reason` if MNIST
-            is unavailable.
+        spec: The name of a data set, a folder of IDX files or a .npz file; or two of these with an arrow
+            between them, as "mnist->qmnist-lost", to train on the one and to test on the other. A name wins
+            over a folder of the same name, which can be given as ./mnist. None: MNIST, or `digits` with
+            `fallback_reason` if MNIST is unavailable.
         cache: The cache folder.
         reading: How to read the user's own data.
         offline: Use no network.
@@ -42,6 +44,23 @@ def resolve(
         DataError: The data set is unavailable, damaged or unusable.
         UsageError: There is no data set of that name, or it accepts no `reading`.
     """
+    if spec is not None and ARROW in spec:
+        names = spec.split(ARROW, 1)
+        if all(name in named for name in names):
+            refuse_unknown_writers(named[names[0]], named[names[1]])
+        train, test = (
+            resolve(
+                part,
+                cache=cache,
+                reading=reading,
+                offline=offline,
+                show_progress=show_progress,
+                named=named,
+                patience=patience,
+            )
+            for part in names
+        )
+        return transfer(train, test, cache)
     if (spec is None or spec in named) and reading != AS_IS:
         raise UsageError(f"--pixel-max and --unseen apply only to your own data, not to {spec or 'mnist'}.")
 

@@ -157,6 +157,7 @@ def describe(named: Named, arrays: Arrays, folder: Path) -> DatasetInfo:
         strata=named.strata if arrays.groups is not None else (),
         class_names=named.class_names,
         citation=named.citation,
+        people=named.people,
     )
 
 

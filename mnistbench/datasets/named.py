@@ -29,6 +29,7 @@ class Named:
         title: Its name in reports.
         licence: The data's licence, or that none is stated.
         citation: The work to cite.
+        people: Whose hands or scans the images are from: data sets with the same may share them.
         train_count: Number of training images.
         test_count: Number of test images.
         class_count: Number of classes.
@@ -51,6 +52,7 @@ class Named:
     title: str
     licence: str
     citation: str
+    people: str
     train_count: int
     test_count: int
     class_count: int
@@ -69,6 +71,7 @@ class Named:
     largest_file_bytes: int = 64 << 20
 
 
+_NIST = "writers of NIST"
 _STRATA = ("employees", "students")
 _USUAL = (
     "train-images-idx3-ubyte.gz",
@@ -107,6 +110,7 @@ MNIST = Named(
     title="MNIST",
     licence="CC BY-SA 3.0",
     citation="LeCun et al. 1998, Gradient-based learning applied to document recognition",
+    people=_NIST,
     train_count=60_000,
     test_count=10_000,
     class_count=10,
@@ -138,6 +142,7 @@ _DIGITS = Named(
     title="scikit-learn digits, scaled to 28x28",
     licence="CC BY 4.0",
     citation="Alpaydin and Kaynak 1998, Optical Recognition of Handwritten Digits, doi:10.24432/C50P49",
+    people="writers of the UCI digits",
     train_count=1_297,
     test_count=500,
     class_count=10,
@@ -151,6 +156,7 @@ _FASHION = Named(
     title="Fashion-MNIST",
     licence="MIT",
     citation="Xiao, Rasul and Vollgraf 2017, Fashion-MNIST, arXiv:1708.07747",
+    people="Zalando's photographs",
     train_count=60_000,
     test_count=10_000,
     class_count=10,
@@ -184,6 +190,7 @@ _KMNIST = Named(
     title="Kuzushiji-MNIST",
     licence="CC BY-SA 4.0",
     citation="Clanuwat et al. 2018, Deep Learning for Classical Japanese Literature, arXiv:1812.01718",
+    people="classical Japanese books",
     train_count=60_000,
     test_count=10_000,
     class_count=10,
@@ -230,6 +237,7 @@ def _emnist(split: str, train_count: int, test_count: int, class_names: str) -> 
         title=f"EMNIST {split}",
         licence="not stated",
         citation="Cohen, Afshar, Tapson and van Schaik 2017, EMNIST: Extending MNIST to handwritten letters",
+        people=_NIST,
         train_count=train_count,
         test_count=test_count,
         class_count=len(class_names),
@@ -261,6 +269,7 @@ def _qmnist(name: str, title: str, test_count: int, *, lost_only: bool) -> Named
         title=title,
         licence="BSD-style",
         citation="Yadav and Bottou 2019, Cold case: the lost MNIST digits, arXiv:1905.10498",
+        people=_NIST,
         train_count=60_000,
         test_count=test_count,
         class_count=10,
@@ -280,6 +289,7 @@ _USPS = Named(
     title="USPS",
     licence="not stated",
     citation="Hull 1994, A database for handwritten text recognition research",
+    people="envelopes of the US Postal Service",
     train_count=7_291,
     test_count=2_007,
     class_count=10,
@@ -298,6 +308,7 @@ def _medmnist(title: str, md5: str, counts: tuple[int, int, int], class_names: t
         title=title,
         licence="CC BY 4.0",
         citation="Yang et al. 2023, MedMNIST v2, doi:10.1038/s41597-022-01721-8",
+        people="patients of LiTS" if class_names == _ORGANS else f"patients of {title}",
         train_count=train_count + validation_count,
         test_count=test_count,
         class_count=len(class_names),
@@ -359,6 +370,7 @@ _MNIST_C = Named(
     title="MNIST-C",
     licence="see Zenodo",
     citation="Mu and Gilmer 2019, MNIST-C: A robustness benchmark for computer vision, arXiv:1906.02337",
+    people=_NIST,
     train_count=60_000,
     test_count=150_000,
     class_count=10,
