@@ -32,18 +32,32 @@ def test_each_of_several_data_sets_gets_a_run_once_all_can_be_planned(shell):
     assert not shell.results.exists()
     answer = shell.run(*several)
     assert answer.returncode == 0, answer.stderr
-    assert sorted(path.parent.name for path in shell.results.glob("*/run.json")) == ["both-bars", "both-digits"]
+    assert sorted(path.parent.name for path in shell.results.glob("*/run.json")) == [
+        "both-bars",
+        "both-digits",
+    ]
     assert answer.stdout.endswith("`mnistbench report both-bars both-digits` reports them side by side.\n")
 
 
 def test_a_run_may_train_on_one_data_set_and_test_on_another(shell):
     other = write_npz(shell.place / "other.npz", (4, 7, 61), train_count=60, test_count=30)
-    both = ["run", "--models", shell.models, "--only", "nearest", "--train-on", shell.data, "--test-on", other]
+    both = [
+        "run",
+        "--models",
+        shell.models,
+        "--only",
+        "nearest",
+        "--train-on",
+        shell.data,
+        "--test-on",
+        other,
+    ]
     answer = shell(*both, "--measure", "none", "--threads", "1", "--name", "across")
     assert answer.returncode == 0, answer.stderr
     page = (shell.results / "across" / "report.md").read_text(encoding="utf-8")
     assert "Images: bars, tested on other, 6 x 5 pixels" in page
     assert "Whether bars and other share writers was not checked" in page
+    assert "was not checked" in (shell.results / "across" / "report.html").read_text(encoding="utf-8")
     assert shell("verify", "across").returncode == 0
     assert shell("repeat", "across").returncode == 0
     alone = shell("run", "--train-on", shell.data)
