@@ -92,7 +92,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             (C. Guo, G. Pleiss, Y. Sun and K. Q. Weinberger, "On calibration of modern neural networks",
             ICML 2017, whose temperature is its inverse).
         precision: "float32"; "bfloat16" for layers that compute in it and keep float32 weights; "auto" for
-            bfloat16 where TensorFlow runs on a processor with matrix units for it (AMX).
+            bfloat16 where TensorFlow runs on a processor with instructions for it (AVX-512 BF16).
         seed: Seed of the weights, the shuffling and the distortion, which repeats the weights bit for bit on
             the same machine with the same number of threads. None draws one.
         threads: See `load_keras`.
@@ -216,7 +216,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"precision is {self.precision!r}; expected 'auto', 'float32' or 'bfloat16'")
         if self.precision != "auto":
             return self.precision
-        suits = keras.config.backend() == "tensorflow" and _device(keras) == "cpu" and _has_matrix_units()
+        suits = keras.config.backend() == "tensorflow" and _device(keras) == "cpu" and _multiplies_bfloat16()
         return "bfloat16" if suits else "float32"
 
     def __getstate__(self) -> dict[str, Any]:
@@ -314,9 +314,12 @@ def _device(keras: Any) -> str:
     return str(details.get("device_name", gpus[0].name))
 
 
-def _has_matrix_units() -> bool:
-    """Return whether Linux reports AMX units for bfloat16 (Intel processors from Sapphire Rapids on)."""
+def _multiplies_bfloat16() -> bool:
+    """Return whether Linux reports the processor's instructions for products of bfloat16.
+
+    They are AVX-512 BF16 (AMD from Zen 4 and Intel from Cooper Lake on), which AMX units always come with.
+    """
     try:
-        return "amx_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
+        return "avx512_bf16" in Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:
         return False
