@@ -16,6 +16,9 @@ if TYPE_CHECKING:
 class RandomShift:
     """Shifts each image by whole pixels and fills with zeros.
 
+    An image that such a shift could cut off, because its outermost pixels are not all zero, stays as it is:
+    digits with a margin move, garments that fill their frame do not.
+
     Attributes:
         pixels: The largest shift in each direction; all shifts are equally likely.
     """
@@ -28,12 +31,25 @@ class RandomShift:
         height, width = images.shape[1:]
         padded = np.pad(images, [(0, 0), (reach, reach), (reach, reach)])
         moves = generator.integers(0, 2 * reach + 1, (2, len(images)))
+        moves[:, _fills_margin(images, reach)] = reach
         shifted = np.empty_like(images)
         for top in range(2 * reach + 1):
             for left in range(2 * reach + 1):
                 chosen = np.flatnonzero((moves[0] == top) & (moves[1] == left))
                 shifted[chosen] = padded[chosen, top : top + height, left : left + width]
         return shifted
+
+
+def _fills_margin(images: Images, margin: int) -> NDArray[np.bool_]:
+    """Return for each image whether one of the `margin` outermost pixels on a side is not 0, shape (n,)."""
+    height, width = images.shape[1:]
+    sides = (
+        images[:, :margin],
+        images[:, height - margin :],
+        images[:, :, :margin],
+        images[:, :, width - margin :],
+    )
+    return np.logical_or.reduce([side.any(axis=(1, 2)) for side in sides])
 
 
 @dataclass(frozen=True)

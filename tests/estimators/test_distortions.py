@@ -34,11 +34,15 @@ def test_every_shift_occurs_about_equally_often():
     assert total[total > 0].min() > 850
 
 
-def test_a_shift_fills_with_zeros():
-    images = np.ones((50, 6, 6), dtype=np.float32)
-    shifted = RandomShift(2)(images, np.random.default_rng(0))
-    assert {0.0, 1.0} == set(np.unique(shifted))
-    assert shifted[:, 2:4, 2:4].all()
+@given(row=st.integers(0, 7), column=st.integers(0, 8), pixels=st.integers(0, 3))
+def test_a_shift_cuts_nothing_off(row, column, pixels):
+    """An image with ink within a shift's reach of a side stays as it is; any other may move."""
+    images = np.zeros((60, 8, 9), dtype=np.float32)
+    images[:, row, column] = 1
+    shifted = RandomShift(pixels)(images, np.random.default_rng(0))
+    near_a_side = min(row, 7 - row, column, 8 - column) < pixels
+    assert np.array_equal(shifted, images) == (near_a_side or pixels == 0)
+    assert np.array_equal(shifted.sum(axis=(1, 2)), np.ones(60))
 
 
 @pytest.mark.parametrize("shape", [(5, 8, 8), (130, 28, 28), (3, 6, 11), (2, 1, 1)])
