@@ -1,4 +1,4 @@
-"""Support vector machine (RBF) on principal components of the pixels (scikit-learn-intelex where available)."""
+"""Support vector machine (RBF) on principal components of the pixels (scikit-learn-intelex, if available)."""
 
 from sklearn.pipeline import make_pipeline
 
