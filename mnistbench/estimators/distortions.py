@@ -49,7 +49,7 @@ def _fills_margin(images: Images, margin: int) -> NDArray[np.bool_]:
         images[:, :, :margin],
         images[:, :, width - margin :],
     )
-    return np.logical_or.reduce([side.any(axis=(1, 2)) for side in sides])
+    return np.asarray(np.logical_or.reduce([side.any(axis=(1, 2)) for side in sides]))
 
 
 @dataclass(frozen=True)
