@@ -197,7 +197,9 @@ def read_contents(folder: RunFolder) -> Contents:
         "ensemble_members": voted.members if voted else None,
         "failures": tables.failures(rows),
         "quality": quality.predictions(rows, found),
-        "by_class": quality.by_class(by_class, max((row.test_count for row in rows), default=0)),
+        "by_class": quality.by_class(
+            by_class, max((row.test_count for row in rows), default=0), info.dataset.class_name
+        ),
         "time_to_accuracy": curves.time_to_level(learned),
         "models": tables.models(rows, info),
         "spreads": costs.spreads(timings.frame),

@@ -145,6 +145,10 @@ class DatasetInfo:
     people: str = ""
     overlap: str = ""
 
+    def class_name(self, label: int) -> str:
+        """Return the name of a class, or its label if the classes have no names."""
+        return self.class_names[self.classes.index(label)] if self.class_names else str(label)
+
 
 def assemble(
     origin: str,

@@ -231,14 +231,13 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
     return svg((8.0, 3.9), f"Accuracy against training time: {names}", draw)
 
 
-def confusion(matrix: NDArray[np.int64], classes: Sequence[int], label: str) -> bytes:
+def confusion(matrix: NDArray[np.int64], names: Sequence[str], label: str) -> bytes:
     """Draw a confusion matrix, int64 (k, k), true classes by predicted ones, so that its mistakes stand out.
 
     Right answers are only counted, not coloured.
     """
-    k = len(classes)
+    k = len(names)
     side = min(max(0.33 * k, 2.8), 7.2)
-    names = [str(each) for each in classes]
     step = math.ceil(k / _DETAILED_CLASSES)
     small = min(8.0, 0.55 * 72 * side * step / k)
     margin = 0.3 + text_width(names, small)
@@ -345,14 +344,16 @@ def contact_sheet(
 
     Light ink on a dark ground is drawn the other way round.
     """
-    across = min(len(images), _SHEET_COLUMNS)
+    # Inches of each, with its caption: long names of classes take more room and leave fewer in a row.
+    width, height = max(0.95, 0.1 + text_width([first for first, _ in captions], 8.0)), 1.25
+    across = max(1, min(len(images), int(_SHEET_COLUMNS * 0.95 / width)))
     down = -(-len(images) // across)
-    width, height = 0.95, 1.25  # inches of each, with its caption
 
     def draw(figure: Figure) -> None:
         for number, (pixels, (first, second)) in enumerate(zip(images, captions, strict=True)):
             row, column = divmod(number, across)
-            axes = add_axes(figure, column * width + 0.1, (down - 1 - row) * height + 0.42, 0.75, 0.75)
+            left, bottom = (column + 0.5) * width - 0.375, (down - 1 - row) * height + 0.42
+            axes = add_axes(figure, left, bottom, 0.75, 0.75)
             axes.imshow(255 - pixels if is_dark else pixels, cmap="gray", vmin=0, vmax=255)
             axes.set_axis_off()
             look: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}

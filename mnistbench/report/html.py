@@ -56,6 +56,7 @@ def page_bytes(page: Page) -> bytes:
         percent=percent,
         plural=plural,
         points=points,
+        class_name=contents.info.dataset.class_name,
         sure=_sure,
     )
     return (
@@ -86,6 +87,7 @@ def page_bytes(page: Page) -> bytes:
                     "columns": sheet_columns,
                     "label_errors": sorted(errors.label_errors) if errors else [],
                     "mistakes": _behind(errors, place) if errors else [],
+                    "names": {str(label): contents.info.dataset.class_name(label) for label in classes},
                 },
             }
         )

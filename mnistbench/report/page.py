@@ -11,7 +11,7 @@ from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
 from mnistbench.analysis.configurations import STATUS_NAMES, Configuration, status_counts
 from mnistbench.analysis.contents import Contents
 from mnistbench.analysis.headline import images_of, notice, title
-from mnistbench.datasets import cache_folder
+from mnistbench.datasets import DatasetInfo, cache_folder
 from mnistbench.report import figures
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
 from mnistbench.runs.folder import RunFolder
@@ -198,25 +198,34 @@ def _section(
         drawn[f"{kind}-{stem}"] = svg
         return f"{kind}-{stem}"
 
-    found, classes = contents.found.get(row.label), contents.info.dataset.classes
+    found, dataset = contents.found.get(row.label), contents.info.dataset
     bins = found.reliability if found is not None else None
     error = tables.scores(row)["calibration_error"]
-    sheet = _contact_sheet(errors, small, row.label) if errors is not None and small is not None else None
+    sheet = (
+        _contact_sheet(errors, small, row.label, dataset)
+        if errors is not None and small is not None
+        else None
+    )
     return ModelSection(
         row=row,
         summary=next((model.summary for model in contents.info.models if model.name == row.model), ""),
-        confusion=keep("confusion", figures.confusion(found.confusion, classes, row.label))
+        confusion=keep(
+            "confusion",
+            figures.confusion(found.confusion, list(map(dataset.class_name, dataset.classes)), row.label),
+        )
         if found
         else None,
         reliability=keep("reliability", figures.reliability(bins, error, row.label))
         if bins is not None and error is not None
         else None,
         mistakes=keep("mistakes", sheet) if sheet is not None else None,
-        pairs=quality.most_confused(row.label, len(row.by_seed), contents.frames["confused_pairs"]),
+        pairs=quality.most_confused(
+            row.label, len(row.by_seed), contents.frames["confused_pairs"], dataset.class_name
+        ),
     )
 
 
-def _contact_sheet(errors: Gallery, small: Pictures, label: str) -> bytes | None:
+def _contact_sheet(errors: Gallery, small: Pictures, label: str, dataset: DatasetInfo) -> bytes | None:
     """Draw the most confident mistakes of one configuration; None without pictures of them."""
     place = {image: where for where, image in enumerate(small.index)}
     mistakes = [mistake for mistake in errors.surest(label) if mistake.image in place]
@@ -224,16 +233,17 @@ def _contact_sheet(errors: Gallery, small: Pictures, label: str) -> bytes | None
         return None
     return figures.contact_sheet(
         [small.pixels[place[mistake.image]] for mistake in mistakes],
-        [_caption(mistake, errors) for mistake in mistakes],
+        [_caption(mistake, errors, dataset) for mistake in mistakes],
         is_dark=small.is_dark,
         label=label,
     )
 
 
-def _caption(mistake: Mistake, errors: Gallery) -> tuple[str, str]:
+def _caption(mistake: Mistake, errors: Gallery, dataset: DatasetInfo) -> tuple[str, str]:
     confidence = [] if mistake.confidence is None else [f"{100 * mistake.confidence:.0f} %"]
     error = ["label error"] if mistake.image in errors.label_errors else []
-    return f"{mistake.true_label} as {mistake.predicted_label}", ", ".join(confidence + error)
+    true, predicted = map(dataset.class_name, (mistake.true_label, mistake.predicted_label))
+    return f"{true} as {predicted}", ", ".join(confidence + error)
 
 
 def _figures(contents: Contents) -> dict[str, bytes]:

@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from markdown_it import MarkdownIt
+from support import synthetic_runs
 from support.synthetic_runs import Model, dataset, make_run, true_labels
 
 from mnistbench.analysis import correctness
@@ -237,6 +238,33 @@ def test_missing_and_damaged_predictions_cost_only_their_figure(tmp_path):
     text = write_report(folder, None).read_text(encoding="utf-8")
     assert "No confusion matrix for cnn, svm" in text
     assert "figures/confusion-logreg.svg" in text
+
+
+def test_named_classes_have_their_names_in_every_table_figure_and_page(tmp_path):
+    data = dataset((3, 5, 8), class_names=("ankle boot", "coat", "T-shirt/top"))
+    folder = make_run(tmp_path, {"cnn": Model(0.3)}, data=data)
+    page = write_report(folder, None)
+    assert [row[0] for row in rows_of(page, "**F1 of each class, %**")] == list(data.class_names)
+    assert {row[0] for row in rows_of(page, "**Most frequent confusions of cnn**")} <= set(data.class_names)
+    figure = (folder.path / "figures" / "confusion-cnn.svg").read_text(encoding="utf-8")
+    written = (folder.path / "report.html").read_text(encoding="utf-8")
+    for name in data.class_names:
+        assert figure.count(f">{name}<") == 2
+        assert written.count(f'<th scope="row">{name}</th>') == 2
+    assert re.search("true ankle boot, predicted (coat|T-shirt/top)", written)
+
+
+def test_balanced_accuracy_stands_beside_accuracy_where_classes_differ_in_size(tmp_path, monkeypatch):
+    uneven = np.repeat([0, 1, 2], [600, 300, 100])
+    heading = "balanced accuracy, %"
+    even = make_run(tmp_path / "even", {"cnn": Model(0.3)}, data=dataset((0, 1, 2)))
+    assert heading not in write_report(even, None).read_text(encoding="utf-8")
+    monkeypatch.setattr(synthetic_runs, "true_labels", lambda data: uneven)
+    folder = make_run(tmp_path / "uneven", {"cnn": Model(0.3)}, data=dataset((0, 1, 2)))
+    page = write_report(folder, None)
+    assert heading in page.read_text(encoding="utf-8")
+    recall = folder.records()[0].quality.macro_recall
+    assert rows_of(page, "## Quality")[0][2] == f"{100 * recall:.1f}"
 
 
 def test_a_run_without_labels_is_reported_without_them(tmp_path):

@@ -83,7 +83,7 @@ function showCell(button) {
   button.setAttribute("aria-pressed", "true");
   const count = Number(button.textContent);
   const mistakes = behind.reduce((sum, [, , fits]) => sum + fits, 0);
-  let heading = `True ${actual}, predicted ${predicted}: ${count === 1 ? "once" : `${count} times`}`;
+  let heading = `True ${data.names[actual]}, predicted ${data.names[predicted]}: ${count === 1 ? "once" : `${count} times`}`;
   if (!behind.length) heading += "; which images is unknown";
   else if (mistakes < count) heading += `; ${behind.length} images shown`;
   else if (mistakes > behind.length) heading += `, on ${behind.length === 1 ? "one image" : `${behind.length} images`}`;
