@@ -192,7 +192,7 @@ def read_contents(folder: RunFolder) -> Contents:
     learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
     timings = costs.timings(rows, sessions)
     offered = {
-        "results": tables.results(rows, ties, trust),
+        "results": tables.results(rows, ties, trust, () if info.is_validation else info.models),
         "ensemble": voted.result if voted else None,
         "ensemble_members": voted.members if voted else None,
         "failures": tables.failures(rows),

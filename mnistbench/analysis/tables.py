@@ -16,7 +16,7 @@ import pandas as pd
 from mnistbench.analysis.checks import Finding
 from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.analysis.trust import Grade
-from mnistbench.runs.records import Measurement, RunInfo, Status
+from mnistbench.runs.records import Measurement, ModelInfo, RunInfo, Status
 from mnistbench.stats.accuracy import AccuracyEstimate
 from mnistbench.stats.verdicts import TieGroup
 from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, to_settle, visible
@@ -59,12 +59,16 @@ class Column:
 
 @dataclass(frozen=True)
 class Table:
-    """A frame, and the columns of it that the report shows; `name` is the stem of its CSV file."""
+    """A frame, and the columns of it that the report shows; `name` is the stem of its CSV file.
+
+    `note` says below the table what its columns alone do not.
+    """
 
     name: str
     caption: str
     frame: pd.DataFrame
     columns: tuple[Column, ...]
+    note: str = ""
 
     def rows(self, most: int | None = None) -> list[dict[str, Any]]:
         """Return the raw rows, or the first of them, as `Column.cell` takes them."""
@@ -80,8 +84,16 @@ def text(value: object) -> str:
     return MISSING if value is None or value is pd.NA or value != value else str(value)
 
 
-def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapping[str, TimeTrust]) -> Table:
-    """Tabulate the headline results of configurations and of their groups of ties, both best first."""
+def results(
+    rows: Sequence[Configuration],
+    ties: Sequence[TieGroup],
+    trust: Mapping[str, TimeTrust],
+    models: Sequence[ModelInfo] = (),
+) -> Table:
+    """Tabulate the headline results of configurations and of their groups of ties, both best first.
+
+    What others have published for the families of `models` stands beside the rows with all training images.
+    """
     frame = pd.DataFrame([_result(row) for row in rows])
     images = max((row.test_count for row in rows), default=0)
     several = any(len(row.by_seed) > 1 for row in rows)
@@ -90,9 +102,11 @@ def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapp
         frame[f"{name}_trust"] = [
             str(trust[row.label][which].letter) if row.label in trust else None for row in rows
         ]
+    sources = _add_published(frame, rows, models)
     columns = (
         Column("row", "model", text, right=False),
         accuracy_column(f"accuracy, % (95 %{': images' if several else ''})", images),
+        *((_published_column(len(sources)),) if sources else ()),
         *worth_columns(frame, images),
         *((seeds_column(images),) if several else ()),
         Column("error_count", "wrong images", count),
@@ -104,7 +118,43 @@ def results(rows: Sequence[Configuration], ties: Sequence[TieGroup], trust: Mapp
         *((Column("ties", "tie", str, right=False),) if ties else ()),
         Column("status", "status", text, right=False),
     )
-    return Table("results", "Best first", frame, columns)
+    note = (
+        "Published: what others report for a model of the same family on the same test images. "
+        + "; ".join(f"[{number}] {source}" for number, source in enumerate(sources, start=1))
+        + "."
+        if sources
+        else ""
+    )
+    return Table("results", "Best first", frame, columns, note)
+
+
+def _add_published(
+    frame: pd.DataFrame, rows: Sequence[Configuration], models: Sequence[ModelInfo]
+) -> list[str]:
+    """Add to the frame what each source has published, and the highest of it; return the sources."""
+    of_model = {model.name: {each.source: each.accuracy for each in model.published} for model in models}
+    given = [{} if row.trials[0].train_size else of_model.get(row.model, {}) for row in rows]
+    sources = list(dict.fromkeys(source for each in given for source in each))
+    for number, source in enumerate(sources, start=1):
+        frame[f"published_{number}"] = [each.get(source) for each in given]
+    if sources:
+        frame["published"] = frame.filter(regex="^published_").max(axis=1)
+    return sources
+
+
+def _published_column(sources: int) -> Column:
+    """Return the column of published accuracies, each with its source's number: "97.3 [1], 96.8 [2]"."""
+
+    def show(_highest: float | None, *given: float | None) -> str:
+        written = [
+            f"{float(f'{100 * accuracy:.10g}')}\N{NO-BREAK SPACE}[{number}]"
+            for number, accuracy in enumerate(given, start=1)
+            if accuracy is not None and accuracy == accuracy
+        ]
+        return ", ".join(written) or MISSING
+
+    beside = tuple(f"published_{number}" for number in range(1, sources + 1))
+    return Column("published", "published, %", show, beside=beside)
 
 
 def verdict_column() -> Column:

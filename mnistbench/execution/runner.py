@@ -15,6 +15,7 @@ from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.execution.isolation import Interrupted, Job
 from mnistbench.execution.local import Backend, LocalCores, Observer
 from mnistbench.machine import Calibration
+from mnistbench.plan.baselines import published
 from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_truth
@@ -77,7 +78,7 @@ def create_run(
         dataset=replace(plan.dataset, arrays_folder=""),
         dataset_spec=plan.dataset_spec,
         trials=tuple(plan.trials),
-        models=tuple(_model_info(model) for model in plan.models),
+        models=tuple(_model_info(model, plan.dataset.name) for model in plan.models),
         timeout_seconds=plan.limits.timeout_seconds,
         memory_limit_bytes=plan.limits.memory_limit_bytes,
         jobs=plan.limits.jobs,
@@ -215,7 +216,7 @@ def _unfinished(
     ]
 
 
-def _model_info(model: ModelFile) -> ModelInfo:
+def _model_info(model: ModelFile, dataset: str) -> ModelInfo:
     own = model.path.parent.resolve() == builtin_folder().resolve()
     return ModelInfo(
         name=model.name,
@@ -223,6 +224,7 @@ def _model_info(model: ModelFile) -> ModelInfo:
         sha256=model.sha256,
         path=None if own else str(model.path.resolve()),
         parameters=model.parameters,
+        published=published(model.path, dataset),
     )
 
 

@@ -68,13 +68,21 @@ def read_suites(path: Path) -> dict[str, Suite]:
     Raises:
         UsageError: The file is missing, is not TOML, or describes a suite wrongly.
     """
+    return {name: _suite(name, table, path) for name, table in read_toml(path).items()}
+
+
+def read_toml(path: Path) -> dict[str, Any]:
+    """Read a TOML file.
+
+    Raises:
+        UsageError: It is missing, or is not TOML.
+    """
     try:
-        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+        return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise UsageError(f"the suites cannot be read: {path}: {error.strerror or error}") from error
+        raise UsageError(f"{path} cannot be read: {error.strerror or error}") from error
     except ValueError as error:  # TOMLDecodeError, or UnicodeDecodeError
         raise UsageError(f"{path} is not valid TOML: {error}") from error
-    return {name: _suite(name, table, path) for name, table in tables.items()}
 
 
 def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:

@@ -76,6 +76,8 @@ def _table(contents: Contents, name: str, width: int) -> Iterator[RenderableType
         for row in zip(*(cells[index] for index in group), strict=True):
             grid.add_row(*row)
         yield grid
+    if shown.note:
+        yield Padding(Text(visible(shown.note), style="dim"), (1, 0, 0, 0))
 
 
 def _bars(rows: Sequence[Configuration]) -> Grid:

@@ -311,6 +311,19 @@ class Record:
 
 
 @dataclass(frozen=True)
+class Published:
+    """What others have published about a model's family on the data set of a run.
+
+    Attributes:
+        accuracy: Accuracy on the test images, a share from 0 to 1.
+        source: Where it was published.
+    """
+
+    accuracy: float
+    source: str
+
+
+@dataclass(frozen=True)
 class ModelInfo:
     """What a run stores about a model's file.
 
@@ -320,6 +333,7 @@ class ModelInfo:
         sha256: See `plan.models.sources_digest`.
         path: The file, or None for one of the suite's own.
         parameters: The defaults of its `build`.
+        published: What others have published about its family on the run's data set.
     """
 
     name: str
@@ -327,6 +341,7 @@ class ModelInfo:
     sha256: str
     path: str | None
     parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
+    published: tuple[Published, ...] = ()
 
 
 @dataclass(frozen=True)

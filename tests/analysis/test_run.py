@@ -7,10 +7,16 @@ from support.synthetic_runs import Model, dataset, make_run, true_labels
 
 import mnistbench
 from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
-from mnistbench.analysis.run import COLUMNS, FRAMES
+from mnistbench.analysis.run import COLUMNS, FRAMES, NUMBERED_COLUMNS
 from mnistbench.errors import UsageError
+from mnistbench.runs.records import Published
 
-MODELS = {"cnn": Model(0.02, 20), "svm": Model(0.03, 5, probabilities=False), "mlp": Model(0.04, 9)}
+PUBLISHED = (Published(0.9906, "A table"),)
+MODELS = {
+    "cnn": Model(0.02, 20, published=PUBLISHED),
+    "svm": Model(0.03, 5, probabilities=False),
+    "mlp": Model(0.04, 9),
+}
 DATA = dataset(test_count=200)
 
 
@@ -30,7 +36,7 @@ def test_every_frame_is_there_and_described(run):
 def test_every_column_is_described_and_no_other(run):
     described = {column: text for name in FRAMES for column, text in run.columns(name).items()}
     assert all(described.values())
-    assert set(COLUMNS) == {c for c in described if not c.startswith(("seconds_to_", "images_per_second_"))}
+    assert set(COLUMNS) == {c for c in described if not c.startswith(tuple(NUMBERED_COLUMNS))}
     assert "99.4 %" in run.columns("time_to_accuracy")["seconds_to_994"]
     assert "100 at a time" in run.columns("serving")["images_per_second_100"]
     with pytest.raises(UsageError, match=r"no frame named 'trial'.*Did you mean"):

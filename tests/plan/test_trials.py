@@ -216,7 +216,7 @@ def test_a_wrong_suite_is_refused(tmp_path, content, message):
 
 
 def test_missing_suites_are_reported(tmp_path):
-    with pytest.raises(UsageError, match=r"the suites cannot be read: .*No such file"):
+    with pytest.raises(UsageError, match=r"suites.toml cannot be read: No such file"):
         read_suites(tmp_path / "suites.toml")
 
 

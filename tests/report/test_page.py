@@ -21,7 +21,7 @@ from mnistbench.errors import MnistbenchError
 from mnistbench.report import write_report
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_predictions
-from mnistbench.runs.records import Status
+from mnistbench.runs.records import Published, Status
 from mnistbench.stats.scores import MNIST_TEST_LABEL_ERRORS
 from mnistbench.text import three_digits
 
@@ -158,6 +158,32 @@ def test_several_seeds_keep_two_sources_of_variation_apart(tmp_path):
     mean = frame.loc["cnn"]
     assert cells["cnn"][1].startswith(f"{100 * mean['accuracy']:.1f} (")
     assert cells["cnn"][2] == f"{100 * (mean['training_high'] - mean['accuracy']):.1f} (3)"
+
+
+def test_published_accuracies_stand_beside_ours_with_their_sources(tmp_path):
+    paper, table = Published(0.973, "A <paper>"), Published(0.9914, "a table")
+    models = {
+        "cnn": Model(0.01, published=(table,)),
+        "svm": Model(0.02, published=(paper, Published(0.97, "a table"))),
+        "own": Model(0.05),
+    }
+    folder = make_run(tmp_path, models, train_sizes=(500, None))
+    page = write_report(folder, None)
+    frame = pd.read_csv(folder.path / "tables/results.csv").set_index("row")
+    assert frame.loc["svm (all images)", ["published", "published_1", "published_2"]].tolist() == [
+        0.973, 0.97, 0.973,
+    ]  # fmt: skip
+    cells = {
+        row[0]: row[2].replace("\\", "").replace("\N{NO-BREAK SPACE}", " ")
+        for row in rows_of(page, "## Results")
+    }
+    assert cells["cnn (all images)"] == "99.14 [1]"
+    assert cells["svm (all images)"] == "97.0 [1], 97.3 [2]"
+    assert {cells[row] for row in ("own (all images)", "svm (500 images)", "cnn (500 images)")} == {"—"}
+    assert "[1] a table; [2] A &lt;paper&gt;." in rendered(page)
+    assert "[1] a table; [2] A &lt;paper&gt;." in (folder.path / "report.html").read_text(encoding="utf-8")
+    validation = make_run(tmp_path, models, name="validation", split="validation")
+    assert "ublished" not in write_report(validation, None).read_text(encoding="utf-8")
 
 
 def test_variants_sizes_and_threads_have_rows_of_their_own(tmp_path):

@@ -8,6 +8,7 @@ from support.synthetic_runs import Model, dataset, make_run
 
 from mnistbench.analysis.contents import read_contents
 from mnistbench.report.terminal import rendered
+from mnistbench.runs.records import Published
 from mnistbench.text import count
 
 
@@ -20,7 +21,8 @@ def shown(folder, width):
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory):
-    models = {"cnn": Model(0.02, 20), "svm": Model(0.05, 5), "forest": Model(0.3, 2)}
+    published = (Published(0.9906, "a table that somebody published"),)
+    models = {"cnn": Model(0.02, 20, published=published), "svm": Model(0.05, 5), "forest": Model(0.3, 2)}
     return make_run(tmp_path_factory.mktemp("results"), models, seeds=(0, 1), serving=True, calibrated=True)
 
 
@@ -35,6 +37,7 @@ def test_nothing_is_cut_off(folder, width):
             for column in table.columns:
                 assert column.cell(row) in text, (name, column.name)
     assert "cnn is best" in " ".join(text.split())
+    assert "[1] a table that somebody published." in " ".join(text.split())
 
 
 def test_bars_show_the_errors_of_every_model(folder):

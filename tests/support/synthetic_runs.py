@@ -34,6 +34,7 @@ from mnistbench.runs.records import (
     MachineLoad,
     Measurement,
     ModelInfo,
+    Published,
     Record,
     RunInfo,
     Session,
@@ -69,6 +70,7 @@ class Model:
         statuses: How its trials end, one a trial in the order of the plan; then ok.
         summary: Its docstring's first line.
         warnings: What its library warned.
+        published: What others have published about its family.
     """
 
     error_rate: float = 0.05
@@ -79,6 +81,7 @@ class Model:
     statuses: tuple[Status | None, ...] = ()
     summary: str = "A synthetic model."
     warnings: tuple[str, ...] = ()
+    published: tuple[Published, ...] = ()
 
 
 FAILURES = {
@@ -187,7 +190,14 @@ def make_run(
         dataset_spec=data.name,
         trials=tuple(trial for _, trial in planned),
         models=tuple(
-            ModelInfo(m, models[m].summary, hashlib.sha256(m.encode()).hexdigest(), None) for m in models
+            ModelInfo(
+                m,
+                models[m].summary,
+                hashlib.sha256(m.encode()).hexdigest(),
+                None,
+                published=models[m].published,
+            )
+            for m in models
         ),
         timeout_seconds=3600.0,
         memory_limit_bytes=4_000_000_000,
