@@ -18,7 +18,7 @@ from mnistbench.execution.local import Concurrency, LocalCores
 from mnistbench.execution.runner import Limits, Plan, create_run, models_of, run
 from mnistbench.plan.models import ModelFile, read_model_file
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.records import Status, Trial
+from mnistbench.runs.records import Published, Status, Trial
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 1
 two_cores = pytest.mark.skipif(CORES < 2, reason="needs two cores that Linux can tie processes to")
@@ -76,6 +76,15 @@ def noting(tmp_path) -> tuple[str, dict]:
 
 def notes_in(tmp_path: Path) -> list[dict]:
     return [json.loads(path.read_text()) for path in (tmp_path / "notes").iterdir()]
+
+
+def test_a_run_keeps_what_others_have_published_beside_its_models(plan_run, dataset, tmp_path):
+    own = tmp_path / "own.py"
+    own.write_bytes((MODELS / "constant.py").read_bytes())
+    (tmp_path / "baselines.toml").write_text(f'[paper]\nsource = "A paper"\n{dataset.name}.own = 97.3\n')
+    folder, _ = plan_run((own, {}), ("constant", {}))
+    kept = {model.name: model.published for model in folder.info().models}
+    assert kept == {"own": (Published(0.973, "A paper"),), "constant": ()}
 
 
 def test_concurrency_is_the_most_others_at_any_moment_on_the_same_machine():
