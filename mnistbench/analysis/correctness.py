@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.datasets.idx import idx_sha256
+from mnistbench.datasets.named import MNIST
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import DataError
 from mnistbench.runs.folder import RunFolder
@@ -29,8 +30,6 @@ from mnistbench.stats.verdicts import judged
 Labels = NDArray[np.int64]
 
 _PAIRS_KEPT = 1_000
-# Of the plain IDX file with the labels of MNIST's test images, as `datasets.named` has it.
-_MNIST_TEST_LABELS_SHA256 = "ff7bcfd416de33731a308c3f266cc351222c34898ecbeaf847f06e48f7ec33f2"
 
 
 @dataclass(frozen=True)
@@ -91,7 +90,7 @@ def by_group(
 
 
 def _are_of_mnist_test(truth: Labels) -> bool:
-    return 0 <= truth.min() <= truth.max() <= 255 and idx_sha256(truth) == _MNIST_TEST_LABELS_SHA256
+    return 0 <= truth.min() <= truth.max() <= 255 and idx_sha256(truth) == MNIST.decoded["y_test"]
 
 
 def _correctness(

@@ -45,6 +45,14 @@ def fetch(
         f"{data.title}: {data.train_count:,} training and {data.test_count:,} test images{groups} "
         f"from {data.source}, verified, in {data.arrays_folder}"
     )
+    unpublished = [
+        name for mirror in named.mirrors for name, published in mirror.files.items() if published is None
+    ]
+    if unpublished:
+        say(
+            f"No hash is published of {', '.join(unpublished)}: those of the first fetch are kept in "
+            "sha256.txt there, and later ones must have the same."
+        )
     if named.writers is not None and not groups:
         files = " and ".join(named.writers.files)
         say(

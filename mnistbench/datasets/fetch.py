@@ -20,7 +20,7 @@ from mnistbench.datasets.download import (
     without_credentials,
 )
 from mnistbench.datasets.folder import describe_path
-from mnistbench.datasets.holdout import OWN, choose_holdout, held_out_mask
+from mnistbench.datasets.holdout import OWN, choose_holdout, held_out_count
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.datasets.named import Named
 from mnistbench.errors import DataError, UsageError
@@ -151,7 +151,7 @@ def describe(named: Named, arrays: Arrays, folder: Path) -> DatasetInfo:
         test_count=len(arrays.x_test),
         arrays_folder=str(folder),
         holdout=holdout,
-        holdout_count=int(held_out_mask(arrays, holdout).sum()) if holdout is not None else None,
+        holdout_count=held_out_count(arrays, holdout),
         groups_sha256=arrays.groups_sha256(),
         group_noun=named.group_noun,
         strata=named.strata if arrays.groups is not None else (),

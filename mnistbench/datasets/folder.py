@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from mnistbench.datasets import cache as array_cache
 from mnistbench.datasets.arrays import ARRAY_NAMES, AS_IS, Arrays, DatasetInfo, Reading, assemble
-from mnistbench.datasets.holdout import choose_holdout, held_out_mask
+from mnistbench.datasets.holdout import choose_holdout, held_out_count
 from mnistbench.datasets.idx import is_idx, read_idx
 from mnistbench.datasets.npz import read_npz
 from mnistbench.errors import DataError
@@ -146,7 +146,7 @@ def cached_user_data(
         reading=reading,
         changes=arrays.changes,
         holdout=holdout,
-        holdout_count=int(held_out_mask(arrays, holdout).sum()) if holdout is not None else None,
+        holdout_count=held_out_count(arrays, holdout),
         groups_sha256=groups_sha256,
     )
 

@@ -59,6 +59,11 @@ def holdout_count(dataset: DatasetInfo, kind: str) -> int:
     return dataset.train_count // _SHARE
 
 
+def held_out_count(arrays: Arrays, kind: str | None) -> int | None:
+    """Return how many training images a kind of hold-out takes; None for no hold-out."""
+    return None if kind is None else int(held_out_mask(arrays, kind).sum())
+
+
 def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
     """Return which training images are held out, bool (n,).
 

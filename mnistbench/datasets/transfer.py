@@ -7,7 +7,7 @@ import numpy as np
 
 from mnistbench.datasets import cache as array_cache
 from mnistbench.datasets.arrays import Arrays, DatasetInfo, assemble
-from mnistbench.datasets.holdout import choose_holdout, held_out_mask
+from mnistbench.datasets.holdout import choose_holdout, held_out_count
 from mnistbench.datasets.named import Named
 from mnistbench.errors import UsageError
 from mnistbench.text import command, plural
@@ -62,7 +62,7 @@ def transfer(train: DatasetInfo, test: DatasetInfo, cache: Path) -> DatasetInfo:
         train_count=train.train_count,
         arrays_folder=str(folder),
         holdout=holdout,
-        holdout_count=int(held_out_mask(arrays, holdout).sum()) if holdout is not None else None,
+        holdout_count=held_out_count(arrays, holdout),
         groups_sha256=arrays.groups_sha256(),
         strata=test.strata if arrays.groups is not None else (),
         overlap=overlap,
