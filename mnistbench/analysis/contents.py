@@ -22,6 +22,7 @@ from mnistbench.analysis.correctness import (
     most_frequent_share,
     pairs_frame,
 )
+from mnistbench.analysis.group_errors import GroupErrors, group_errors
 from mnistbench.analysis.headline import headline
 from mnistbench.analysis.soft_vote import SoftVote, soft_vote
 from mnistbench.datasets.splits import EvaluationGroups
@@ -52,6 +53,7 @@ class Contents:
         frames: All values, raw, by name: those of the tables, and more.
         overhead: What the harness cost; None where it is not known.
         drift: How far the machine's speed moved; None where it is not known.
+        by_group: How the errors fall on the groups; None where these are unknown.
     """
 
     info: RunInfo
@@ -70,6 +72,7 @@ class Contents:
     frames: Mapping[str, pd.DataFrame]
     overhead: Overhead | None
     drift: float | None
+    by_group: GroupErrors | None
 
     @property
     def evaluated(self) -> int:
@@ -189,6 +192,7 @@ def read_contents(folder: RunFolder) -> Contents:
         margin=info.margin,
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
+    fallen = group_errors(compared, groups, info) if groups is not None and compared else None
     learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
     timings = costs.timings(rows, sessions)
     offered = {
@@ -200,6 +204,7 @@ def read_contents(folder: RunFolder) -> Contents:
         "by_class": quality.by_class(
             by_class, max((row.test_count for row in rows), default=0), info.dataset.class_name
         ),
+        "by_group": fallen.result if fallen else None,
         "time_to_accuracy": curves.time_to_level(learned),
         "models": tables.models(rows, info),
         "spreads": costs.spreads(timings.frame),
@@ -229,10 +234,12 @@ def read_contents(folder: RunFolder) -> Contents:
             "pairs": pairs_frame(tests),
             "confused_pairs": confused_frame(found, classes),
             "classes": by_class,
+            **({"groups": fallen.frame} if fallen else {}),
         },
         overhead=overhead(sessions, records),
         drift=machine_drift(sessions, [record.trial.id for record in records]),
+        by_group=fallen,
     )
 
 
-_IN_OTHER_FRAMES = ("failures", "by_class", "spreads")
+_IN_OTHER_FRAMES = ("failures", "by_class", "by_group", "spreads")

@@ -1,0 +1,138 @@
+"""How the errors of each configuration fall on groups of images, such as those by one writer."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import numpy as np
+import pandas as pd
+from numpy.typing import NDArray
+
+from mnistbench.analysis.correctness import Correctness
+from mnistbench.analysis.tables import Column, Table, text
+from mnistbench.datasets.splits import EvaluationGroups
+from mnistbench.runs.records import RunInfo
+from mnistbench.stats.accuracy import accuracy_estimate
+from mnistbench.stats.groups import Groups, clustering
+from mnistbench.text import count, interval, percent
+
+HARDEST_SHOWN = 6
+IMAGES_OF_GROUP = 10
+"""Images shown of each of the hardest groups."""
+
+
+@dataclass(frozen=True)
+class HardGroup:
+    """A group that the configurations find hard.
+
+    Attributes:
+        name: What it is: "writer 2134, students".
+        error_rate: The share of its images that are misclassified, the mean over configurations and seeds.
+        images: Those misclassified most often, by their index among the evaluation images.
+    """
+
+    name: str
+    image_count: int
+    error_rate: float
+    images: tuple[int, ...]
+
+
+@dataclass(frozen=True)
+class GroupErrors:
+    """The errors by group.
+
+    Attributes:
+        noun: What a group is: "writer".
+        count: How many groups the images come in.
+        trained_on: How many of them have images among the training images too.
+        result: One row a configuration.
+        frame: One row a configuration and group.
+        hardest: The groups with the most errors for their number of images, over all these configurations.
+    """
+
+    noun: str
+    count: int
+    trained_on: int
+    result: Table
+    frame: pd.DataFrame
+    hardest: tuple[HardGroup, ...]
+
+
+def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info: RunInfo) -> GroupErrors:
+    """Return how the errors of some configurations, of at least one, fall on the groups of the images."""
+    groups = Groups.of(known.ids, len(known.ids))
+    first = np.unique(known.ids, return_index=True)[1]
+    ids, strata = known.ids[first], known.strata[first]
+    # The mean over the seeds of each group's errors, (configurations, groups).
+    errors = np.array([groups.sums(~each.correct).mean(axis=0) for each in found.values()])
+    noun, series = info.dataset.group_noun, info.dataset.strata
+    return GroupErrors(
+        noun=noun,
+        count=groups.count,
+        trained_on=len(np.unique(known.ids[known.trained_on])),
+        result=_result(found, known, groups, info),
+        frame=pd.DataFrame(
+            {
+                "row": np.repeat(list(found), groups.count),
+                "group": np.tile(ids, len(found)),
+                "stratum": np.tile([series[which] if series else None for which in strata], len(found)),
+                "images": np.tile(groups.sizes, len(found)),
+                "error_count": errors.ravel(),
+            }
+        ),
+        hardest=tuple(
+            HardGroup(
+                name=f"{noun} {ids[which]}{f', {series[strata[which]]}' if series else ''}",
+                image_count=int(groups.sizes[which]),
+                error_rate=float(errors[:, which].mean() / groups.sizes[which]),
+                images=_hardest_images(found, groups.members == which),
+            )
+            for which in np.argsort(-errors.mean(axis=0) / groups.sizes, kind="stable")[:HARDEST_SHOWN]
+            if errors[:, which].any()
+        ),
+    )
+
+
+def _hardest_images(found: Mapping[str, Correctness], mask: NDArray[np.bool_]) -> tuple[int, ...]:
+    images = np.flatnonzero(mask)
+    wrong = np.mean([1 - each.correct[:, mask].mean(axis=0) for each in found.values()], axis=0)
+    return tuple(int(images[i]) for i in np.argsort(-wrong, kind="stable")[:IMAGES_OF_GROUP] if wrong[i] > 0)
+
+
+def _result(
+    found: Mapping[str, Correctness], known: EvaluationGroups, groups: Groups, info: RunInfo
+) -> Table:
+    """Tabulate the error in each stratum with its interval, and how unevenly the groups share the errors."""
+    noun = info.dataset.group_noun
+    strata = {name: known.strata == place for place, name in enumerate(info.dataset.strata)}
+    strata = {name: mask for name, mask in strata.items() if mask.any()}
+    rows = []
+    for label, each in found.items():
+        row: dict[str, object] = {"row": label}
+        for name, mask in strata.items():
+            row |= _error_in(name, each.correct[:, mask], known.ids[mask])
+        errors = groups.sums(~each.correct)
+        most = np.cumsum(np.sort(errors.sum(axis=0))[::-1])
+        row["without"] = float((errors == 0).mean())
+        row["half"] = int(np.searchsorted(most, most[-1] / 2) + 1) if most[-1] else None
+        rows.append(row)
+    columns = (
+        Column("row", "model", text, right=False),
+        *(_error_column(name, int(mask.sum())) for name, mask in strata.items()),
+        Column("without", f"{noun}s without error, %", lambda share: f"{100 * share:.0f}"),
+        Column("half", f"half of the errors, {noun}s", count),
+    )
+    return Table("by_group", f"Errors by {noun}", pd.DataFrame(rows), columns)
+
+
+def _error_in(name: str, correct: NDArray[np.bool_], ids: NDArray[np.int64]) -> dict[str, float]:
+    wrong = (~correct).sum(axis=1).tolist()
+    found = accuracy_estimate(wrong, correct.shape[1], clustering(correct, ids))
+    low, high = 1 - found.sampling.high, 1 - found.sampling.low
+    return {f"error {name}": 1 - found.mean, f"low {name}": low, f"high {name}": high}
+
+
+def _error_column(name: str, images: int) -> Column:
+    def show(mean: float, low: float, high: float) -> str:
+        return f"{percent(mean, images)} ({interval(low, high, images)})"
+
+    return Column(f"error {name}", f"{name}, % wrong (95 %)", show, beside=(f"low {name}", f"high {name}"))
