@@ -119,9 +119,9 @@ def _result(
         Column("row", "model", text, right=False),
         *(_error_column(name, int(mask.sum())) for name, mask in strata.items()),
         Column("without", f"{noun}s without error, %", lambda share: f"{100 * share:.0f}"),
-        Column("half", f"half of the errors, {noun}s", count),
+        Column("half", f"{noun}s with half of the errors", count),
     )
-    return Table("by_group", f"Errors by {noun}", pd.DataFrame(rows), columns)
+    return Table("by_group", "Misclassified images, mean over the seeds", pd.DataFrame(rows), columns)
 
 
 def _error_in(name: str, correct: NDArray[np.bool_], ids: NDArray[np.int64]) -> dict[str, float]:

@@ -74,6 +74,7 @@ class Gallery:
         oracle_accuracy: Share that at least one configuration gets right.
         majority_accuracy: Share that a vote of all gets right; a tie counts as its expectation under a fair
             draw, so that the order of the configurations plays no part.
+        of_hard_groups: Images of the groups that all find hardest, where the groups are known.
         label_errors: Images whose label is known to be wrong; only MNIST's test images have such a list.
     """
 
@@ -87,6 +88,7 @@ class Gallery:
     overlap: Labels
     oracle_accuracy: float
     majority_accuracy: float
+    of_hard_groups: tuple[int, ...]
     label_errors: frozenset[int]
 
     def surest(self, label: str) -> tuple[Mistake, ...]:
@@ -130,6 +132,7 @@ def gallery(
     truth: Labels,
     classes: Sequence[int],
     *,
+    of_hard_groups: tuple[int, ...],
     is_mnist_test: bool,
 ) -> Gallery | None:
     """Collect the errors of configurations, best first, from their stored predictions; None without any.
@@ -159,6 +162,7 @@ def gallery(
         overlap=(~right).astype(np.int64) @ (~right).astype(np.int64).T,
         oracle_accuracy=float(right.any(axis=0).mean()),
         majority_accuracy=_majority_accuracy(truth, first),
+        of_hard_groups=of_hard_groups,
         label_errors=frozenset(MNIST_TEST_LABEL_ERRORS) if is_mnist_test else frozenset(),
     )
 
@@ -217,6 +221,7 @@ def _majority_accuracy(truth: Labels, predicted: Labels) -> float:
 def wanted(shown: Gallery) -> list[int]:
     """List the images worth showing, the most telling first, each once."""
     images = [*shown.all_wrong[:HARD_SHOWN], *(image for image, _ in shown.only_right[:HARD_SHOWN])]
+    images += shown.of_hard_groups
     images += [mistake.image for label in shown.labels for mistake in shown.surest(label)]
     # Few images a cell first, so that a budget that runs out leaves something everywhere.
     every_cell = [cell for label in shown.labels for cell in by_cell(shown.mistakes[label]).values()]

@@ -179,8 +179,14 @@ def _gallery(folder: RunFolder, contents: Contents) -> Gallery | None:
         return None
     # Only MNIST's test images have a list of label errors, and so a score without them.
     is_mnist_test = bool(contents.frames["quality"]["accuracy_without_label_errors"].notna().any())
+    hard = contents.by_group.hardest if contents.by_group is not None else ()
     return gallery(
-        folder, contents.detailed, contents.truth, contents.info.dataset.classes, is_mnist_test=is_mnist_test
+        folder,
+        contents.detailed,
+        contents.truth,
+        contents.info.dataset.classes,
+        of_hard_groups=tuple(image for each in hard for image in each.images),
+        is_mnist_test=is_mnist_test,
     )
 
 
