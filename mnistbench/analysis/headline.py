@@ -64,6 +64,12 @@ def images_of(info: RunInfo) -> str:
     return "validation images" if info.is_validation else "test images"
 
 
+def exact_test(*infos: RunInfo) -> str:
+    """Name the test of single fits in runs on the same images, of which one may know their groups."""
+    noun = next((info.dataset.group_noun for info in infos if info.dataset.groups_sha256), None)
+    return f"exact sign flips of whole {noun}s" if noun else "exact McNemar test"
+
+
 def _errors(row: Configuration) -> str:
     errors = row.error_count or 0.0
     return f"{count(errors)} {'error' if errors == 1 else 'errors'}"

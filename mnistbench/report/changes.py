@@ -7,6 +7,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.analysis.changes import Change, Comparison, TimeChange
+from mnistbench.analysis.headline import exact_test
 from mnistbench.stats.accuracy import Interval
 from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.times import FASTER_FACTOR, MOST_REPEATS, timing_summary
@@ -68,9 +69,10 @@ def sections(comparison: Comparison) -> list[ComparisonTable]:
             ("model", "wrong in A", "wrong in B", "change, points", "95 %", "p", "verdict"),
             tuple(_accuracy_row(change) for change in comparison.changes),
             (
-                f"Evaluated on {_images(comparison)}. p is from the paired test on the same images (exact "
-                "McNemar for one seed), with Holm's correction for all models. Practically "
-                f"the same: the whole 95 % interval lies within {points(comparison.margin)}.",
+                f"Evaluated on {_images(comparison)}. p is from the paired test on the same images "
+                f"({exact_test(comparison.a, comparison.b)} for one seed), with Holm's correction for all "
+                "models. Practically the same: the whole 95 % interval lies within "
+                f"{points(comparison.margin)}.",
                 *unpaired,
             ),
         ),

@@ -132,8 +132,8 @@ def gallery(
     truth: Labels,
     classes: Sequence[int],
     *,
-    of_hard_groups: tuple[int, ...],
     is_mnist_test: bool,
+    of_hard_groups: tuple[int, ...] = (),
 ) -> Gallery | None:
     """Collect the errors of configurations, best first, from their stored predictions; None without any.
 

@@ -10,7 +10,7 @@ from mnistbench.analysis import curves, quality, tables
 from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
 from mnistbench.analysis.configurations import STATUS_NAMES, Configuration, status_counts
 from mnistbench.analysis.contents import Contents
-from mnistbench.analysis.headline import images_of, notice, title
+from mnistbench.analysis.headline import exact_test, images_of, notice, title
 from mnistbench.datasets import DatasetInfo, cache_folder
 from mnistbench.report import figures
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
@@ -103,6 +103,11 @@ class Page:
         """What the templates call them."""
         contents = self.contents
         return {"page": self, "contents": contents, "info": contents.info, "tables": contents.tables}
+
+    @property
+    def exact_test(self) -> str:
+        """The test of single fits."""
+        return exact_test(self.contents.info)
 
     @property
     def date(self) -> str:

@@ -14,7 +14,7 @@ from markupsafe import Markup
 
 from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.correctness import Correctness
-from mnistbench.analysis.headline import images_of, title
+from mnistbench.analysis.headline import exact_test, images_of, title
 from mnistbench.analysis.tables import (
     Column,
     Table,
@@ -55,6 +55,7 @@ class Group:
         held_out: Which training images these are, in words; nothing for test images.
         headlines: The result of each run, by its letter.
         changes: How each model's accuracy differs from that in the first run; None where nothing is shared.
+        exact_test: The test of single fits.
         time_note: The unit of the times, and why.
     """
 
@@ -64,6 +65,7 @@ class Group:
     accuracy: Table
     changes: Table | None
     times: Table
+    exact_test: str
     time_note: str
 
 
@@ -170,6 +172,7 @@ def _group(runs: Sequence[ListedRun]) -> Group:
         accuracy=_accuracies(runs),
         changes=_changes(runs) if len(runs) > 1 else None,
         times=_times(runs, divisors, unit),
+        exact_test=exact_test(*(run.contents.info for run in runs)),
         time_note="Medians over seeds and repeats. The letter after a time is its trust grade, from A to D; "
         "each run's own report gives the reasons."
         if bare

@@ -8,6 +8,7 @@ from support.synthetic_runs import Model, dataset, make_run, true_labels
 import mnistbench
 from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
 from mnistbench.analysis.run import COLUMNS, FRAMES, NUMBERED_COLUMNS
+from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import UsageError
 from mnistbench.runs.records import Published
 
@@ -17,13 +18,14 @@ MODELS = {
     "svm": Model(0.03, 5, probabilities=False),
     "mlp": Model(0.04, 9),
 }
-DATA = dataset(test_count=200)
+DATA = dataset(test_count=200, groups_sha256="0" * 64, group_noun="writer", strata=("employees", "students"))
+WRITERS = EvaluationGroups(np.arange(200) // 8, np.arange(200) // 100, np.arange(200) < 16)
 
 
 @pytest.fixture(scope="module")
 def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("results")
-    folder = make_run(place, MODELS, data=DATA, serving=True, learning=True, calibrated=True)
+    folder = make_run(place, MODELS, data=DATA, groups=WRITERS, serving=True, learning=True, calibrated=True)
     validation = make_run(place, MODELS, data=DATA, name="validation", split="validation")
     store_ensemble(folder, choose_ensemble(folder, validation))
     return mnistbench.load_run(folder.path)
