@@ -13,7 +13,7 @@ from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.runs.records import RunInfo
 from mnistbench.stats.accuracy import accuracy_estimate
 from mnistbench.stats.groups import Groups, clustering
-from mnistbench.text import count, interval, percent
+from mnistbench.text import count, interval, percent, plural
 
 HARDEST_SHOWN = 6
 IMAGES_OF_GROUP = 10
@@ -25,14 +25,11 @@ class HardGroup:
     """A group that the configurations find hard.
 
     Attributes:
-        name: What it is: "writer 2134, students".
-        error_rate: The share of its images that are misclassified, the mean over configurations and seeds.
+        name: What it is, and its error, the mean over these: "writer 2134, students (18 % of 11 images)".
         images: Those misclassified most often, by their index among the evaluation images.
     """
 
     name: str
-    image_count: int
-    error_rate: float
     images: tuple[int, ...]
 
 
@@ -64,6 +61,7 @@ def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info
     ids, strata = known.ids[first], known.strata[first]
     # The mean over the seeds of each group's errors, (configurations, groups).
     errors = np.array([groups.sums(~each.correct).mean(axis=0) for each in found.values()])
+    rates = errors.mean(axis=0) / groups.sizes
     noun, series = info.dataset.group_noun, info.dataset.strata
     return GroupErrors(
         noun=noun,
@@ -81,13 +79,12 @@ def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info
         ),
         hardest=tuple(
             HardGroup(
-                name=f"{noun} {ids[which]}{f', {series[strata[which]]}' if series else ''}",
-                image_count=int(groups.sizes[which]),
-                error_rate=float(errors[:, which].mean() / groups.sizes[which]),
+                name=f"{noun} {ids[which]}{f', {series[strata[which]]}' if series else ''} "
+                f"({100 * rates[which]:.0f} % of {plural(int(groups.sizes[which]), 'image')})",
                 images=_hardest_images(found, groups.members == which),
             )
-            for which in np.argsort(-errors.mean(axis=0) / groups.sizes, kind="stable")[:HARDEST_SHOWN]
-            if errors[:, which].any()
+            for which in np.argsort(-rates, kind="stable")[:HARDEST_SHOWN]
+            if rates[which] > 0
         ),
     )
 
