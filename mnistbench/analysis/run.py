@@ -77,8 +77,7 @@ COLUMNS: Mapping[str, str] = {
     "error_count": "images misclassified, the mean over the seeds",
     "sampling_low": "lower end of the accuracy's 95 % interval over test images (Wilson)",
     "sampling_high": "upper end of the accuracy's 95 % interval over test images (Wilson)",
-    "effective_images": "independent images that these are worth, as images by one writer are not; empty if "
-    "it is not known whose they are",
+    "effective_images": "independent images that the test images are worth; empty if no groups are known",
     "training_sd": "standard deviation of the accuracy over the seeds; empty for one seed",
     "training_low": "lower end of the accuracy's 95 % interval over seeds (t); empty for one seed",
     "training_high": "upper end of the accuracy's 95 % interval over seeds (t); empty for one seed",
