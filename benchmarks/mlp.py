@@ -11,13 +11,17 @@ def hidden_layers(layers):
 def build(
     keras,
     image_shape,
-    epochs=4,
+    epochs=6,
+    hard_epochs=10,
     shift=1,
-    batch_size=256,
-    peak_rate=0.003,
-    average=0.98,
+    batch_size=512,
+    peak_rate=0.005,
+    average=0.97,
     label_smoothing=0.05,
     sharpness=2.0,
 ):
-    training = Training(epochs, batch_size, peak_rate, label_smoothing, average, distort=RandomShift(shift))
+    distort = RandomShift(shift)
+    training = Training(
+        epochs, batch_size, peak_rate, label_smoothing, average, hard_epochs=hard_epochs, distort=distort
+    )
     return NeuralClassifier(hidden_layers, training, image_shape, sharpness=sharpness, **keras)

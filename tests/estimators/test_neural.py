@@ -253,6 +253,16 @@ def test_few_images_make_one_batch_and_are_seen_more_often():
     assert (few.batch_size, few.count, few.step_count) == (3, 50, 50)
 
 
+@pytest.mark.parametrize(
+    ("pixels", "hard_epochs", "count"), [([0, 2, 1, 3], 5, 5), ([0, 1, 2, 3], 5, 2), ([0, 2, 1, 3], None, 2)]
+)
+def test_images_nearer_to_the_mean_of_another_class_are_seen_more_often(pixels, hard_epochs, count):
+    images = np.array(pixels, dtype=np.float32).reshape(-1, 1, 1, 1)
+    training = Training(2, 2, hard_epochs=hard_epochs, min_steps=0)
+    labels = np.array([0, 0, 1, 1], dtype=np.int32)
+    assert Epochs(training, images, labels, np.random.default_rng(0)).count == count
+
+
 def test_each_epoch_is_distorted_from_the_images_as_they_are():
     made = list(epochs(3, size=8, distort=lambda images, generator: images + 100))
     for images, labels in made:
