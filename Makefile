@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-contention bench-units bench-jobs bench-report list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
+.PHONY: help setup bench bench-speed bench-contention bench-units bench-jobs bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -33,6 +33,9 @@ bench-jobs: setup ## Time the suite with one thread a trial: one trial at a time
 
 bench-report: setup ## Measure the time and memory that the report of 10,000 synthetic records takes
 	@.venv/bin/python tests/budgets/report.py $(ARGS)
+
+bench-robust: setup ## Measure the time and memory that the corrupted copies of 10,000 images take
+	@.venv/bin/python tests/budgets/corruptions.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)
