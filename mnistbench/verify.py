@@ -88,6 +88,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
         *_sessions(folder, records),
         *lacking,
         *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
+        *_copies(records),
         *_votes(folder, notes),
         *_strays(folder, info, records),
         *_pictures(folder, info, cache),
@@ -245,6 +246,9 @@ def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | No
             f"{who}: the SHA-256 of its predictions is {digest[:12]}..., "
             f"its record says {str(record.predictions_sha256)[:12]}..."
         )
+    hashes = record.measurement.copies_sha256 if record.measurement is not None else None
+    if set(hashes or ()) != set(predictions.on_copies):
+        yield f"{who}: its predictions for corrupted copies are not those of its record's copies_sha256"
     if truth is None or record.quality is None:
         return
     try:
@@ -253,6 +257,19 @@ def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | No
         yield f"{who}: its predictions cannot be scored: {error}"
         return
     yield from (f"{who}: {problem}" for problem in _scores(record.quality, scores))
+
+
+def _copies(records: Sequence[Record]) -> Iterator[str]:
+    """Compare the corrupted copies that the trials predicted, which are the same for all."""
+    first: dict[str, str] = {}
+    for record in records:
+        hashes = (record.measurement.copies_sha256 if record.measurement is not None else None) or {}
+        for name, sha256 in hashes.items():
+            if first.setdefault(name, sha256) != sha256:
+                yield (
+                    f"trial {record.trial.id} ({record.trial.model}): its copies {name} are not those of the "
+                    "other trials"
+                )
 
 
 def _scores(stored: Quality, computed: Quality) -> Iterator[str]:

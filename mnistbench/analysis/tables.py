@@ -342,7 +342,7 @@ def _flat(measurement: Measurement) -> dict[str, Any]:
     return {**values, "warnings": "; ".join(measurement.warnings)}
 
 
-_PARTS = ("load", "inference", "cold_start", "learning_curve")  # no plain values
+_PARTS = ("load", "inference", "cold_start", "learning_curve", "copies_sha256")  # no plain values
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:

@@ -12,6 +12,7 @@ MEASUREMENTS = {
     "inference": "latency of single predictions, and throughput at several batch sizes",
     "cold_start": "a fresh process that loads the saved model and predicts one image",
     "learning_curve": "accuracy against seconds of training, of models that predict with earlier stages",
+    "robustness": "predictions for corrupted, shifted, rotated and noisy copies of the images",
     "calibration": "the machine's speed at fixed kernels, before and after the run",
 }
 

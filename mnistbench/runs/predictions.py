@@ -3,7 +3,7 @@
 import hashlib
 import io
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -16,23 +16,54 @@ Probabilities: TypeAlias = NDArray[np.floating[Any]]  # shape (n, k), columns in
 
 
 @dataclass(frozen=True)
+class OnCopies:
+    """What a model predicts for corrupted copies of the n images.
+
+    Two numbers an image are enough for its log loss and its calibration error, and take a twentieth of the
+    room of all probabilities.
+
+    Attributes:
+        labels: The predicted labels.
+        confidence: float16, the probability of the most probable class; None where it is not kept.
+        surprise: float16, -ln of the probability of the true class, in nats; None where it is not kept.
+    """
+
+    labels: Labels
+    confidence: NDArray[np.float16] | None = None
+    surprise: NDArray[np.float16] | None = None
+
+
+@dataclass(frozen=True)
 class Predictions:
     """Stored predictions of one trial.
 
     Attributes:
         labels: The predicted labels.
         probabilities: float32; None if the model gives none.
+        on_copies: Those for corrupted copies, by the name of the condition; empty if not measured.
     """
 
     labels: Labels
     probabilities: Probabilities | None
+    on_copies: Mapping[str, OnCopies] = field(default_factory=dict)
 
 
-def encode_predictions(labels: NDArray[np.integer[Any]], probabilities: Probabilities | None) -> bytes:
+def encode_predictions(
+    labels: NDArray[np.integer[Any]],
+    probabilities: Probabilities | None,
+    on_copies: Mapping[str, OnCopies] | None = None,
+) -> bytes:
     """Return predictions as the bytes of a compressed npz file."""
-    arrays = {"labels": labels.astype(np.int64)}
+    arrays: dict[str, NDArray[Any]] = {"labels": labels.astype(np.int64)}
     if probabilities is not None:
         arrays["probabilities"] = probabilities.astype(np.float32)
+    for name, found in (on_copies or {}).items():
+        smallest = np.result_type(
+            np.min_scalar_type(found.labels.min()), np.min_scalar_type(found.labels.max())
+        )
+        arrays[f"{name}/labels"] = found.labels.astype(smallest)
+        if found.confidence is not None and found.surprise is not None:
+            arrays[f"{name}/confidence"], arrays[f"{name}/surprise"] = found.confidence, found.surprise
     return _packed(arrays)
 
 
@@ -41,7 +72,7 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
 
     Args:
         packed: From `encode_predictions`.
-        labels_only: Leave out the probabilities, which take longer to unpack than the labels.
+        labels_only: Leave out all else, which takes longer to unpack than the labels.
 
     Raises:
         ValueError: The bytes are not such a file.
@@ -50,6 +81,7 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
         with np.load(io.BytesIO(packed), allow_pickle=False) as arrays:
             labels = arrays["labels"]
             probabilities = None if labels_only else arrays.get("probabilities")
+            on_copies = {} if labels_only else _on_copies(arrays, len(labels))
     except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
         raise ValueError(f"not a file of predictions: {error}") from error
     if labels.ndim != 1 or labels.dtype != np.int64:
@@ -60,7 +92,23 @@ def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictio
         raise ValueError(
             f"not a file of predictions: its probabilities are {probabilities.dtype}, {probabilities.shape}"
         )
-    return Predictions(labels, probabilities)
+    return Predictions(labels, probabilities, on_copies)
+
+
+def _on_copies(arrays: Mapping[str, NDArray[Any]], count: int) -> dict[str, OnCopies]:
+    names = [key.removesuffix("/labels") for key in arrays if key.endswith("/labels")]
+    found = {}
+    for name in names:
+        labels, scores = (
+            arrays[f"{name}/labels"],
+            [arrays.get(f"{name}/{e}") for e in ("confidence", "surprise")],
+        )
+        if labels.shape != (count,) or labels.dtype.kind not in "iu":
+            raise ValueError(f"its labels of {name} are {labels.dtype}, {labels.shape}")
+        if any(each is not None and (each.shape != (count,) or each.dtype != np.float16) for each in scores):
+            raise ValueError(f"its scores of {name} are not float16, ({count},)")
+        found[name] = OnCopies(labels.astype(np.int64), *scores)
+    return found
 
 
 def encode_truth(labels: Labels, groups: EvaluationGroups | None) -> bytes:
@@ -102,4 +150,8 @@ def predictions_digest(predictions: Predictions) -> str:
     digest = hashlib.sha256(predictions.labels.astype("<i8").tobytes())
     if predictions.probabilities is not None:
         digest.update(predictions.probabilities.astype("<f4").tobytes())
+    for name, found in sorted(predictions.on_copies.items()):
+        digest.update(name.encode() + found.labels.astype("<i8").tobytes())
+        for scores in (found.confidence, found.surprise):
+            digest.update(b"" if scores is None else scores.astype("<f2").tobytes())
     return digest.hexdigest()

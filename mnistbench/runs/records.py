@@ -229,6 +229,8 @@ class Measurement:
         inference: Latency and throughput, if measured.
         cold_start: A fresh process that loads the saved model, if measured.
         learning_curve: If measured, and the model reports its progress and has `staged_predict`.
+        copies_sha256: SHA-256 of the corrupted copies of the images that it predicted, by the name of the
+            condition, if measured; what it predicted is with its predictions.
     """
 
     import_seconds: float
@@ -254,6 +256,7 @@ class Measurement:
     inference: Inference | None = None
     cold_start: ColdStart | None = None
     learning_curve: LearningCurve | None = None
+    copies_sha256: Mapping[str, str] | None = None
 
     @property
     def effective_cores(self) -> float:

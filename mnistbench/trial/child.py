@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -149,7 +149,9 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         inference=_inference(request, estimator),
         learning_curve=_learning_curve(request, estimator, stages, fitted.began),
     )
-    return {"measurement": asdict(measurement), "further": _further(request, estimator, image, outbox)}
+    further = _further(request, estimator, image, outbox)
+    measurement = replace(measurement, copies_sha256=_robustness(request, estimator, outbox))
+    return {"measurement": asdict(measurement), "further": further}
 
 
 def cold_start(request: Request, outbox: Path, started: float) -> dict[str, Any]:
@@ -264,6 +266,30 @@ def _learning_curve(
         error.add_note("No learning curve was measured.")
         _log(error)
         return None
+
+
+def _robustness(request: Request, estimator: Any, outbox: Path) -> dict[str, str] | None:
+    """Predict corrupted copies of the images, add what comes of it to the predictions, and return the hashes.
+
+    The copies are the same for every trial of a data set, and are never written to disk. A model that cannot
+    predict them loses this measurement, not the trial.
+    """
+    if "robustness" not in request.measurements:
+        return None
+    from mnistbench.runs.predictions import decode_predictions, encode_predictions
+    from mnistbench.trial.robustness import predict_copies
+
+    path = outbox / "predictions.npz"
+    try:
+        clean = decode_predictions(path.read_bytes())
+        with_probabilities = clean.probabilities is not None
+        on_copies, hashes = predict_copies(request, estimator, with_probabilities=with_probabilities)
+        path.write_bytes(encode_predictions(clean.labels, clean.probabilities, on_copies))
+    except Exception as error:
+        error.add_note("No robustness was measured.")
+        _log(error)
+        return None
+    return hashes
 
 
 def _further(request: Request, estimator: Any, image: Any, outbox: Path) -> list[str]:

@@ -1,5 +1,6 @@
 """The images of one trial in the form that its model receives."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,13 +49,6 @@ def load_images(request: Request, split_name: str, most_train: int | None = None
     )
     classes = np.asarray(request.classes)
 
-    height, width = chosen.x_train.shape[1:]
-
-    def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
-        rows = np.array(images, dtype=np.float32).reshape(len(images), height * width)
-        rows /= 255
-        return rows
-
     def encoded(labels: NDArray[np.int64]) -> NDArray[np.int64]:
         return np.searchsorted(classes, labels).astype(np.int64)
 
@@ -63,5 +57,12 @@ def load_images(request: Request, split_name: str, most_train: int | None = None
         y_train=encoded(chosen.y_train[sample]),
         x_eval=scaled(chosen.x_eval),
         y_eval=encoded(chosen.y_eval),
-        shape=(height, width),
+        shape=chosen.x_train.shape[1:],
     )
+
+
+def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:
+    """Return images, shape (n, height, width), as rows of numbers from 0 to 1 in a new array."""
+    rows = np.array(images, dtype=np.float32).reshape(len(images), math.prod(images.shape[1:]))
+    rows /= 255
+    return rows

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.extra import numpy as npst
 from support.files import Trap
 
-from mnistbench.runs.predictions import decode_predictions, encode_predictions, predictions_digest
+from mnistbench.runs.predictions import OnCopies, decode_predictions, encode_predictions, predictions_digest
 
 
 @given(npst.arrays(np.int64, st.integers(0, 20)), st.none() | st.integers(1, 5))
@@ -98,3 +98,20 @@ def test_a_flipped_byte_is_noticed_or_changes_nothing(place, change):
     except ValueError:
         return
     assert np.array_equal(read.labels, np.arange(40))
+
+
+def test_predictions_for_copies_come_back_and_count_in_the_digest():
+    labels = np.array([-3, 7, 300])
+    scored = OnCopies(labels[::-1], np.float16([0.5, 0.6, 1]), np.float16([0, 2.5, 36]))
+    on_copies = {"shift-1": scored, "stripe-3": OnCopies(labels)}
+    packed = encode_predictions(labels, None, on_copies)
+    read = decode_predictions(packed)
+    assert list(read.on_copies) == list(on_copies)
+    assert np.array_equal(read.on_copies["shift-1"].labels, scored.labels)
+    assert np.array_equal(read.on_copies["shift-1"].surprise, scored.surprise)
+    assert read.on_copies["stripe-3"].confidence is None
+    assert decode_predictions(packed, labels_only=True).on_copies == {}
+    plain = decode_predictions(encode_predictions(labels, None))
+    edited = {**on_copies, "stripe-3": OnCopies(labels[::-1])}
+    digests = {predictions_digest(p) for p in (read, plain, replace(read, on_copies=edited))}
+    assert len(digests) == 3
