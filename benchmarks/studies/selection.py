@@ -1,10 +1,11 @@
 """How the models' settings were chosen: the candidates, scored on training images that were held out.
 
-`python benchmarks/studies/selection.py svm_record --threads 2` fits every candidate of that model to the
-first 50,000 training images of MNIST, scores it on the last 10,000, and prints a row for each; without a name
-it does so for every model. With `--blocks 3` each is also scored on two other blocks of 10,000 and trained on
-the rest. A block is contiguous, as images of one writer stand near each other. The test images are never
-used. Other options go to `mnistbench run`.
+`python benchmarks/studies/selection.py svm_record --threads 2` fits every candidate of that model to MNIST
+without its hold-out, scores it on the hold-out, and prints a row for each; without a name it does so for
+every model. The hold-out is that of `mnistbench run --validation`: whole writers, where the cache knows them.
+With `--blocks 3` each is also scored on two blocks of 10,000 and trained on the rest; a block is contiguous,
+as images of one writer stand near each other. The test images are never used. Other options go to
+`mnistbench run`.
 """
 
 import argparse
@@ -55,6 +56,18 @@ SWEEPS = {
         {"components": "80", "gamma": "0.5"},
         {"sharpness": "8,12,16"},
     ],
+    "gaussian_nb": [{"var_smoothing": "1e-9,0.01,0.03,0.1,0.3"}],
+    "ridge": [{"alpha": "10.0,100.0,1000.0,3000.0"}],
+    "lda": [{"shrinkage": "0.01,0.1,0.3"}],
+    "linear_svm": [{"C": "0.01,0.03,0.1"}],
+    "decision_tree": [{"levels": "2,4,16", "criterion": "entropy"}, {"levels": "16", "criterion": "gini"}],
+    "extra_trees": [{"trees": "100", "max_features": "sqrt,40"}, {"trees": "200"}],
+    "lightgbm": [{"max_bin": "15,63"}, {"colsample_bytree": "0.1"}, {"learning_rate": "0.1"}],
+    "hist_gradient_boosting": [{"learning_rate": "0.1,0.2"}, {"leaves": "15"}, {"components": "30"}],
+    "knn": [{"components": "30,40,50,60", "k": "3,5"}],
+    "pca_qda": [{"components": "40,50,60", "shrinkage": "0.03,0.1,0.2"}],
+    "random_fourier_ridge": [{"gamma": "0.3,0.4,0.5"}, {"components": "50,60"}, {"features": "4000"}],
+    "nystroem_svm": [{"C": "1.0,10.0,100.0"}, {"gamma": "1.0"}, {"features": "1000"}],
     "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
     "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
 }
