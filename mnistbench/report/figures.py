@@ -32,6 +32,7 @@ from mnistbench.report.style import (
 )
 from mnistbench.stats.accuracy import Interval, wilson_interval
 from mnistbench.stats.pairs import PairedTest
+from mnistbench.stats.ranks import Ranks
 from mnistbench.stats.scores import ReliabilityBin
 from mnistbench.stats.times import pareto_front
 from mnistbench.text import count, duration, percent, visible
@@ -398,3 +399,44 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
 
     width = max(side + margin + text_width(names, 9.0), margin + 5.6)
     return svg((width, side + 0.5), "Which differences are real", draw)
+
+
+def critical_difference(ranks: Ranks) -> bytes:
+    """Draw average ranks on a line, best on the left; bars join models that do not differ significantly.
+
+    The diagram of J. Demsar, "Statistical comparisons of classifiers over multiple data sets", JMLR 7 (2006).
+    """
+    models = len(ranks.models)
+    half = (models + 1) // 2
+    margin, width, bars, step = 0.4 + text_width(ranks.models, 9.0), 4.5, 0.12, 0.22
+    below = 0.25 + bars * len(ranks.cliques)
+    height = 0.75 + below + step * half
+
+    def draw(figure: Figure) -> None:
+        axes = add_axes(figure, margin, 0.1, width, height - 0.2)
+        axes.set_axis_off()
+        axes.set_xlim(1, models)
+        axes.set_ylim(-(height - 0.2 - 0.65), 0.65)  # inches above the line of the ranks
+        inch = (models - 1) / width
+        axes.plot([1, models], [0, 0], color=MUTED, linewidth=1)
+        for rank in range(1, models + 1):
+            axes.plot([rank, rank], [0, 0.06], color=MUTED, linewidth=1)
+            axes.text(rank, 0.1, str(rank), ha="center", va="bottom", color=MUTED, fontsize=8)
+        reach = min(ranks.critical_difference, models - 1)
+        axes.plot([1, 1 + reach], [0.42, 0.42], color=ORANGE, linewidth=2, solid_capstyle="butt")
+        axes.text(1, 0.47, f"critical difference {ranks.critical_difference:.2f}", va="bottom", fontsize=8)
+        for number, (first, last) in enumerate(ranks.cliques, start=1):
+            ends = [ranks.means[first] - 0.03 * inch, ranks.means[last] + 0.03 * inch]
+            axes.plot(ends, [-bars * number] * 2, color=BLUE, linewidth=3, solid_capstyle="butt")
+        for place, (name, mean) in enumerate(zip(ranks.models, ranks.means, strict=True)):
+            on_left = place < half
+            row = place if on_left else models - 1 - place
+            y, x = -below - step * (row + 0.5), 1 - 0.1 * inch if on_left else models + 0.1 * inch
+            axes.plot([mean, mean, x], [0, y, y], color=MUTED, linewidth=0.8, clip_on=False)
+            gap = -0.06 * inch if on_left else 0.06 * inch
+            axes.text(
+                x + gap, y, visible(name), ha="right" if on_left else "left", va="center_baseline", fontsize=9
+            )
+
+    size = (2 * margin + width, height)
+    return svg(size, f"Average ranks over {ranks.dataset_count} data sets; best is {ranks.models[0]}", draw)

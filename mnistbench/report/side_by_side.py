@@ -4,14 +4,16 @@ Results stand side by side only where the same images evaluated them, and times 
 calibration units.
 """
 
+import base64
 import itertools
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import pandas as pd
 from markupsafe import Markup
 
+from mnistbench.analysis.across import Across, across
 from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.correctness import Correctness
 from mnistbench.analysis.headline import exact_test, images_of, title
@@ -26,8 +28,9 @@ from mnistbench.analysis.tables import (
 )
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.machine import Environment
+from mnistbench.report.figures import critical_difference
 from mnistbench.report.html import environment, package_text
-from mnistbench.report.markdown import captioned, render
+from mnistbench.report.markdown import captioned, image, render
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
 from mnistbench.runs.sessions import unit_seconds
@@ -82,18 +85,25 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
         ListedRun(letter.upper(), folder, read_contents(folder))
         for letter, folder in zip(letters, folders, strict=True)
     ]
+    found = _across(runs)
+    ranks = critical_difference(found.ranks) if found and found.ranks else b""
     values = {
         "runs": runs,
         "names": ", ".join(run.contents.info.name for run in runs),
         "described": described(runs),
         "groups": groups(runs),
+        "across": found,
+        "ranks": base64.b64encode(ranks).decode(),
         "compare": command("compare", *(str(run.folder.path) for run in runs[:2])),
         "margin": points(runs[0].contents.info.margin),
     }
     try:
         output.mkdir(parents=True, exist_ok=True)
         place = RunFolder(output)
-        place.write("report.md", render("side_by_side.md.jinja", values, {"captioned": captioned}).encode())
+        if ranks:
+            place.write("ranks.svg", ranks)
+        functions: dict[str, Callable[..., object]] = {"captioned": captioned, "image": image}
+        place.write("report.md", render("side_by_side.md.jinja", values, functions).encode())
         place.write("report.html", _html(values))
     except OSError as error:
         raise MnistbenchError(
@@ -155,6 +165,22 @@ def groups(runs: Sequence[ListedRun]) -> list[Group]:
         key = run.contents.info.dataset.sha256, _held_out(run.contents.info)
         alike.setdefault(key, []).append(run)
     return [_group(group) for group in alike.values()]
+
+
+def _across(runs: Sequence[ListedRun]) -> Across | None:
+    """Put together what was run on the test images of several data sets, the first run of each; else None."""
+    first: dict[str, ListedRun] = {}
+    for run in runs:
+        info = run.contents.info
+        if not info.is_validation and info.dataset.sha256 not in {
+            each.contents.info.dataset.sha256 for each in first.values()
+        }:
+            first.setdefault(info.dataset.name, run)
+    if len(first) < 2:
+        return None
+    machines = set().union(*map(_machines, first.values()))
+    contents = {name: run.contents for name, run in first.items()}
+    return across(contents, is_one_machine=len(machines) == 1)
 
 
 def _held_out(info: RunInfo) -> str:

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from mnistbench.report import figures
 from mnistbench.stats.accuracy import wilson_interval
 from mnistbench.stats.pairs import paired_tests
+from mnistbench.stats.ranks import average_ranks
 from mnistbench.stats.scores import reliability
 from mnistbench.stats.verdicts import judged
 
@@ -51,6 +52,7 @@ FIGURES = {
     "large confusion": lambda: figures.confusion(matrix(60), NAMES, "svm"),
     "reliability": diagram,
     "significance": significance,
+    "ranks": lambda: figures.critical_difference(average_ranks({"svm": [0.9] * 5, "cnn": [0.95] * 5})),
 }
 
 

@@ -1,13 +1,16 @@
 """Several runs in one report: side by side stands only what the same images judged, in comparable times."""
 
+import base64
 import dataclasses
 
 import pytest
 from support.synthetic_runs import ENVIRONMENT, Model, dataset, make_run
 
+from mnistbench.analysis.contents import read_contents
 from mnistbench.errors import UsageError
 from mnistbench.report import write_side_by_side
 from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.records import Published, Status
 
 MODELS = {"cnn": Model(0.02, 20), "svm": Model(0.05, 5)}
 
@@ -73,6 +76,56 @@ def test_validation_and_other_data_never_stand_beside_test_results(tmp_path):
     assert "Validation images, not test images" in text
     assert "against" not in text
     assert "are not compared" in text
+
+
+def on_data_sets(place, count):
+    """Run three models on so many data sets, each less accurate than on the one before."""
+    return [
+        make_run(
+            place,
+            {
+                "cnn": Model(0.02 * number, 20, published=(Published(0.9512, "a table"),)),
+                "svm": Model(0.05 * number, 5),
+                "rf": Model(0.06 * number),
+                "ridge": Model(0.2, 1, statuses=(Status.CRASHED,) if number == 1 else ()),
+            },
+            name=f"on {number}",
+            data=dataclasses.replace(
+                dataset(), name=f"set{number}", title=f"Set {number}", sha256=f"{number}" * 64
+            ),
+        )
+        for number in range(1, count + 1)
+    ]
+
+
+def test_models_are_compared_across_data_sets(tmp_path):
+    folders = on_data_sets(tmp_path, 5)
+    again = make_run(tmp_path, MODELS, name="again", data=folders[0].info().dataset)
+    page = write_side_by_side([*folders, again], tmp_path / "all")
+    text = page.read_text(encoding="utf-8").partition("## Across data sets")[2].partition("\n## ")[0]
+    frame = read_contents(folders[4]).frames["results"].set_index("row")
+    assert "set5, %" in text
+    assert f"{100 * frame.loc['cnn', 'accuracy']:.1f} (95.12)" in text
+    assert "set5: fit, s" in text
+    assert "Average ranks over 5 data sets" in text
+    assert "the models differ" in text
+    assert "no result on some data set: ridge." in text
+    drawn = (tmp_path / "all" / "ranks.svg").read_text(encoding="utf-8")
+    assert ">ridge<" not in drawn
+    assert [name for name in ("cnn", "svm", "rf") if f">{name}<" in drawn] == ["cnn", "svm", "rf"]
+    html = (tmp_path / "all" / "report.html").read_text(encoding="utf-8")
+    assert "Across data sets" in html
+    assert base64.b64encode(drawn.encode()).decode() in html
+
+
+def test_few_data_sets_have_no_ranks_and_other_machines_no_times(tmp_path):
+    one, two, *_ = on_data_sets(tmp_path, 4)
+    page = write_side_by_side([one, moved(two, "bench-2")], tmp_path / "two")
+    text = page.read_text(encoding="utf-8").partition("## Across data sets")[2].partition("\n## ")[0]
+    assert "Average ranks are left out: with 2 data sets" in text
+    assert "made on different machines" in text
+    assert "fit, s" not in text
+    assert not (tmp_path / "two" / "ranks.svg").exists()
 
 
 def test_names_show_as_text(tmp_path):
