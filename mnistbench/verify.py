@@ -20,7 +20,8 @@ from numpy.typing import NDArray
 from mnistbench.analysis.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.analysis.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.datasets import Arrays
-from mnistbench.datasets.cache import cached_arrays
+from mnistbench.datasets.cache import cache_folder, cached_arrays
+from mnistbench.datasets.named import NAMED
 from mnistbench.datasets.splits import EvaluationGroups, evaluation_groups, evaluation_labels
 from mnistbench.errors import DataError, MnistbenchError
 from mnistbench.plan.models import builtin_folder, read_model_file
@@ -33,7 +34,7 @@ from mnistbench.runs.predictions import predictions_digest
 from mnistbench.runs.records import Record, RunInfo, Status
 from mnistbench.runs.sessions import own_seconds
 from mnistbench.stats.scores import Quality, quality
-from mnistbench.text import plural
+from mnistbench.text import command, plural
 
 _SOURCES = (
     "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",
@@ -200,10 +201,14 @@ def _groups(folder: RunFolder, info: RunInfo, arrays: Arrays) -> Iterator[str]:
 
 
 def _without(info: RunInfo, cache: Path) -> str:
+    name, elsewhere = info.dataset.name, None if cache == cache_folder() else cache
     groups = f" with the {info.dataset.group_noun} of each image" if info.dataset.groups_sha256 else ""
+    remedy = (
+        f"`{command('fetch', name, cache=elsewhere)}` fetches it" if name in NAMED else "start a run on it"
+    )
     return (
         f"{info.dataset.title}{groups} is not in the cache {cache}: labels and images could not be compared "
-        "with it"
+        f"with it; {remedy}"
     )
 
 

@@ -36,7 +36,7 @@ def verify(
     from mnistbench import verify as verification
     from mnistbench.datasets import cache_folder
     from mnistbench.runs.folder import find_runs_of
-    from mnistbench.text import command, plural, visible
+    from mnistbench.text import plural, visible
 
     failed = False
     for folder in find_runs_of(results, run_name):
@@ -46,8 +46,7 @@ def verify(
         if without_dataset:
             notes = (*found.unchecked, *notes)
         else:
-            remedy = f"fetch it (`{command('fetch', cache=cache_dir)}` for MNIST) or add --without-dataset"
-            wrong += tuple(f"{line}; {remedy}" for line in found.unchecked)
+            wrong += tuple(f"{line}, or add --without-dataset" for line in found.unchecked)
         for note in notes:
             say(visible(f"{found.run}: note: {note}"))
         for line in wrong:
