@@ -71,7 +71,7 @@ browser-tests: setup node_modules/axe-core/axe.min.js ## Run the tests of report
 	.venv/bin/pytest -m slow tests/report/test_html.py $(ARGS)
 
 screenshots: setup ## Take pictures of the newest run's report.html into screenshots/: light, dark, phone, print
-	@.venv/bin/python tests/support/screenshots.py "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
+	@PYTHONPATH=tests .venv/bin/python -m support.screenshots "$$(ls -t results/*/report.html results/*/*/report.html 2>/dev/null | head -n 1)" screenshots
 
 check: setup ## Check format, lint, types, unused code and the architecture
 	.venv/bin/ruff format --check .
