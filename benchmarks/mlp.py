@@ -11,7 +11,7 @@ def hidden_layers(layers):
 def build(
     keras,
     image_shape,
-    epochs=6,
+    epochs=5,
     hard_epochs=10,
     shift=1,
     batch_size=512,

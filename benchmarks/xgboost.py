@@ -1,14 +1,22 @@
-"""Gradient-boosted trees on the raw pixels, in a few levels of grey (XGBoost)."""
+"""Gradient-boosted trees on means of 2 x 2 pixels, in a few levels of grey (XGBoost)."""
 
 from sklearn.feature_selection import VarianceThreshold
 from sklearn.pipeline import make_pipeline
 
 from mnistbench.estimators.boosting import BoostedTrees
-from mnistbench.estimators.preprocessing import QuantizePixels
+from mnistbench.estimators.preprocessing import BlockMeans, QuantizePixels
 
 
 def build(
-    seed, threads, rounds=280, learning_rate=0.25, max_depth=6, max_bin=8, subsample=0.9, colsample_bynode=0.1
+    seed,
+    threads,
+    image_shape,
+    rounds=200,
+    learning_rate=0.25,
+    max_depth=6,
+    max_bin=16,
+    subsample=0.9,
+    colsample_bynode=0.2,
 ):
     trees = BoostedTrees(
         n_estimators=rounds,
@@ -21,4 +29,4 @@ def build(
         n_jobs=threads,
         random_state=seed,
     )
-    return make_pipeline(VarianceThreshold(), QuantizePixels(levels=256), trees)
+    return make_pipeline(BlockMeans(image_shape), VarianceThreshold(), QuantizePixels(levels=256), trees)

@@ -115,6 +115,40 @@ class _ImageTransformer(_FloatTransformer):
         raise NotImplementedError
 
 
+class BlockMeans(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: ignore[misc]
+    """Shrinks images to the means of square blocks, on two grids, the second half a block further.
+
+    Two grids of 2 x 2 blocks have half as many columns as an image has pixels, and together show nearly as
+    much. The blocks are the largest that leave `side` of them along each side. What lies outside is 0.
+
+    Args:
+        image_shape: (height, width) of the images.
+        side: Least number of blocks along the shorter side; smaller images than twice that stay as they are.
+    """
+
+    def __init__(self, image_shape: tuple[int, int] | None = None, side: int = 14) -> None:
+        self.image_shape = image_shape
+        self.side = side
+
+    def _lay_out(self, height: int, width: int) -> None:
+        if self.side < 1:
+            raise ValueError(f"side is {self.side}; expected at least 1")
+        self.block_ = max(1, min(height, width) // self.side)
+        self._n_features_out = self._transformed(np.zeros((1, height, width))).shape[1]
+
+    def _transformed(self, images: Images) -> Rows:
+        half = self.block_ // 2
+        grids = [images, images[:, half:, half:]] if half else [images]
+        return np.concatenate([self._means(grid) for grid in grids], axis=1)
+
+    def _means(self, images: Images) -> Rows:
+        count, height, width = images.shape
+        block = self.block_
+        framed = np.pad(images, [(0, 0), (0, -height % block), (0, -width % block)])
+        blocks = framed.reshape(count, framed.shape[1] // block, block, -1, block)
+        return np.asarray(blocks.mean(axis=(2, 4)).reshape(count, -1))
+
+
 class MomentNormalizer(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore[misc]
     """Deskews and centres each image, and scales it towards a common size, by its moments.
 

@@ -13,6 +13,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
+    BlockMeans,
     MomentNormalizer,
     OrientationHistograms,
     PrincipalComponents,
@@ -25,7 +26,13 @@ SHAPE = (20, 24)
 
 
 @parametrize_with_checks(
-    [QuantizePixels(), MomentNormalizer(scaling=0.7), OrientationHistograms(), PrincipalComponents(3)]
+    [
+        QuantizePixels(),
+        BlockMeans(side=2),
+        MomentNormalizer(scaling=0.7),
+        OrientationHistograms(),
+        PrincipalComponents(3),
+    ]
 )
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
 def test_transformers_keep_scikit_learns_contract(estimator, check):
@@ -69,6 +76,24 @@ def test_256_levels_give_back_the_bytes_that_images_are_made_of():
 def test_levels_that_no_byte_holds_are_refused(levels, images):
     with pytest.raises(ValueError, match="expected 2 to 256"):
         QuantizePixels(levels).fit(images)
+
+
+@pytest.mark.parametrize(
+    ("shape", "block"), [((28, 28), 2), ((27, 40), 1), ((45, 61), 3), ((8, 8), 1), ((60, 60), 4)]
+)
+def test_blocks_leave_so_many_a_side_and_keep_the_ink_of_the_first_grid(shape, block):
+    images = np.random.default_rng(0).random((3, shape[0] * shape[1]), dtype=np.float32)
+    shrunk = BlockMeans(shape, side=14).fit_transform(images)
+    first = -(-shape[0] // block) * -(-shape[1] // block)
+    np.testing.assert_allclose(block**2 * shrunk[:, :first].sum(axis=1), images.sum(axis=1), rtol=1e-5)
+    assert (shrunk.shape[1] > first) == (block > 1)
+
+
+def test_the_second_grid_lies_half_a_block_further():
+    image = np.arange(16, dtype=np.float32).reshape(1, -1)
+    first, second = np.split(BlockMeans((4, 4), side=2).fit_transform(image)[0], 2)
+    np.testing.assert_array_equal(first, [2.5, 4.5, 10.5, 12.5])
+    np.testing.assert_array_equal(second, [7.5, (7 + 11) / 4, (13 + 14) / 4, 15 / 4])
 
 
 @pytest.mark.parametrize("slant", [-0.6, 0.3, 0.6])
