@@ -4,7 +4,8 @@
 after the other in one process, and for Keras, which has no default network, the two networks of its own
 introductions (the perceptron of TensorFlow's quickstart for beginners, the network of Keras's
 "Simple MNIST convnet"). Right after it `mnistbench run` runs the standard suite. Nothing else may run on the
-machine meanwhile.
+machine meanwhile. `make bench-speed ARGS="--dataset fashion-mnist"` does so on another data set, which is any
+name, folder or file that `mnistbench run --dataset` takes.
 """
 
 import argparse
@@ -25,8 +26,11 @@ from mnistbench.runs.sessions import overhead
 MODELS = ("logreg", "svm", "rf", "xgboost", "mlp", "cnn")
 
 
-def plain_estimators():
-    """Return a function for each family that fits it on images and labels and returns its `predict`."""
+def plain_estimators(image_shape):
+    """Return a function for each family that fits it on images and labels and returns its `predict`.
+
+    The labels are 0 to k - 1.
+    """
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")  # its notes on hardware would bury the tables
     import keras
     from keras import layers
@@ -38,12 +42,13 @@ def plain_estimators():
     def estimator(make):
         return lambda X, y: make().fit(X, y).predict
 
-    def network(shape, hidden, batch_size, epochs):
+    def network(hidden, batch_size, epochs):
         def fit(X, y):
-            model = keras.Sequential([keras.Input(shape), *hidden(), layers.Dense(10, activation="softmax")])
+            outputs = layers.Dense(y.max() + 1, activation="softmax")
+            model = keras.Sequential([keras.Input((*image_shape, 1)), *hidden(), outputs])
             model.compile("adam", "sparse_categorical_crossentropy")
-            model.fit(X.reshape(-1, *shape), y, batch_size=batch_size, epochs=epochs, verbose=0)
-            return lambda images: model.predict(images.reshape(-1, *shape), verbose=0).argmax(axis=1)
+            model.fit(X.reshape(-1, *image_shape, 1), y, batch_size=batch_size, epochs=epochs, verbose=0)
+            return lambda images: model.predict(images.reshape(-1, *image_shape, 1), verbose=0).argmax(axis=1)
 
         return fit
 
@@ -51,7 +56,10 @@ def plain_estimators():
         return [layers.Flatten(), layers.Dense(128, activation="relu"), layers.Dropout(0.2)]
 
     def convolutions():
+        # The network needs 10 pixels a side: smaller images get a frame.
+        frame = [-(-max(0, 10 - side) // 2) for side in image_shape]
         return [
+            layers.ZeroPadding2D(frame),
             layers.Conv2D(32, 3, activation="relu"),
             layers.MaxPooling2D(2),
             layers.Conv2D(64, 3, activation="relu"),
@@ -65,12 +73,12 @@ def plain_estimators():
         "svm": estimator(SVC),
         "rf": estimator(RandomForestClassifier),
         "xgboost": estimator(XGBClassifier),
-        "mlp": network((28, 28), perceptron, batch_size=32, epochs=5),
-        "cnn": network((28, 28, 1), convolutions, batch_size=128, epochs=15),
+        "mlp": network(perceptron, batch_size=32, epochs=5),
+        "cnn": network(convolutions, batch_size=128, epochs=15),
     }
 
 
-def run_plain(train_size, only):
+def run_plain(dataset, train_size, only):
     """Fit and predict each family with its defaults; print a JSON line for each."""
     import warnings
 
@@ -79,28 +87,29 @@ def run_plain(train_size, only):
     from mnistbench.datasets import cache_folder, open_arrays, resolve
 
     warnings.simplefilter("ignore")  # a newcomer's script would scroll past them
-    data = open_arrays(resolve("mnist", cache=cache_folder(), offline=True).arrays_folder)
+    data = open_arrays(resolve(dataset, cache=cache_folder(), offline=True).arrays_folder)
     size = train_size or len(data.x_train)
     x_train = data.x_train[:size].reshape(size, -1).astype(np.float32) / 255
     x_test = data.x_test.reshape(len(data.x_test), -1).astype(np.float32) / 255
-    for name, fit in plain_estimators().items():
+    classes, labels = np.unique(data.y_train[:size], return_inverse=True)
+    for name, fit in plain_estimators(data.x_train.shape[1:]).items():
         if name not in only:
             continue
         before = time.perf_counter()
-        predict = fit(x_train, data.y_train[:size])
+        predict = fit(x_train, labels)
         fitted = time.perf_counter()
         predicted = predict(x_test)
         done = time.perf_counter()
-        accuracy = float(np.mean(predicted == data.y_test))
+        accuracy = float(np.mean(classes[predicted] == data.y_test))
         row = {"model": name, "fit_seconds": fitted - before, "predict_seconds": done - fitted}
         print(json.dumps(row | {"accuracy": accuracy}), flush=True)
 
 
-def run_suite(train_size, only):
+def run_suite(dataset, train_size, only):
     """Run the standard suite through the command line; return its rows and what the harness cost."""
     with tempfile.TemporaryDirectory() as results:
         command = [sys.executable, "-m", "mnistbench", "run", "--json", "--results", results]
-        command += ["--dataset", "mnist", "--offline", "--measure", "none", "--only", ",".join(only)]
+        command += ["--dataset", dataset, "--offline", "--measure", "none", "--only", ",".join(only)]
         command += ["--train-size", str(train_size)] if train_size else []
         answer = subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True)
         rows = [json.loads(line) for line in answer.stdout.splitlines()]
@@ -144,20 +153,22 @@ def _row(plain_seconds, suite_seconds):
 def main():
     """Run both sides one after the other and print both tables, the ratios and the harness's overhead."""
     parser = argparse.ArgumentParser(description=main.__doc__)
+    parser.add_argument("--dataset", default="mnist", help="what to train on, as for mnistbench run")
     parser.add_argument("--train-size", type=int, default=0, help="training images; 0 is all")
     parser.add_argument("--only", default=",".join(MODELS), help="families, separated by commas")
     parser.add_argument("--plain", action="store_true", help="run the plain side alone, as JSON lines")
     options = parser.parse_args()
     only = [name for name in MODELS if name in options.only.split(",")]
     if options.plain:
-        run_plain(options.train_size, only)
+        run_plain(options.dataset, options.train_size, only)
         return
-    command = [sys.executable, __file__, "--plain", "--train-size", str(options.train_size)]
+    command = [sys.executable, __file__, "--plain", "--dataset", options.dataset]
+    command += ["--train-size", str(options.train_size)]
     answer = subprocess.run(
         [*command, "--only", ",".join(only)], stdout=subprocess.PIPE, text=True, check=True
     )
     plain = [json.loads(line) for line in answer.stdout.splitlines()]
-    suite, cost = run_suite(options.train_size, only)
+    suite, cost = run_suite(options.dataset, options.train_size, only)
     console = Console()
     console.print(table("Plain script, the libraries' defaults", plain))
     console.print(table("mnistbench run, standard suite", suite))
