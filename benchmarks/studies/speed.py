@@ -44,7 +44,7 @@ def plain_estimators(image_shape):
 
     def network(hidden, batch_size, epochs):
         def fit(X, y):
-            outputs = layers.Dense(y.max() + 1, activation="softmax")
+            outputs = layers.Dense(int(y.max()) + 1, activation="softmax")
             model = keras.Sequential([keras.Input((*image_shape, 1)), *hidden(), outputs])
             model.compile("adam", "sparse_categorical_crossentropy")
             model.fit(X.reshape(-1, *image_shape, 1), y, batch_size=batch_size, epochs=epochs, verbose=0)
