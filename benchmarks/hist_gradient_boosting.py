@@ -6,7 +6,7 @@ from sklearn.pipeline import make_pipeline
 from mnistbench.estimators.preprocessing import PrincipalComponents
 
 
-def build(seed, components=50, rounds=200, learning_rate=0.1, leaves=31, bins=64, l2=1.0):
+def build(seed, components=50, rounds=200, learning_rate=0.2, leaves=31, bins=64, l2=1.0):
     # A histogram costs as much for a black pixel as for any other, so fewer columns are a matter of minutes.
     trees = HistGradientBoostingClassifier(
         max_iter=rounds,

@@ -3,7 +3,7 @@
 from lightgbm import LGBMClassifier
 
 
-def build(seed, threads, rounds=100, learning_rate=0.2, leaves=31, max_bin=15, colsample_bytree=0.2):
+def build(seed, threads, rounds=100, learning_rate=0.2, leaves=31, max_bin=15, colsample_bytree=0.1):
     return LGBMClassifier(
         n_estimators=rounds,
         learning_rate=learning_rate,

@@ -42,7 +42,7 @@ _LABELLED_POINTS = 40
 _SHEET_COLUMNS = 6
 _DOTS_A_ROW = 200
 _SIGNS = {"practically the same": "= ", "cannot tell": "? "}
-_ERROR_TICKS = (0.9, 0.8, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
+_ERROR_TICKS = (0.9, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
 _SECOND_TICKS = (
     0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
     3600, 7200, 18000, 36000, 86400, 172800, 604800,

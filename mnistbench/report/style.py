@@ -187,6 +187,10 @@ _DIRECTIONS = (
     (-6, -5, 1, 1),
     (0, 8, 0.5, 0),
     (0, -8, 0.5, 1),
+    (3, 8, 0, 0),
+    (3, -8, 0, 1),
+    (-3, 8, 1, 0),
+    (-3, -8, 1, 1),
 )
 _AROUND = tuple((dx * step, dy * step, *part) for step in range(1, 7) for dx, dy, *part in _DIRECTIONS)
 _COST_OF_A_STEP = 4  # square points of another's margin that a label may cover before it moves further away
