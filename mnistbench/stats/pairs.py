@@ -8,7 +8,7 @@ from typing import Literal
 
 import numpy as np
 from numpy.typing import ArrayLike
-from scipy.special import bdtr, betaln, stdtr
+from scipy.special import betaln, stdtr
 
 from mnistbench.errors import DataError
 from mnistbench.stats.accuracy import CONFIDENCE, Interval, t_quantile
@@ -163,22 +163,16 @@ class PairedTest:
         return self.better == model or low >= -self.margin
 
 
-def mcnemar(only_a: int, only_b: int) -> float:
-    """Return the two-sided exact p-value of equal accuracy, from the images that only one fit gets right.
-
-    Q. McNemar, "Note on the sampling error of the difference between correlated proportions or percentages",
-    Psychometrika 12 (1947), with the exact binomial distribution instead of the approximation.
-    """
-    return min(1.0, 2 * float(bdtr(min(only_a, only_b), only_a + only_b, 0.5)))
-
-
 def sign_flips(differences: ArrayLike) -> float:
     """Return the two-sided exact p-value of equal accuracy, from the difference in correct images by group.
 
     If both models are equally accurate on groups like these, each group's difference might as well have the
     other sign. The p-value is the share of all 2^groups choices of signs whose sum is as far from 0; their
     distribution is built up size by size, so nothing is drawn at random. With a single image in each group
-    it is McNemar's exact test. R. A. Fisher, "The Design of Experiments" (1935), section 21.
+    it is the exact form of McNemar's test.
+
+    Sources: R. A. Fisher, "The Design of Experiments" (1935), section 21. Q. McNemar, "Note on the sampling
+    error of the difference between correlated proportions or percentages", Psychometrika 12 (1947).
 
     Args:
         differences: integers (groups,).
@@ -330,11 +324,9 @@ def _paired_test(model_a: str, a: _Fits, model_b: str, b: _Fits) -> PairedTest:
     if variation.training:
         method = "variance components"
         p_value = 2 * float(stdtr(variation.degrees_of_freedom, -abs(centre) / variation.standard_error))
-    elif a.groups.count == n:
-        method, p_value = "exact McNemar", mcnemar(round(only_a), round(only_b))
     else:
-        flipped = a.groups.sums(scaled[None] // (a.count * b.count))[0]
-        method, p_value = "exact sign flips", sign_flips(flipped)
+        method = "exact McNemar" if a.groups.count == n else "exact sign flips"
+        p_value = sign_flips(a.groups.sums(scaled[None] // (a.count * b.count))[0])
     return PairedTest(
         model_a=model_a,
         model_b=model_b,
