@@ -39,24 +39,20 @@ _COLUMNS: dict[str, tuple[int, int, Literal["left", "right"]]] = {
 
 def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
     """Name each trial after its model, and after whatever differs between the run's trials of that model."""
-    labels = {}
-    for trial in trials:
-        siblings = [other for other in trials if other.model == trial.model]
-        details = [
-            f"{name}={value_text(value)}"
-            for name, value in trial.parameters.items()
-            if any(other.parameters.get(name) != value for other in siblings)
-        ]
-        if len({other.train_size for other in siblings}) > 1:
-            details.append(trial.size_label)
-        if len({other.threads for other in siblings}) > 1:
-            details.append(f"{trial.threads} threads")
-        if len({other.seed for other in siblings}) > 1:
-            details.append(f"seed {trial.seed}")
-        if len({other.repeat for other in siblings}) > 1:
-            details.append(f"repeat {trial.repeat}")
-        labels[trial.id] = visible(f"{trial.model} {', '.join(details)}".strip())
-    return labels
+    details = [_details(trial) for trial in trials]
+    values: dict[tuple[str, str], set[str]] = {}
+    named = Counter((trial.model, name) for trial, found in zip(trials, details, strict=True) for name in found)
+    counts = Counter(trial.model for trial in trials)
+    for trial, found in zip(trials, details, strict=True):
+        for name, text in found.items():
+            values.setdefault((trial.model, name), set()).add(text)
+    varies = {key for key, texts in values.items() if len(texts) > 1 or named[key] < counts[key[0]]}
+    return {
+        trial.id: visible(
+            f"{trial.model} {', '.join(t for name, t in found.items() if (trial.model, name) in varies)}".strip()
+        )
+        for trial, found in zip(trials, details, strict=True)
+    }
 
 
 def flat_record(record: Record) -> dict[str, Any]:

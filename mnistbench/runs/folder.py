@@ -6,6 +6,7 @@ server, and are never unpickled.
 
 import contextlib
 import dataclasses
+import io
 import itertools
 import json
 import os
@@ -27,6 +28,7 @@ from mnistbench.text import command
 
 T = TypeVar("T")
 
+_TAIL_BYTES = 65_536  # of records.jsonl; a record takes a few thousand
 _STALE_SECONDS = 3600.0  # creating a run's folder takes a fraction of a second
 
 
@@ -265,8 +267,7 @@ class RunFolder:
     def _append_line(self, name: str, values: Mapping[str, Any]) -> None:
         line = json.dumps(values, separators=(",", ":")).encode() + b"\n"
         with (self.path / name).open("ab+", buffering=0) as file:  # a buffer would write again on close
-            file.seek(0)
-            end = _whole_length(file.readall())
+            end = _whole_end(file)
             file.truncate(end)
             try:
                 rest = line
@@ -287,6 +288,17 @@ def _whole_length(lines: bytes) -> int:
     end = lines.rfind(b"\n") + 1
     start = lines.rfind(b"\n", 0, max(end - 1, 0)) + 1
     return start if b"\0" in lines[start:end] else end
+
+
+def _whole_end(file: io.FileIO) -> int:
+    """Return `_whole_length` of a file, of which only the last lines are read."""
+    size = file.seek(0, os.SEEK_END)
+    for length in (_TAIL_BYTES, size):
+        begin = file.seek(max(0, size - length))
+        tail = file.readall()
+        if tail.count(b"\n") > 1:  # the last line and the end of the one before
+            break
+    return begin + _whole_length(tail)
 
 
 def _renamed(staged: Path, path: Path) -> bool:
