@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-contention bench-units bench-jobs bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
+.PHONY: help setup bench bench-speed bench-contention bench-units bench-jobs bench-harness bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -30,6 +30,9 @@ bench-units: setup ## Run the suite ten times and tell how far the runs disagree
 
 bench-jobs: setup ## Time the suite with one thread a trial: one trial at a time, then two side by side
 	@.venv/bin/python tests/budgets/jobs.py $(ARGS)
+
+bench-harness: setup ## Measure planning, running, resuming and reporting 10 to 10,000 trials; ARGS="10 100" is quick
+	@.venv/bin/python tests/budgets/harness.py $(ARGS)
 
 bench-report: setup ## Measure the time and memory that the report of 10,000 synthetic records takes
 	@.venv/bin/python tests/budgets/report.py $(ARGS)

@@ -1,8 +1,10 @@
 """How long the trials of a run will still take."""
 
-import statistics
-from collections.abc import Iterable, Sequence
+import bisect
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
+from typing import TypeAlias
 
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.isolation import Activity
@@ -10,6 +12,9 @@ from mnistbench.runs.folder import find_runs
 from mnistbench.runs.records import Record, Status, Trial
 
 _EARLIER_RUNS = 20  # the newest; older ones were likely made by other versions
+
+Likeness: TypeAlias = tuple[tuple[object, ...], ...]
+"""What trials of about the same duration have in common, the most similar first."""
 
 
 class Estimates:
@@ -22,7 +27,7 @@ class Estimates:
 
     def __init__(self, finished: Iterable[Record] = ()) -> None:
         """Learn from trials that have ended."""
-        self._seconds: dict[tuple[object, ...], list[float]] = {}
+        self._seconds: dict[tuple[object, ...], list[float]] = {}  # in order
         self._training_began: dict[str, float] = {}
         for record in finished:
             self.learn(record)
@@ -30,19 +35,20 @@ class Estimates:
     def learn(self, record: Record) -> None:
         """Note how long a trial took, unless it was stopped or failed."""
         if record.status is Status.OK:
-            for trait in _traits(record.trial):
-                self._seconds.setdefault(trait, []).append(record.trial_seconds)
+            for trait in likeness(record.trial):
+                bisect.insort(self._seconds.setdefault(trait, []), record.trial_seconds)
 
-    def expected_seconds(self, trial: Trial) -> float | None:
-        """Return the expected time of the whole trial; None if no similar trial has ended."""
-        for trait in _traits(trial):
-            if trait in self._seconds:
-                return statistics.median(self._seconds[trait])
+    def expected_seconds(self, like: Likeness) -> float | None:
+        """Return the expected time of a whole trial, the median; None if no similar trial has ended."""
+        for trait in like:
+            if seconds := self._seconds.get(trait):
+                middle = len(seconds) // 2
+                return (seconds[middle] + seconds[-1 - middle]) / 2
         return None
 
     def seconds_left(self, trial: Trial, activity: Activity) -> float | None:
         """Return the expected rest of a running trial; None if it is unknown."""
-        expected = self.expected_seconds(trial)
+        expected = self.expected_seconds(likeness(trial))
         if activity.phase == "fit":
             began = self._training_began.setdefault(trial.id, activity.elapsed_seconds)
             if activity.done and activity.total:
@@ -53,29 +59,31 @@ class Estimates:
         return None if expected is None else max(0.0, expected - activity.elapsed_seconds)
 
     def run_seconds_left(
-        self, waiting: Sequence[Trial], running: Sequence[tuple[Trial, Activity]], side_by_side: int
+        self, waiting: Mapping[Likeness, int], running: Sequence[tuple[Trial, Activity]], side_by_side: int
     ) -> float | None:
-        """Return the expected rest of the whole run; None if that of a trial is unknown."""
-        parts = [self.expected_seconds(trial) for trial in waiting]
-        parts += [self.seconds_left(trial, activity) for trial, activity in running]
-        if None in parts:
-            return None
-        return sum(part for part in parts if part is not None) / max(side_by_side, 1)
+        """Return the expected rest of the whole run; None if that of a trial is unknown.
+
+        `waiting` is the number of trials of each likeness that have yet to start.
+        """
+        parts = [(self.expected_seconds(like), count) for like, count in waiting.items() if count]
+        parts += [(self.seconds_left(trial, activity), 1) for trial, activity in running]
+        total = 0.0
+        for seconds, count in parts:
+            if seconds is None:
+                return None
+            total += count * seconds
+        return total / max(side_by_side, 1)
 
 
-def earlier_records(results: Path, host: str) -> list[Record]:
+def earlier_records(results: Path, host: str) -> Iterator[Record]:
     """Read the trials of the newest runs that ran on this machine; unreadable runs are skipped."""
-    found: list[Record] = []
     for folder in find_runs(results)[-_EARLIER_RUNS:]:
-        try:
-            found += [record for record in folder.records() if record.environment.host == host]
-        except MnistbenchError:
-            continue
-    return found
+        with contextlib.suppress(MnistbenchError):
+            yield from (record for record in folder.records() if record.environment.host == host)
 
 
-def _traits(trial: Trial) -> tuple[tuple[object, ...], ...]:
-    """Return what trials of about the same duration have in common, the most similar first."""
+def likeness(trial: Trial) -> Likeness:
+    """Return what the trial has in common with others of about the same duration."""
     images = trial.dataset_sha256, trial.split, trial.train_size, trial.threads
     parameters = tuple(sorted((name, repr(value)) for name, value in trial.parameters.items()))
     return (trial.model, *images, parameters), (trial.model, *images)

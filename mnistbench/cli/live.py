@@ -1,10 +1,13 @@
 """The progress of a run: a live table in a terminal, plain lines elsewhere, JSON for programs."""
 
 import contextlib
+import heapq
+import itertools
 import json
 import threading
 import time
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from typing import IO, Any, Literal, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -13,7 +16,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mnistbench.analysis.configurations import STATUS_NAMES, value_text
-from mnistbench.cli.eta import Estimates
+from mnistbench.cli.eta import Estimates, likeness
 from mnistbench.cli.output import complain
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Record, Status, Trial
@@ -24,6 +27,7 @@ _RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
 _ROOMY = 72  # columns of the terminal from which a running trial has a bar
 _OTHERS = 50  # columns that the others need beside the progress
 _BAR = 8
+_BEST = 20  # trials that the line of the best may name; it is cut to the terminal's width
 _STOPPING = "stopping; this takes a few seconds."
 # The columns of the table: from which width of the terminal, the least width, so that little moves, and
 # how the cells are aligned.
@@ -39,20 +43,24 @@ _COLUMNS: dict[str, tuple[int, int, Literal["left", "right"]]] = {
 
 def trial_labels(trials: Sequence[Trial]) -> dict[str, str]:
     """Name each trial after its model, and after whatever differs between the run's trials of that model."""
-    details = [_details(trial) for trial in trials]
-    values: dict[tuple[str, str], set[str]] = {}
-    named = Counter((trial.model, name) for trial, found in zip(trials, details, strict=True) for name in found)
-    counts = Counter(trial.model for trial in trials)
-    for trial, found in zip(trials, details, strict=True):
-        for name, text in found.items():
-            values.setdefault((trial.model, name), set()).add(text)
-    varies = {key for key, texts in values.items() if len(texts) > 1 or named[key] < counts[key[0]]}
-    return {
-        trial.id: visible(
-            f"{trial.model} {', '.join(t for name, t in found.items() if (trial.model, name) in varies)}".strip()
-        )
-        for trial, found in zip(trials, details, strict=True)
-    }
+    details = [(trial, _details(trial)) for trial in trials]
+    planned = Counter(trial.model for trial in trials)
+    shared = Counter((trial.model, detail) for trial, found in details for detail in found)
+    labels = {}
+    for trial, found in details:
+        own = [detail for detail in found if shared[trial.model, detail] < planned[trial.model]]
+        labels[trial.id] = visible(f"{trial.model} {', '.join(own)}".strip())
+    return labels
+
+
+def _details(trial: Trial) -> list[str]:
+    return [
+        *(f"{name}={value_text(value)}" for name, value in trial.parameters.items()),
+        trial.size_label,
+        f"{trial.threads} threads",
+        f"seed {trial.seed}",
+        f"repeat {trial.repeat}",
+    ]
 
 
 def flat_record(record: Record) -> dict[str, Any]:
@@ -146,16 +154,21 @@ class LiveTable(View):
         console: Console,
         trials: Sequence[Trial],
         finished: Sequence[Record],
-        earlier: Sequence[Record] = (),
+        earlier: Iterable[Record] = (),
         side_by_side: int = 1,
     ) -> None:
         """Show a run's trials; `earlier` ones of this machine help to estimate how long these will take."""
         self._trials = list(trials)
         self._labels = trial_labels(trials)
         self._records = {record.trial.id: record for record in finished}
-        self._running: dict[str, Activity] = {}
+        self._best: list[Record] = []
+        self._rank(finished)
+        self._running: dict[str, tuple[Trial, Activity]] = {}
+        # It is drawn several times a second, so that no step of it may go through all trials of a large run.
+        self._waiting = Counter(likeness(trial) for trial in trials if trial.id not in self._records)
+        self._first_open = 0
         self._again: set[str] = set()
-        self._estimates = Estimates([*earlier, *finished])
+        self._estimates = Estimates(itertools.chain(earlier, finished))
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
         self._is_stopping = False
@@ -167,19 +180,23 @@ class LiveTable(View):
         with self._lock:
             if trial.id in self._running:
                 self._again.add(trial.id)
-            self._running[trial.id] = Activity("start", 0.0)
+            else:
+                self._waiting[likeness(trial)] -= 1
+            self._running[trial.id] = trial, Activity("start", 0.0)
 
     def activity(self, trial: Trial, activity: Activity) -> None:
         """Show what the trial is doing."""
         with self._lock:
-            self._running[trial.id] = activity
+            self._running[trial.id] = trial, activity
 
     def finished(self, record: Record) -> None:
         """Show how the trial ended."""
         super().finished(record)
         with self._lock:
-            self._running.pop(record.trial.id, None)
+            if self._running.pop(record.trial.id, None) is None:
+                self._waiting[likeness(record.trial)] -= 1
             self._records[record.trial.id] = record
+            self._rank([record])
             self._estimates.learn(record)
 
     def stopping(self) -> None:
@@ -212,9 +229,9 @@ class LiveTable(View):
             cells = self._row(trial, roomy=roomy)
             table.add_row(*(_line(cells.get(name, Text(""))) for name in shown))
         footer = [_line(Text(_STOPPING, style="bold")) if self._is_stopping else self._summary(roomy=roomy)]
-        if best := self._best():
+        if self._best:
             lead = "best so far: " if roomy else "best: "
-            named = ", ".join(f"{self._labels[each.trial.id]} {_accuracy(each)}" for each in best)
+            named = ", ".join(f"{self._labels[each.trial.id]} {_accuracy(each)}" for each in self._best)
             footer.insert(0, _line(Text(lead + named, style="dim")))
         return Group(table, Text(""), *logs, *footer)
 
@@ -222,10 +239,9 @@ class LiveTable(View):
         if len(self._trials) <= room:
             return self._trials
         room = max(room, 1)
-        first_open = next(
-            (n for n, trial in enumerate(self._trials) if trial.id not in self._records), len(self._trials)
-        )
-        start = min(max(0, first_open - room // 2), len(self._trials) - room)
+        while self._first_open < len(self._trials) and self._trials[self._first_open].id in self._records:
+            self._first_open += 1
+        start = min(max(0, self._first_open - room // 2), len(self._trials) - room)
         return self._trials[start : start + room]
 
     def _row(self, trial: Trial, *, roomy: bool) -> dict[str, Text]:
@@ -242,7 +258,7 @@ class LiveTable(View):
                 "fit": Text(_fit(record)),
             }
         if trial.id in self._running:
-            activity = self._running[trial.id]
+            _, activity = self._running[trial.id]
             state = f"{activity.phase}{' again' if trial.id in self._again else ''}"
             if not roomy and activity.done is not None and activity.total:
                 state += f" {activity.done}/{activity.total}"
@@ -252,7 +268,7 @@ class LiveTable(View):
                 "time": Text(duration(activity.elapsed_seconds)),
                 "progress": _progress(activity, self._estimates.seconds_left(trial, activity)),
             }
-        expected = self._estimates.expected_seconds(trial)
+        expected = self._estimates.expected_seconds(likeness(trial))
         about = "" if expected is None else f"about {duration(round(expected))}"
         return {
             "model": label,
@@ -260,20 +276,20 @@ class LiveTable(View):
             "progress": Text(about, style="dim"),
         }
 
-    def _best(self) -> list[Record]:
-        """Return the successful trials, most accurate first."""
-        scored = [
-            (-record.quality.accuracy, self._labels[trial_id], record)
-            for trial_id, record in self._records.items()
-            if record.quality is not None
-        ]
-        return [record for _, _, record in sorted(scored, key=lambda each: each[:2])]
+    def _rank(self, ended: Iterable[Record]) -> None:
+        """Add the successful ones to the best trials, most accurate first."""
+
+        def rank(record: Record) -> tuple[float, str]:
+            return -record.quality.accuracy if record.quality else 0.0, self._labels[record.trial.id]
+
+        scored = (record for record in ended if record.quality is not None)
+        self._best = heapq.nsmallest(_BEST, [*self._best, *scored], key=rank)
 
     def _logs(self, most: int) -> list[Text]:
         """Return the last line of each running trial that has printed something, at most so many."""
         return [
             _line(Text(visible(f"{self._labels[trial_id]}: {activity.last_line}"), style="yellow"))
-            for trial_id, activity in self._running.items()
+            for trial_id, (_, activity) in self._running.items()
             if activity.last_line
         ][:most]
 
@@ -281,11 +297,9 @@ class LiveTable(View):
         noun, and_, in_use = ("trials ", " and", " in use") if roomy else ("", ",", "")
         elapsed = duration(time.monotonic() - self._began)
         text = f"{len(self._records)} of {len(self._trials)} {noun}done, {elapsed}"
-        unfinished = [trial for trial in self._trials if trial.id not in self._records]
-        waiting = [trial for trial in unfinished if trial.id not in self._running]
-        running = [(trial, self._running[trial.id]) for trial in unfinished if trial.id in self._running]
-        left = self._estimates.run_seconds_left(waiting, running, self._side_by_side)
-        if left is not None and unfinished:
+        running = list(self._running.values())
+        left = self._estimates.run_seconds_left(self._waiting, running, self._side_by_side)
+        if left is not None and len(self._records) < len(self._trials):
             text += f", about {_estimated(left)} left"
         memory = sum(activity.rss_bytes for _, activity in running)
         if memory:

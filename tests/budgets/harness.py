@@ -97,7 +97,7 @@ def measured(place, count, seeds, really):
     planned_at = (folder.path / "run.json").stat().st_mtime
     first = fill(folder, half)
     resumed, ended, megabytes = run(place, ["run", "--resume", "run"], folder)
-    last = [record for record in folder.records()[-half:]]
+    last = folder.records()[-half:]
     first_seconds, last_seconds = seconds_each(folder, first), seconds_each(folder, last)
     return Cost(
         trials=len(folder.records()),
@@ -129,7 +129,7 @@ def run(place, command, folder, stop_after=None):
     reader.start()
     while stop_after is not None and process.poll() is None:
         with contextlib.suppress(FileNotFoundError):
-            if len(os.listdir(folder.path / "logs")) >= stop_after:
+            if sum(1 for _ in (folder.path / "logs").iterdir()) >= stop_after:
                 process.send_signal(signal.SIGINT)
                 break
         time.sleep(0.02)
@@ -178,12 +178,22 @@ def main():
     """Measure each run and print its costs; exit with status 1 beyond the budget."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("trials", type=int, nargs="*", default=[10, 100, 1_000, 10_000])
-    parser.add_argument("--seeds", type=int, default=10, help="trials of each configuration, a row of the report")
+    parser.add_argument(
+        "--seeds", type=int, default=10, help="trials of each configuration, a row of the report"
+    )
     parser.add_argument("--really", type=int, default=20, help="trials of each run that are not copies")
     parser.add_argument("--place", help="where the runs are made, for example on a memory disk")
     options = parser.parse_args()
     table = Table(
-        *("trials", "plan s", "first trials, s each", "resume s", "last trials, s each", "report s", "peak MB"),
+        *(
+            "trials",
+            "plan s",
+            "first trials, s each",
+            "resume s",
+            "last trials, s each",
+            "report s",
+            "peak MB",
+        ),
         box=None,
         pad_edge=False,
     )
@@ -193,14 +203,14 @@ def main():
             costs.append(cost := measured(Path(place), count, min(options.seeds, count), options.really))
         seconds = dataclasses.astuple(cost)[1:-1]
         table.add_row(f"{cost.trials:,}", *(f"{each:.2f}" for each in seconds), f"{cost.megabytes:.0f}")
-        print(f"{count:,} trials are done.", file=sys.stderr)
     growth = costs[-1].last_trial_seconds / costs[0].first_trial_seconds
     largest, megabytes = costs[-1].report_seconds, max(cost.megabytes for cost in costs)
     console = Console(highlight=False, width=100)
     console.print(table)
     console.print(
         f"\nA trial of the largest run costs {growth:.2f} times one of the smallest (at most {GROWTH}), "
-        f"its report {largest:.1f} s (at most {REPORT_SECONDS}); peak {megabytes:.0f} MB (at most {MEGABYTES})."
+        f"its report {largest:.1f} s (at most {REPORT_SECONDS}); "
+        f"peak {megabytes:.0f} MB (at most {MEGABYTES})."
     )
     sys.exit(growth > GROWTH or largest > REPORT_SECONDS or megabytes > MEGABYTES)
 

@@ -3,7 +3,7 @@
 import pytest
 from support.synthetic_runs import ENVIRONMENT, Model, make_run
 
-from mnistbench.cli.eta import Estimates, earlier_records
+from mnistbench.cli.eta import Estimates, earlier_records, likeness
 from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Status
 
@@ -17,9 +17,9 @@ def run(tmp_path):
 def test_without_progress_or_earlier_trials_there_is_no_estimate(run):
     trial = run.info().trials[0]
     estimates = Estimates()
-    assert estimates.expected_seconds(trial) is None
+    assert estimates.expected_seconds(likeness(trial)) is None
     assert estimates.seconds_left(trial, Activity("fit", 5.0)) is None
-    assert estimates.run_seconds_left([trial], [], 1) is None
+    assert estimates.run_seconds_left({likeness(trial): 1}, [], 1) is None
 
 
 def test_the_rest_of_a_training_follows_from_the_models_own_progress(run):
@@ -33,18 +33,18 @@ def test_similar_trials_give_the_expected_time(run):
     estimates = Estimates(run.records())
     trial = next(t for t in run.info().trials if t.model == "cnn" and t.seed == 2)
     took = sorted(r.trial_seconds for r in run.records() if r.trial.model == "cnn")
-    assert estimates.expected_seconds(trial) == took[1]
+    assert estimates.expected_seconds(likeness(trial)) == took[1]
     assert estimates.seconds_left(trial, Activity("load", 1.0)) == pytest.approx(took[1] - 1)
     assert estimates.seconds_left(trial, Activity("predict", 1e6)) == 0
-    assert estimates.run_seconds_left([trial, trial], [], 2) == pytest.approx(took[1])
+    assert estimates.run_seconds_left({likeness(trial): 2}, [], 2) == pytest.approx(took[1])
 
 
 def test_a_trial_that_was_stopped_gives_no_estimate(run):
     stopped = [record for record in run.records() if record.status is Status.TIMEOUT]
     assert stopped
-    assert Estimates(stopped).expected_seconds(stopped[0].trial) is None
+    assert Estimates(stopped).expected_seconds(likeness(stopped[0].trial)) is None
 
 
 def test_only_runs_of_this_machine_count(run):
-    assert len(earlier_records(run.path.parent, ENVIRONMENT.host)) == 6
-    assert earlier_records(run.path.parent, "another") == []
+    assert len(list(earlier_records(run.path.parent, ENVIRONMENT.host))) == 6
+    assert list(earlier_records(run.path.parent, "another")) == []

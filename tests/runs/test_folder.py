@@ -52,7 +52,9 @@ def test_a_trial_that_was_run_again_counts_once(folder):
     assert folder.records() == [again]
 
 
-def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_append(folder):
+@pytest.mark.parametrize("tail_bytes", [16, 65_536])
+def test_a_torn_last_line_is_ignored_and_cut_off_by_the_next_append(folder, tail_bytes, monkeypatch):
+    monkeypatch.setattr("mnistbench.runs.folder._TAIL_BYTES", tail_bytes)
     folder.append(RECORD, None, b"")
     path = folder.path / "records.jsonl"
     whole = path.read_bytes()
