@@ -4,6 +4,7 @@ import bz2
 import shutil
 import zipfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,7 +167,7 @@ def _table(path: Path) -> NDArray[Any]:
 
 def _grouped(arrays: Arrays, table: NDArray[Any]) -> Arrays:
     groups = np.stack([table[:, 2], table[:, 1] == _STUDENTS], axis=1).astype(np.int64)
-    return Arrays(arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test, groups=groups)
+    return replace(arrays, groups=groups)
 
 
 def mnist_c(folder: Path, archive: str, kinds: Sequence[str]) -> Arrays:
@@ -201,6 +202,4 @@ def mnist_c(folder: Path, archive: str, kinds: Sequence[str]) -> Arrays:
         ],
         axis=1,
     )
-    return Arrays(
-        arrays.x_train, arrays.y_train, arrays.x_test, arrays.y_test, groups=groups.astype(np.int64)
-    )
+    return replace(arrays, groups=groups.astype(np.int64))
