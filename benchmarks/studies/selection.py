@@ -53,6 +53,20 @@ SWEEPS = {
     ],
     "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
     "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
+    "gaussian_nb": [{"var_smoothing": "1e-9,0.01,0.03,0.1,0.3"}],
+    "ridge": [{"alpha": "10.0,100.0,1000.0,3000.0"}],
+    "lda": [{"shrinkage": "0.01,0.1,0.3"}],
+    "linear_svm": [{"C": "0.01,0.03,0.1"}],
+    "decision_tree": [{"levels": "2,4,16", "criterion": "entropy"}, {"levels": "16", "criterion": "gini"}],
+    "extra_trees": [{"trees": "100", "max_features": "sqrt,40"}, {"trees": "200"}],
+    "lightgbm": [{"max_bin": "15,63"}, {"colsample_bytree": "0.1"}, {"learning_rate": "0.1"}],
+    "hist_gradient_boosting": [{"learning_rate": "0.1,0.2"}, {"leaves": "15"}, {"components": "30"}],
+    "knn": [{"components": "30,40,50,60", "k": "3,5"}],
+    "pca_qda": [{"components": "40,50,60", "shrinkage": "0.03,0.1,0.2"}],
+    "random_fourier_ridge": [{"gamma": "0.3,0.4,0.5"}, {"components": "50,60"}, {"features": "4000"}],
+    "nystroem_svm": [{"C": "1.0,10.0,100.0"}, {"gamma": "1.0"}, {"features": "1000"}],
+    "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
+    "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
 }
 
 
