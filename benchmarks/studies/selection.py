@@ -65,8 +65,6 @@ SWEEPS = {
     "pca_qda": [{"components": "40,50,60", "shrinkage": "0.03,0.1,0.2"}],
     "random_fourier_ridge": [{"gamma": "0.3,0.4,0.5"}, {"components": "50,60"}, {"features": "4000"}],
     "nystroem_svm": [{"C": "1.0,10.0,100.0"}, {"gamma": "1.0"}, {"features": "1000"}],
-    "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
-    "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
 }
 
 
