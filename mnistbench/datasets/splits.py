@@ -113,7 +113,8 @@ def _rows(images: Images, indices: Indices) -> Images:
 def stratified_subset(y: Labels, size: int, seed: int) -> Indices:
     """Draw `size` indices without replacement, each class in proportion (at least once), ascending.
 
-    Shares are rounded by largest remainder.
+    Shares are rounded by largest remainder. The subsets of one seed are nested: a larger one holds a smaller
+    one if each class's share of it is larger by an image or more, so that rounding leaves none out.
 
     Raises:
         UsageError: `size` is below the number of classes or above the number of labels.
@@ -126,7 +127,7 @@ def stratified_subset(y: Labels, size: int, seed: int) -> Indices:
         )
     draw = np.random.default_rng(seed)
     chosen = [
-        draw.choice(np.flatnonzero(y == label), size=quota, replace=False)
+        draw.permutation(np.flatnonzero(y == label))[:quota]
         for label, quota in zip(classes, quotas(counts, size), strict=True)
     ]
     return np.sort(np.concatenate(chosen))

@@ -1,6 +1,7 @@
 """Turns a suite and the user's options into the trials of a run."""
 
 import itertools
+import math
 import tomllib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ class Suite:
         summary: One sentence for `mnistbench list`.
         train_sizes: Numbers of training images; None for all.
         seeds: The seeds, one trial each.
+        first_seed_from: The training size from which only the first seed runs; None for none.
         timeout_seconds: Limit on the wall time of each trial.
         measurements: Measurements beside quality, `fit` and `predict`, out of `MEASUREMENTS`.
     """
@@ -38,6 +40,7 @@ class Suite:
     seeds: tuple[int, ...]
     timeout_seconds: float
     measurements: tuple[str, ...] = ()
+    first_seed_from: int | None = None
 
 
 @dataclass(frozen=True)
@@ -162,6 +165,9 @@ def plan(
             holdout=dataset.holdout or LAST,
         )
         for repeat, seed, threads, size in rounds
+        if options.seeds is not None
+        or seed == suite.seeds[0]
+        or (size or dataset.train_count) < (suite.first_seed_from or math.inf)
         for model in models
         for parameters in variants[model.name]
     ]
@@ -203,6 +209,9 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
             )
         ),
         measurements=tuple(value("measurements", [], measurements, f"some of {', '.join(MEASUREMENTS)}")),
+        first_seed_from=value(
+            "first_seed_from", None, lambda n: n is None or (type(n) is int and n > 0), "a number of images"
+        ),
     )
 
 

@@ -168,15 +168,22 @@ def test_a_suites_sizes_shrink_to_the_data_set_and_the_users_do_not(dataset):
         plan(SUITE, Options(train_sizes=(201,), split="validation"), [RF], dataset)
 
 
+def test_large_sizes_run_the_first_seed_unless_seeds_are_asked_for(dataset):
+    suite = replace(SUITE, train_sizes=(20, 100, None), seeds=(3, 1, 2), first_seed_from=100)
+    planned = [(t.train_size, t.seed) for t in plan(suite, Options(), [RF], dataset)]
+    assert planned == [(20, 3), (100, 3), (None, 3), (20, 1), (20, 2)]
+    assert len(plan(suite, Options(seeds=(1, 2)), [RF], dataset)) == 6
+
+
 def test_suites_are_read_and_chosen(tmp_path):
     path = tmp_path / "suites.toml"
     path.write_text(
         '[tiny]\nsummary = "S."\nmodels = ["svm"]\ntrain_sizes = [10, 0]\nseeds = [1, 2]\n'
-        "timeout_seconds = 5\n"
+        "timeout_seconds = 5\nfirst_seed_from = 100\n"
         '[plain]\nsummary = "P."\nmodels = ["svm"]\n'
     )
     suites = read_suites(path)
-    assert suites["tiny"] == Suite("tiny", "S.", ("svm",), (10, None), (1, 2), 5.0)
+    assert suites["tiny"] == Suite("tiny", "S.", ("svm",), (10, None), (1, 2), 5.0, (), 100)
     assert suites["plain"] == Suite("plain", "P.", ("svm",), (None,), (0,), 3600.0)
     assert choose_suite(suites, "tiny") is suites["tiny"]
     with pytest.raises(UsageError, match=r"no suite named 'tny'. Did you mean tiny\?"):
@@ -204,6 +211,7 @@ SUMMARY = '[s]\nsummary = "x"\n'
         (f"{SUMMARY}models = []".encode(), "models = []; expected a list"),
         (f'{SUMMARY}models = ["svm"]\ntrain_sizes = [-5]'.encode(), "train_sizes = [-5]; expected a list of"),
         (f'{SUMMARY}models = ["svm"]\nseeds = ["a"]'.encode(), "seeds = ['a']; expected a list of"),
+        (f'{SUMMARY}models = ["svm"]\nfirst_seed_from = 0'.encode(), "expected a number of images"),
         (f'{SUMMARY}models = ["svm"]\ntimeout_seconds = 0'.encode(), "expected a positive number of seconds"),
         (f'{SUMMARY}models = ["svm"]\nmeasurements = ["x"]'.encode(), "expected some of "),
     ],
