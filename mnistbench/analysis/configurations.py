@@ -29,6 +29,7 @@ class Configuration:
         trials: The trials as planned.
         records: Those that have ended, in the order in which they did.
         clustering: How far its test images are from independent; None where their groups are unknown.
+        family: What its label says beside the training size, which it shares with the other sizes' rows.
     """
 
     model: str
@@ -36,6 +37,7 @@ class Configuration:
     trials: tuple[Trial, ...]
     records: tuple[Record, ...]
     clustering: Clustering | None = None
+    family: str = ""
 
     @cached_property
     def by_seed(self) -> tuple[Record, ...]:
@@ -120,9 +122,18 @@ def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configurati
     for record in records:
         finished.setdefault(setting(record.trial), []).append(record)
     defaults = {model.name: model.parameters for model in info.models}
-    labels = _labels({key: trials[0] for key, trials in planned.items()}, defaults)
+    firsts = {key: trials[0] for key, trials in planned.items()}
+    labels = _labels(firsts, defaults)
+    of_one_size = {key: dataclasses.replace(trial, train_size=None) for key, trial in firsts.items()}
+    of_family = _labels(of_one_size, defaults)
     rows = [
-        Configuration(trials[0].model, labels[key], tuple(trials), tuple(finished.get(key, ())))
+        Configuration(
+            trials[0].model,
+            labels[key],
+            tuple(trials),
+            tuple(finished.get(key, ())),
+            family=of_family[key],
+        )
         for key, trials in planned.items()
     ]
     return sorted(rows, key=_rank)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import pandas as pd
 
-from mnistbench.analysis import costs, curves, quality, tables
+from mnistbench.analysis import costs, curves, growth, quality, tables
 from mnistbench.analysis.checks import Finding, run_checks
 from mnistbench.analysis.configurations import Configuration, configurations
 from mnistbench.analysis.correctness import (
@@ -49,6 +49,7 @@ class Contents:
         tests: The paired tests of the first `DETAILED_ROWS` of them.
         ties: Groups of labels none of which is better than another, best first.
         learned: The learning curves, by label.
+        families: The models that were trained on three sizes or more.
         tables: What is shown, by name; those that would be empty are left out.
         frames: All values, raw, by name: those of the tables, and more.
         overhead: What the harness cost; None where it is not known.
@@ -65,6 +66,7 @@ class Contents:
     tests: Sequence[PairedTest]
     ties: Sequence[TieGroup]
     learned: Mapping[str, Sequence[LearningCurve]]
+    families: Sequence[growth.Family]
     voted: SoftVote | None
     findings: Sequence[Finding]
     headline: str
@@ -194,6 +196,7 @@ def read_contents(folder: RunFolder) -> Contents:
     )
     fallen = group_errors(compared, groups, info) if groups is not None and compared else None
     learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
+    families = growth.families(rows)
     timings = costs.timings(rows, sessions)
     offered = {
         "results": tables.results(rows, ties, trust, () if info.is_validation else info.models),
@@ -205,7 +208,8 @@ def read_contents(folder: RunFolder) -> Contents:
             by_class, max((row.test_count for row in rows), default=0), info.dataset.class_name
         ),
         "by_group": fallen.result if fallen else None,
-        "time_to_accuracy": curves.time_to_level(learned),
+        "growth": growth.growth(families),
+        "time_to_accuracy": curves.time_to_level(learned, families),
         "models": tables.models(rows, info),
         "spreads": costs.spreads(timings.frame),
         "timings": timings,
@@ -223,6 +227,7 @@ def read_contents(folder: RunFolder) -> Contents:
         tests=tests,
         ties=ties,
         learned=learned,
+        families=families,
         voted=voted,
         findings=findings,
         headline=headline(info, rows, tests),

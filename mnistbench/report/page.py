@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from mnistbench.analysis import curves, quality, tables
+from mnistbench.analysis import curves, growth, quality, tables
 from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
 from mnistbench.analysis.configurations import STATUS_NAMES, Configuration, status_counts
 from mnistbench.analysis.contents import Contents
@@ -130,6 +130,11 @@ class Page:
         ]
         more = len(unclear) - len(listed)
         return [*listed, f"{more} more in the table"] if more else listed
+
+    @property
+    def crossovers(self) -> Sequence[str]:
+        """Which family is best at which size and for which training time, in words."""
+        return growth.crossovers(self.contents.families)
 
     @property
     def without_matrix(self) -> Sequence[str]:
@@ -265,7 +270,13 @@ def _figures(contents: Contents) -> dict[str, bytes]:
             drawn[f"accuracy-{noun}"] = figures.accuracy_against_time(points, contents.evaluated, cost)
     if contents.tests:
         drawn["significance"] = figures.significance(contents.compared, contents.tests, contents.evaluated)
-    if contents.learned:
+    families = contents.families
+    if families:
+        drawn["accuracy-size"] = figures.accuracy_by_size(families)
+        drawn["costs-size"] = figures.costs_by_size(families)
+        of_families = {family.label: [line] for family in families if (line := family.against_seconds)}
+        drawn["accuracy-cost"] = figures.learning_curves(of_families, contents.evaluated)
+    elif contents.learned:
         drawn["learning-curves"] = figures.learning_curves(
             curves.lines(contents.learned), curves.most_images(contents.learned)
         )

@@ -20,6 +20,7 @@ _TABLES = (
     "ensemble",
     "failures",
     "quality",
+    "growth",
     "time_to_accuracy",
     "spreads",
     "timings",
