@@ -172,7 +172,7 @@ def _verdict(verdict: str | None, worst: float, departures: str) -> str:
         return MISSING
     if verdict == "departs":
         return f"does not hold at {departures}"
-    within = f"within {100 * (worst - 1):.0f} %"
+    within = f"within {max(1, math.ceil(100 * (worst - 1)))} %"
     return f"holds {within}" if verdict == "holds" else f"cannot tell; {within}"
 
 
@@ -225,5 +225,5 @@ def _crossing(old: dict[int, Configuration], new: dict[int, Configuration], befo
         first, last = ((new[n].accuracy or 0.0) - (old[n].accuracy or 0.0) for n in (before, size))
         share = -first / (last - first) if first < 0 < last else 0.0
         where = before * math.exp(share * math.log(size / before))
-    digits = 10 ** max(0, math.floor(math.log10(where)) - 1)
+    digits: int = 10 ** max(0, math.floor(math.log10(where)) - 1)
     return round(where / digits) * digits

@@ -288,7 +288,8 @@ def _draw_law(axes: Axes, family: Family, floor: float) -> None:
         bands = [(n, family.error.interval_at(n)) for n in (*within, *beyond[1:])]
         ends = [(n, max(band.low, floor), max(band.high, floor)) for n, band in bands if band]
         if ends:
-            axes.fill_between(*zip(*ends, strict=True), color=BLUE, alpha=0.18, linewidth=0)
+            places, low, high = zip(*ends, strict=True)
+            axes.fill_between(places, low, high, color=BLUE, alpha=0.18, linewidth=0)
         for part, style in ((within, "-"), (beyond, (0, (3, 2)))):
             law = [max(family.error.at(n), floor) for n in part]
             axes.plot(part, law, color=BLUE, linewidth=1.2, linestyle=style)
