@@ -38,6 +38,7 @@ def report(
         Path | None, typer.Option(help="Where the report of several runs is written.", metavar="FOLDER")
     ] = None,
     results: options.Results = RESULTS,
+    cache_dir: options.Cache = None,
 ) -> None:
     """Write the report of a run again from its records, or one of several runs; nothing is trained."""
     from mnistbench.report import write_report, write_side_by_side
@@ -50,7 +51,7 @@ def report(
     if len(folders) == 1:
         if output is not None:
             raise UsageError("--output is for the report of several runs; one run's report is in its folder.")
-        say(str(write_report(folders[0], results, formats or ())))
+        say(str(write_report(folders[0], results, formats or (), cache_dir)))
         return
     if set(formats or ()) - {"md", "html"}:
         raise UsageError(

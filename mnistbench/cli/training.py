@@ -189,7 +189,7 @@ class Training:
         from mnistbench.analysis.configurations import configurations, status_counts
         from mnistbench.report import write_report  # only now, so that the trials start at once
 
-        page = write_report(folder, self.results)
+        page = write_report(folder, self.results, cache=self.cache_dir)
         info, records = folder.info(), folder.records()
         if not (self.quiet or self.json):
             say(f"{status_counts(configurations(info, records))}: see {page}")

@@ -4,6 +4,7 @@ import logging
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
+from mnistbench.datasets import cache_folder
 from mnistbench.runs.folder import RunFolder
 from mnistbench.text import EXTRA_FORMATS
 
@@ -13,8 +14,12 @@ __all__ = ["stored_formats", "write_report", "write_side_by_side"]
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
 
 
-def write_report(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
+def write_report(
+    folder: RunFolder, results: Path | None, formats: Collection[str] = (), cache: Path | None = None
+) -> Path:
     """Write a run's report into its folder, from what it holds alone, and return the page's path.
+
+    Only pictures that it lacks come from the data set, if that is in the cache, by default the user's.
 
     That is `report.md`, `report.html`, `figures/*.svg`, `tables/*.csv`, and what `formats` of `EXTRA_FORMATS`
     ask for: `exports/report.json`, `exports/tables.tex`, `exports/*.parquet`; of these, what is there from an
@@ -28,7 +33,7 @@ def write_report(folder: RunFolder, results: Path | None, formats: Collection[st
     # Imported only now, because pandas and matplotlib take seconds and `formats` is wanted without them.
     from mnistbench.report import files
 
-    return files.write(folder, results, {*formats, *stored_formats(folder)})
+    return files.write(folder, results, {*formats, *stored_formats(folder)}, cache or cache_folder())
 
 
 def stored_formats(folder: RunFolder) -> list[str]:

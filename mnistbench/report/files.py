@@ -12,7 +12,7 @@ from mnistbench.report.page import make_page
 from mnistbench.runs.folder import RunFolder
 
 
-def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()) -> Path:
+def write(folder: RunFolder, results: Path | None, formats: Collection[str], cache: Path) -> Path:
     """Write the report of one run; see `mnistbench.report.write_report`."""
     contents = read_contents(folder)
     info, exported = contents.info, _exported(contents, formats)
@@ -21,7 +21,7 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str] = ()
         for stem, frame in contents.frames.items()
     }
     try:
-        page = make_page(folder, contents)
+        page = make_page(folder, contents, cache)
         _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in page.figures.items()})
         _write_all(folder, "tables", csv)
         if exported:

@@ -11,7 +11,7 @@ from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
 from mnistbench.analysis.configurations import STATUS_NAMES, Configuration, status_counts
 from mnistbench.analysis.contents import Contents
 from mnistbench.analysis.headline import exact_test, images_of, notice, title
-from mnistbench.datasets import DatasetInfo, cache_folder
+from mnistbench.datasets import DatasetInfo
 from mnistbench.report import figures
 from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
 from mnistbench.runs.folder import RunFolder
@@ -142,7 +142,7 @@ class Page:
         return [section.row.label for section in self.sections if section.confusion is None]
 
 
-def make_page(folder: RunFolder, contents: Contents) -> Page:
+def make_page(folder: RunFolder, contents: Contents, cache: Path) -> Page:
     """Draw the figures and choose what the pages show.
 
     Raises:
@@ -151,7 +151,7 @@ def make_page(folder: RunFolder, contents: Contents) -> Page:
     """
     info = contents.info
     errors = _gallery(folder, contents)
-    small = pictures(folder, info, errors, cache_folder()) if errors is not None else None
+    small = pictures(folder, info, errors, cache) if errors is not None else None
     drawn = _figures(contents)
     stems: set[str] = set()
     sections = [

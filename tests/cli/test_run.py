@@ -25,6 +25,17 @@ def test_a_run_writes_its_report_and_ends_with_status_0(shell):
     assert (shell.results / "report.md").exists()
 
 
+def test_the_report_has_its_pictures_from_whichever_cache_the_run_used(shell):
+    shell.done(*shell.new("--only", "constant", "--cache-dir", "elsewhere", "--name", "apart"))
+    pictures = shell.results / "apart" / "images.npz"
+    assert pictures.is_file()
+    pictures.unlink()
+    shell.done("report", "apart")
+    assert not pictures.exists()
+    shell.done("report", "apart", "--cache-dir", "elsewhere")
+    assert pictures.is_file()
+
+
 def test_each_of_several_data_sets_gets_a_run_once_all_can_be_planned(shell):
     several = ("--dataset", f"{shell.data},digits", "--only", "constant", "--name", "both")
     refused = shell.run(*several[:1], f"digits,{shell.data},nowhere", *several[2:])
