@@ -1,4 +1,4 @@
-"""Histogram gradient boosting on principal components: pixels would cost ten times more (scikit-learn)."""
+"""Histogram gradient boosting on principal components, as a round on pixels costs far more (scikit-learn)."""
 
 from sklearn.ensemble import HistGradientBoostingClassifier
 from sklearn.pipeline import make_pipeline
