@@ -37,8 +37,8 @@ from mnistbench.stats.scores import Quality, quality
 from mnistbench.text import command, plural
 
 _SOURCES = (
-    "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "ensemble.json", "predictions",
-    "logs",
+    "run.json", "records.jsonl", "sessions.jsonl", "labels.npz", "images.npz", "copies.npz",
+    "ensemble.json", "predictions", "logs",
 )  # fmt: skip
 _GENERATED = ("figures", "tables", "exports")
 # numpy's logarithm may differ in its last bit between processors; an edit of a score is larger than this.

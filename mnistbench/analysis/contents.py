@@ -24,6 +24,7 @@ from mnistbench.analysis.correctness import (
 )
 from mnistbench.analysis.group_errors import GroupErrors, group_errors
 from mnistbench.analysis.headline import headline
+from mnistbench.analysis.robustness import Robustness, robustness
 from mnistbench.analysis.soft_vote import SoftVote, soft_vote
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Environment
@@ -55,6 +56,7 @@ class Contents:
         overhead: What the harness cost; None where it is not known.
         drift: How far the machine's speed moved; None where it is not known.
         by_group: How the errors fall on the groups; None where these are unknown.
+        robustness: The results on corrupted copies; None where these were not measured.
     """
 
     info: RunInfo
@@ -75,6 +77,7 @@ class Contents:
     overhead: Overhead | None
     drift: float | None
     by_group: GroupErrors | None
+    robustness: Robustness | None
 
     @property
     def evaluated(self) -> int:
@@ -195,6 +198,7 @@ def read_contents(folder: RunFolder) -> Contents:
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
     fallen = group_errors(compared, groups, info) if groups is not None and compared else None
+    copies = robustness(folder, info, rows, truth)
     learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
     families = growth.families(rows)
     timings = costs.timings(rows, sessions)
@@ -210,6 +214,7 @@ def read_contents(folder: RunFolder) -> Contents:
         "by_group": fallen.result if fallen else None,
         "growth": growth.growth(families),
         "time_to_accuracy": curves.time_to_level(learned, families),
+        "robustness": copies.result if copies else None,
         "models": tables.models(rows, info),
         "spreads": costs.spreads(timings.frame),
         "timings": timings,
@@ -240,10 +245,12 @@ def read_contents(folder: RunFolder) -> Contents:
             "confused_pairs": confused_frame(found, classes),
             "classes": by_class,
             **({"groups": fallen.frame} if fallen else {}),
+            **({"corruptions": copies.frame} if copies else {}),
         },
         overhead=overhead(sessions, records),
         drift=machine_drift(sessions, [record.trial.id for record in records]),
         by_group=fallen,
+        robustness=copies,
     )
 
 

@@ -41,6 +41,8 @@ class Corruption:
             amount itself for the shifts by degrees.
         unit: What the levels count.
         level: The level of the kinds of MNIST-C that the authors use; None for the shifts by degrees.
+        for_digits: Whether it leaves the class of a digit alone, but not that of any image: a rotated or
+            shifted image may well be of another class elsewhere.
     """
 
     title: str
@@ -48,6 +50,7 @@ class Corruption:
     settings: Mapping[float, Any]
     unit: str = "severity"
     level: int | None = None
+    for_digits: bool = False
 
 
 @dataclass(frozen=True, order=True)
@@ -424,9 +427,9 @@ CORRUPTIONS: Mapping[str, Corruption] = {
     "motion_blur": Corruption(
         "motion blur", _motion_blur, _levels((10, 3), (15, 5), (15, 8), (15, 12), (20, 15)), level=1
     ),
-    "shear": Corruption("shear", _sheared, _ANGLES, level=2),
+    "shear": Corruption("shear", _sheared, _ANGLES, level=2, for_digits=True),
     "scale": Corruption("scale", _shrunk, _levels(0.9, 0.8, 0.7, 0.6, 0.5), level=3),
-    "rotate": Corruption("rotate", _rotated, _ANGLES, level=2),
+    "rotate": Corruption("rotate", _rotated, _ANGLES, level=2, for_digits=True),
     "brightness": Corruption("brightness", _brightened, _levels(0.1, 0.2, 0.3, 0.4, 0.5), level=5),
     "translate": Corruption("translate", _translated, _levels(1, 2, 3, 4, 5), level=3),
     "stripe": Corruption("stripe", _striped, _levels(3, 5, 7, 9, 11), level=3),
@@ -452,6 +455,7 @@ CORRUPTIONS: Mapping[str, Corruption] = {
         _rotated,
         {each: float(np.radians(each)) for each in (15, 30, 45)},
         unit="degrees",
+        for_digits=True,
     ),
     "noise": Corruption(
         "additive noise",

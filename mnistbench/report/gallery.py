@@ -248,10 +248,10 @@ def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> P
         MnistbenchError: The kept pictures are damaged.
         OSError: They cannot be kept.
     """
-    images = _evaluation_images(info, cache)
+    images = evaluation_images(info, cache)
     if images is None or len(images) != shown.image_count:
         return _kept(folder)
-    made = _made(images, wanted(shown))
+    made = shrunk(images, wanted(shown))
     written = io.BytesIO()
     np.savez_compressed(written, index=np.array(made.index, dtype=np.int64), pixels=made.pixels)
     folder.write(_KEPT_NAME, written.getvalue())
@@ -267,18 +267,18 @@ def altered_pictures(folder: RunFolder, info: RunInfo, cache: Path) -> int:
     Raises:
         MnistbenchError: The kept pictures are damaged.
     """
-    kept, images = _kept(folder), _evaluation_images(info, cache)
+    kept, images = _kept(folder), evaluation_images(info, cache)
     if kept is None or images is None:
         return 0
     if any(not 0 <= image < len(images) for image in kept.index):
         return len(kept.index)
-    again = _made(images, kept.index)
+    again = shrunk(images, kept.index)
     if again.pixels.shape != kept.pixels.shape:
         return len(kept.index)
     return int((again.pixels != kept.pixels).any(axis=(1, 2)).sum())
 
 
-def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
+def evaluation_images(info: RunInfo, cache: Path) -> Images | None:
     """Open the images that a run is evaluated on, uint8 (n, h, w), if the cache has its data set."""
     arrays = cached_arrays(cache, info.dataset)
     if arrays is None or not info.trials:
@@ -286,7 +286,8 @@ def _evaluation_images(info: RunInfo, cache: Path) -> Images | None:
     return np.asarray(split(arrays, info.split, None, 0, info.holdout).x_eval)
 
 
-def _made(images: Images, chosen: Sequence[int]) -> Pictures:
+def shrunk(images: Images, chosen: Sequence[int]) -> Pictures:
+    """Return small pictures of the chosen images, as many as a page can hold."""
     height, width = images.shape[1:]
     factor = -(-max(height, width) // _SIDE)
     rows, columns = height // factor or 1, width // factor or 1

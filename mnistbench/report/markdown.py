@@ -12,7 +12,7 @@ import jinja2
 
 from mnistbench.analysis.tables import Table
 from mnistbench.report.page import Page
-from mnistbench.text import duration, plural, points, visible
+from mnistbench.text import duration, percent, plural, points, visible
 
 # What can start a construct of CommonMark, GitHub's extensions (tables, strikethrough, formulas) or HTML;
 # an underscore within a word, as names have it, starts nothing.
@@ -103,6 +103,7 @@ def page_text(page: Page, prefix: str) -> str:
         "duration": duration,
         "em": lambda text: Markdown(f"*{escape(text)}*"),
         "figure": lambda name, description: image(description, f"{prefix}figures/{name}.svg"),
+        "percent": percent,
         "plural": plural,
         "points": points,
         "raw": Markdown,

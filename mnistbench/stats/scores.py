@@ -274,6 +274,20 @@ def reliability(
         edges = np.concatenate(([0.0], np.unique(ascending[last])))
     else:
         edges = np.linspace(0.0, 1.0, bins + 1)
+    return _binned(confidence, right, edges)
+
+
+def confidence_error(confidence: ArrayLike, right: ArrayLike) -> float:
+    """Return the expected calibration error of n confidences, given which of these answers are right."""
+    edges = np.linspace(0.0, 1.0, CALIBRATION_BINS + 1)
+    return expected_calibration_error(
+        _binned(np.asarray(confidence, np.float64), np.asarray(right, bool), edges)
+    )
+
+
+def _binned(
+    confidence: NDArray[np.float64], right: NDArray[np.bool_], edges: NDArray[np.float64]
+) -> list[ReliabilityBin]:
     # Without the outer edges, a confidence that rounding puts just above the last one still counts.
     position = np.searchsorted(edges[1:-1], confidence, side="left")
     count = np.bincount(position, minlength=len(edges) - 1)
