@@ -241,7 +241,11 @@ def _apart(offered: Sequence[Any], costs: Sequence[Any]) -> list[int]:
 
 def _covered(offers: Any, boxes: Any) -> Any:
     """Return the area of some boxes that each offer covers, (m,)."""
-    return _shared(offers.reshape(-1, 4), boxes).reshape(len(offers), -1).sum(axis=1)
+    flat = offers.reshape(-1, 4)
+    left, bottom, right, top = flat[flat[:, 2] > flat[:, 0]].T
+    # Most boxes of a full figure are out of reach of all offers.
+    near = (boxes[:, :2] < (right.max(), top.max())) & (boxes[:, 2:] > (left.min(), bottom.min()))
+    return _shared(flat, boxes[near.all(axis=1)]).reshape(len(offers), -1).sum(axis=1)
 
 
 def _box(points: Any, padding: float) -> Any:
@@ -253,4 +257,5 @@ def _shared(boxes: Any, others: Any) -> Any:
     """Return the area that each of n boxes shares with each of m others, shape (n, m)."""
     low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
     high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
-    return np.prod(np.maximum(high - low, 0), axis=2)
+    sides = np.maximum(high - low, 0)
+    return sides[..., 0] * sides[..., 1]
