@@ -92,22 +92,24 @@ def growth(found: Sequence[Family]) -> Table | None:
         return None
     frame = pd.DataFrame([_described(family) for family in found])
     images = max(row.test_count for family in found for row in family.rows)
+    largest = set(frame["largest_size"])
+    there = f"{min(largest):,}" if len(largest) == 1 else "the largest size"
     columns = (
         Column("row", "model", text, right=False),
         Column("exponent", "k (95 %)", _exponent, beside=("exponent_low", "exponent_high")),
         Column("fixed_seconds", "a, s", three_digits),
         Column("law", "law of the time", _verdict, right=False, beside=("law_worst", "departures")),
-        Column("largest_size", "largest size", count),
-        Column("largest_seconds", "fit there, s", three_digits),
-        Column("largest_accuracy", "accuracy there, %", partial(percent, images=images)),
+        *((Column("largest_size", "largest size", count),) if len(largest) > 1 else ()),
+        Column("largest_seconds", f"fit at {there}, s", three_digits),
+        Column("largest_accuracy", "accuracy, %", partial(percent, images=images)),
         Column(
             "beyond_accuracy",
             f"at {BEYOND} times it, % (95 %)",
             partial(_foretold, images=images),
             beside=("beyond_low", "beyond_high"),
         ),
-        Column("smallest_rss_bytes", "RAM at the smallest, MB", megabytes),
-        Column("largest_rss_bytes", "at the largest, MB", megabytes),
+        Column("smallest_rss_bytes", "RAM from, MB", megabytes),
+        Column("largest_rss_bytes", "to, MB", megabytes),
     )
     return Table("growth", "How training time, accuracy and memory grow with the images", frame, columns)
 
@@ -171,8 +173,8 @@ def _verdict(verdict: str | None, worst: float, departures: str) -> str:
     if verdict is None or verdict != verdict:
         return MISSING
     if verdict == "departs":
-        return f"does not hold at {departures}"
-    within = f"within {max(1, math.ceil(100 * (worst - 1)))} %"
+        return f"not at {departures}"
+    within = f"within {max(1, math.ceil(100 * (worst - 1)))} %".replace(" ", "\N{NO-BREAK SPACE}")
     return f"holds {within}" if verdict == "holds" else f"cannot tell; {within}"
 
 

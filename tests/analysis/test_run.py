@@ -31,12 +31,23 @@ def run(tmp_path_factory):
     return mnistbench.load_run(folder.path)
 
 
-def test_every_frame_is_there_and_described(run):
-    assert set(run.frames) == set(FRAMES)
+@pytest.fixture(scope="module")
+def grown(tmp_path_factory):
+    sizes = (300, 600, None)
+    return mnistbench.load_run(make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes).path)
 
 
-def test_every_column_is_described_and_no_other(run):
-    described = {column: text for name in FRAMES for column, text in run.columns(name).items()}
+def test_every_frame_is_there_and_described(run, grown):
+    assert {*run.frames, *grown.frames} == set(FRAMES)
+
+
+def test_every_column_is_described_and_no_other(run, grown):
+    described = {
+        column: text
+        for each in (run, grown)
+        for name in each.frames
+        for column, text in each.columns(name).items()
+    }
     assert all(described.values())
     assert set(COLUMNS) == {c for c in described if not c.startswith(tuple(NUMBERED_COLUMNS))}
     assert "99.4 %" in run.columns("time_to_accuracy")["seconds_to_994"]
