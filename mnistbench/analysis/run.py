@@ -76,7 +76,7 @@ COLUMNS: Mapping[str, str] = {
     "accuracy_without_label_errors": "the same without the images whose labels are known to be wrong",
     "published": "highest accuracy that others have published for the model's family on the same test images",
     "train_accuracy": "accuracy on a fixed sample of its training images",
-    "final_accuracy": "accuracy on the hold-out at the end of the training",
+    "final_accuracy": "accuracy at the end of the training",
     "holdout_accuracy": "accuracy of the ensemble on the hold-out that chose its weights",
     "error_count": "images misclassified, the mean over the seeds",
     "sampling_low": "lower end of the accuracy's 95 % interval over test images (Wilson)",
@@ -202,7 +202,7 @@ COLUMNS: Mapping[str, str] = {
 """What a column holds, with its unit, in whichever frame it stands; see `Run.columns` for numbered ones."""
 
 NUMBERED_COLUMNS = {
-    "seconds_to_": ("seconds of training to an accuracy of {:g} % on the hold-out; empty if not reached", 10),
+    "seconds_to_": ("seconds of training to an accuracy of {:g} %; empty if not reached", 10),
     "images_per_second_": ("images predicted a second, {:g} at a time", 1),
     "published_": ("accuracy that source {:g} has published for the model's family", 1),
 }
