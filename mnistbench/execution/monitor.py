@@ -13,7 +13,7 @@ from typing import Any
 
 import psutil
 
-from mnistbench.execution.processes import proportional_bytes, signal_group, task_count
+from mnistbench.execution.processes import ended_within, proportional_bytes, signal_group, task_count
 from mnistbench.runs.records import Failure, Status
 from mnistbench.trial.progress import read_progress
 
@@ -95,8 +95,7 @@ class Monitor:
         """
         start = time.monotonic()
         while True:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(timeout=_POLL_SECONDS)
+            if ended_within(self._process, _POLL_SECONDS):
                 return None
             if stop is not None and stop.is_set():
                 raise Interrupted
