@@ -191,12 +191,12 @@ def _by_size(found: Sequence[Family]) -> str:
         here = {label: rows[size] for label, rows in at.items() if size in rows}
         best = max(here, key=lambda label: here[label].accuracy or 0.0)
         if not leader:
-            leader, said = best, f"At {size:,} training images {best} is the most accurate"
+            leader, said = best, f"From {size:,} training images {best} is the most accurate"
         elif best != leader and leader in here and _is_clearly_better(here[best], here[leader]):
             where = _crossing(at[leader], at[best], before, size)
             said += f"; {best} overtakes it at about {where:,}"
             leader = best
-    return f"{said}; it stays so up to {sizes[-1]:,}."
+    return f"{said}; no other overtakes it up to {sizes[-1]:,}."
 
 
 def _by_seconds(found: Sequence[Family]) -> str:
@@ -210,9 +210,10 @@ def _by_seconds(found: Sequence[Family]) -> str:
             _is_clearly_better(row, best) if label != leader else (row.accuracy or 0) > (best.accuracy or 0)
         ):
             if label != leader:
-                steps.append(f"{label} from {duration(seconds)}")
+                verb = "overtakes it" if steps else "is the most accurate"
+                steps.append(f"{label} {verb} at {duration(seconds)} of training")
             leader, best = label, row
-    return f"The most accurate for the training time that there is: {', '.join(steps)}."
+    return f"By time, {'; '.join(steps)}."
 
 
 def _is_clearly_better(a: Configuration, b: Configuration) -> bool:

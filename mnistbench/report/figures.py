@@ -249,7 +249,10 @@ def accuracy_by_size(families: Sequence[Family]) -> bytes:
     floor = 0.5 / images
     sizes = [size for family in families for size in family.sizes]
     errors = [max(1 - right, floor) for family in families for _, right in family.accuracies]
-    across, up = (min(sizes) / 1.3, max(sizes) * BEYOND * 1.1), (max(errors) * 1.2, min(errors) / 1.8)
+    laws = [(family.error, family.sizes[-1] * BEYOND) for family in families]
+    bands = [band for law, beyond in laws if law and (band := law.interval_at(beyond))]
+    errors += [max(band.low, floor) for band in bands]
+    across, up = (min(sizes) / 1.3, max(sizes) * BEYOND * 1.1), (max(errors) * 1.2, min(errors) / 1.2)
     down = -(-len(families) // _PANELS_ACROSS)
     width, height = 1.85, 1.6  # inches of each panel
 

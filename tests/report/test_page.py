@@ -23,7 +23,7 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_predictions
 from mnistbench.runs.records import Published, Status
 from mnistbench.stats.scores import MNIST_TEST_LABEL_ERRORS
-from mnistbench.text import three_digits
+from mnistbench.text import MISSING, three_digits
 
 GOOD = {"svm": Model(0.02, 38, probabilities=False), "cnn": Model(0.01, 12), "logreg": Model(0.08, 8)}
 
@@ -555,3 +555,23 @@ def test_a_copied_run_folder_reports_alone(tmp_path):
     moved = tmp_path / "elsewhere"
     folder.path.rename(moved)
     check_links(write_report(RunFolder(moved), tmp_path / "results"))
+
+
+def test_a_run_of_three_sizes_shows_how_cost_and_accuracy_grow(tmp_path):
+    models = {**GOOD, "perfect": Model(error_rate=0.0)}  # no law of errors: there are none
+    folder = make_run(tmp_path, models, train_sizes=(600, 1200, None), seeds=(0, 1), learning=True)
+    page = write_report(folder, None)
+    text = page.read_text(encoding="utf-8")
+    assert "From 600 training images perfect is the most accurate; no other overtakes it up to 6,000." in text
+    shown = {row[0]: row[1:] for row in rows_of(page, "**How training time, accuracy and memory grow")}
+    assert set(shown) == set(models)
+    assert shown["perfect"][4] == "100.0"
+    assert shown["perfect"][5] == MISSING
+    assert len(rows_of(page, "**Seconds of training to reach an accuracy")) == len(models)
+    drawn = {path.stem for path in (folder.path / "figures").glob("*.svg")}
+    assert {"accuracy-size", "accuracy-cost", "costs-size"} <= drawn
+    assert "learning-curves" not in drawn
+    html = (folder.path / "report.html").read_text(encoding="utf-8")
+    assert '<section id="growth"' in html
+    few = make_run(tmp_path, models, name="two", train_sizes=(600, None))
+    assert "cost and accuracy grow" not in write_report(few, None).read_text(encoding="utf-8")
