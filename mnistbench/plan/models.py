@@ -177,7 +177,10 @@ def _imported(source: bytes) -> set[str]:
 def _parsed(source: bytes) -> ast.Module:
     # Syntax warnings concern the author of the file.
     with _PARSING, warnings.catch_warnings(action="ignore"):
-        return ast.parse(source)
+        try:
+            return ast.parse(source)
+        except SystemError:  # another thread's formatting of a traceback parses too, without our lock
+            return ast.parse(source)
 
 
 def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:

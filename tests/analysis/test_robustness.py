@@ -1,48 +1,21 @@
 """The chapter on corrupted images: its numbers follow from stored predictions, and `verify` finds edits."""
 
 import dataclasses
-import json
 import math
 
 import numpy as np
 import pandas as pd
 import pytest
-from support.synthetic_runs import Model, make_run, run_with, true_labels
+from support.synthetic_runs import Model, make_run, run_with, true_labels, with_copies
 from support.synthetic_runs import arrays as images_of
 
 from mnistbench.datasets.cache import store
 from mnistbench.datasets.corruptions import CORRUPTIONS, conditions
 from mnistbench.report import write_report
-from mnistbench.runs.json import to_json
-from mnistbench.runs.predictions import OnCopies, decode_predictions, encode_predictions, predictions_digest
+from mnistbench.runs.predictions import decode_predictions, encode_predictions
 from mnistbench.verify import verify
 
 MODELS = {"logreg": Model(0.1, 2), "cnn": Model(0.02, 5), "forest": Model(0.05, 5, probabilities=False)}
-
-
-def with_copies(folder):
-    """Add predictions for corrupted copies to a synthetic run: more errors, condition by condition."""
-    truth, records = true_labels(folder.info().dataset), []
-    for record in folder.records():
-        path = folder.path / "predictions" / f"{record.trial.id}.npz"
-        clean = decode_predictions(path.read_bytes())
-        draw = np.random.default_rng([record.trial.seed, *record.trial.model.encode()])
-        on_copies = {}
-        for number, condition in enumerate(conditions()):
-            wrong = draw.random(len(truth)) < 0.1 + 0.02 * number * (1 + draw.random())
-            scores = ()
-            if CORRUPTIONS[condition.kind].level is None and clean.probabilities is not None:
-                scores = draw.random((2, len(truth))).astype(np.float16)
-            on_copies[condition.name] = OnCopies(np.where(wrong, (truth + 1) % 10, truth), *scores)
-        path.write_bytes(encode_predictions(clean.labels, clean.probabilities, on_copies))
-        stored = decode_predictions(path.read_bytes())
-        hashes = dict.fromkeys(on_copies, "ab" * 32)
-        measured = dataclasses.replace(record.measurement, copies_sha256=hashes)
-        digest = predictions_digest(stored)
-        records.append(dataclasses.replace(record, measurement=measured, predictions_sha256=digest))
-    lines = "".join(json.dumps(to_json(record), separators=(",", ":")) + "\n" for record in records)
-    (folder.path / "records.jsonl").write_text(lines)
-    return folder
 
 
 def calibration_error(confidence, right):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 from support.python import loaded_by
-from support.synthetic_runs import Model, dataset, make_run, true_labels
+from support.synthetic_runs import Model, dataset, make_run, true_labels, with_copies
 
 import mnistbench
 from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
@@ -34,7 +34,8 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     sizes = (300, 600, None)
-    return mnistbench.load_run(make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes).path)
+    folder = make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes)
+    return mnistbench.load_run(with_copies(folder).path)
 
 
 def test_every_frame_is_there_and_described(run, grown):

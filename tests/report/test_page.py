@@ -408,7 +408,7 @@ def test_known_label_errors_are_left_out_beside_and_not_in_place_of_accuracy(tmp
     folder = make_run(tmp_path, {"svm": Model(0.02)}, data=data)
     assert "without label errors" not in write_report(folder, None).read_text(encoding="utf-8")
 
-    monkeypatch.setattr(correctness, "_MNIST_TEST_LABELS_SHA256", idx_sha256(true_labels(data)))
+    monkeypatch.setitem(correctness.MNIST.decoded, "y_test", idx_sha256(true_labels(data)))
     page = write_report(folder, None)
     head = page.read_text(encoding="utf-8").partition("## Quality")[2]
     assert "| accuracy, % | without label errors, % |" in head

@@ -7,6 +7,7 @@ consistent as a real one.
 import dataclasses
 import hashlib
 import itertools
+import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,10 +17,13 @@ import numpy as np
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.arrays import Arrays
+from mnistbench.datasets.corruptions import CORRUPTIONS, conditions
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Calibration, Environment
 from mnistbench.runs.folder import RunFolder
+from mnistbench.runs.json import to_json
 from mnistbench.runs.predictions import (
+    OnCopies,
     decode_predictions,
     encode_predictions,
     encode_truth,
@@ -327,6 +331,31 @@ def _append(
         predictions_digest(stored),
     )
     folder.append(record, packed, b"")
+
+
+def with_copies(folder: RunFolder) -> RunFolder:
+    """Add predictions for corrupted copies to a synthetic run: more errors, condition by condition."""
+    truth, records = true_labels(folder.info().dataset), []
+    for record in folder.records():
+        path = folder.path / "predictions" / f"{record.trial.id}.npz"
+        clean = decode_predictions(path.read_bytes())
+        draw = np.random.default_rng([record.trial.seed, *record.trial.model.encode()])
+        on_copies: dict[str, OnCopies] = {}
+        for number, condition in enumerate(conditions()):
+            wrong = draw.random(len(truth)) < 0.1 + 0.02 * number * (1 + draw.random())
+            scores = ()
+            if CORRUPTIONS[condition.kind].level is None and clean.probabilities is not None:
+                scores = draw.random((2, len(truth))).astype(np.float16)
+            on_copies[condition.name] = OnCopies(np.where(wrong, (truth + 1) % 10, truth), *scores)
+        path.write_bytes(encode_predictions(clean.labels, clean.probabilities, on_copies))
+        stored = decode_predictions(path.read_bytes())
+        hashes = dict.fromkeys(on_copies, "ab" * 32)
+        measured = dataclasses.replace(record.measurement, copies_sha256=hashes)
+        digest = predictions_digest(stored)
+        records.append(dataclasses.replace(record, measurement=measured, predictions_sha256=digest))
+    lines = "".join(json.dumps(to_json(record), separators=(",", ":")) + "\n" for record in records)
+    (folder.path / "records.jsonl").write_text(lines)
+    return folder
 
 
 def arrays(count: int = 200, shape: tuple[int, int] = (28, 28)) -> Arrays:
