@@ -36,13 +36,13 @@ def _list_datasets() -> None:
     rows = [
         (
             named.name,
-            f"{named.train_count:,} + {named.test_count:,}",
+            f"{named.train_count:,}",
+            f"{named.test_count:,}",
             str(named.class_count),
             named.licence,
             urlsplit(named.mirrors[0].url).netloc if named.mirrors else named.origin,
-            (named.citation, "dim"),
         )
         for named in NAMED.values()
     ]
-    heads = ("data set", "training + test", "classes", "licence", "from", "cite")
-    print_table(heads, rows, right=("training + test", "classes"))
+    heads = ("data set", "training", "test", "classes", "licence", "from")
+    print_table(heads, rows, right=("training", "test", "classes"))

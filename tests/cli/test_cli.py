@@ -65,9 +65,9 @@ def test_debug_shows_the_traceback(shell):
 def test_each_named_data_set_is_listed_with_its_size_licence_and_source(shell):
     answer = shell("list", "--datasets", env={"COLUMNS": "200"})
     for words in (
-        ("mnist", "60,000 + 10,000", "10", "CC BY-SA 3.0", "ossci-datasets.s3.amazonaws.com"),
-        ("kuzushiji-49", "232,365 + 38,547", "49", "CC BY-SA 4.0", "codh.rois.ac.jp"),
-        ("digits", "1,297 + 500", "10", "CC BY 4.0", "embedded in scikit-learn"),
+        ("mnist", "60,000", "10,000", "10", "CC BY-SA 3.0", "ossci-datasets.s3.amazonaws.com"),
+        ("kuzushiji-49", "232,365", "38,547", "49", "CC BY-SA 4.0", "codh.rois.ac.jp"),
+        ("digits", "1,297", "500", "10", "CC BY 4.0", "embedded in scikit-learn"),
     ):
         assert re.search("^" + " +".join(map(re.escape, words)), answer.stdout, re.MULTILINE), answer.stdout
     fetched = shell("fetch", "digits")
