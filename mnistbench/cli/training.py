@@ -186,10 +186,12 @@ class Training:
                 backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
                 resume = folder.command("run", *backend, "--resume")
                 complain(f"interrupted; finished trials are kept. `{resume}` runs the rest.")
-        from mnistbench.analysis.configurations import configurations, status_counts
-        from mnistbench.report import write_report  # only now, so that the trials start at once
+            # Imported only now, so that the trials start at once. Ctrl-C waits for the end of the report: a
+            # library that it interrupts while it is imported raises anything but KeyboardInterrupt.
+            from mnistbench.analysis.configurations import configurations, status_counts
+            from mnistbench.report import write_report
 
-        page = write_report(folder, self.results, cache=self.cache_dir)
+            page = write_report(folder, self.results, cache=self.cache_dir)
         info, records = folder.info(), folder.records()
         if not (self.quiet or self.json):
             say(f"{status_counts(configurations(info, records))}: see {page}")
