@@ -71,6 +71,7 @@ def suites() -> str:
 
 TABLES: dict[str, Callable[[], str]] = {
     "standard": lambda: reference_results("standard"),
+    "fashion-mnist": lambda: reference_results("fashion-mnist"),
     "record": lambda: reference_results("record"),
     "models": models,
     "suites": suites,

@@ -22,8 +22,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from timeit import timeit
 
-_GLANCE_SECONDS = 0.1  # ten of the ticks in which Linux counts the time of a core
-_LOOK_SECONDS = 0.4
+_LOOKS_SECONDS = (0.1, 0.5, 0.5, 0.5)  # Linux counts the time of a core in ticks of 0.01 s
 # The distributions that can change a result or a timing; those not installed are left out.
 _LIBRARIES = (
     "mnistbench",
@@ -115,16 +114,17 @@ def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
 
     A library's threads wait for each other after every step. With as many threads as cores, and another
     program on one of the cores, each step waits until that program's turn is over: XGBoost then takes over
-    ten times as long, with one thread fewer at most twice as long. What lasts under half a second is ignored.
+    ten times as long, with one thread fewer at most twice as long. What is over within a second or so is ignored.
 
     Args:
         cores: The cores that a trial may use.
     """
     if len(cores) == 1 or _running_tasks() == 1:
         return cores
-    for seconds in (_GLANCE_SECONDS, _LOOK_SECONDS):
+    count = 1
+    for seconds in _LOOKS_SECONDS:
         busy = _busy_shares(cores, seconds)
-        count = max(1, round(len(cores) - sum(busy.values())))
+        count = max(count, round(len(cores) - sum(busy.values())))
         if count == len(cores):
             return cores
     return tuple(sorted(sorted(cores, key=lambda core: busy[core])[:count]))

@@ -71,13 +71,13 @@ def grade(
     if not measured:
         return None
     asked = timed[0].trial.threads
-    had = min(m.threads_used or asked for m in measured)
+    had = [m.threads_used or asked for m in measured]
     signs = [
         *_spread(timed, timing),
-        *_load(measured, had, asked),
+        *_load(measured, min(had), asked),
         *_concurrency(timed),
         *_drift(sessions, timed),
-        *_cores(measured, had, timing),
+        *_cores(measured, statistics.median_low(had), timing),
     ]
     worst: Letter = max((letter for letter, _ in signs), default="A")
     return Grade(worst, tuple(reason for letter, reason in signs if letter == worst and worst != "A"))

@@ -187,3 +187,12 @@ def test_a_trial_with_fewer_threads_than_asked_for_is_a_d_and_says_so_once(templ
         "other programs kept cores busy, so it ran with 1 thread instead of 2",
         "50 % of the CPU was used by others",
     )
+
+
+def test_one_trial_with_fewer_threads_does_not_make_the_others_look_too_busy(template):
+    records = timed(template, cores=1.96)
+    first = dataclasses.replace(records[0].measurement, threads_used=1, fit_cpu_seconds=9.9)
+    records[0] = dataclasses.replace(records[0], measurement=first)
+    assert graded(records).reasons == (
+        "other programs kept cores busy, so it ran with 1 thread instead of 2",
+    )
