@@ -64,7 +64,7 @@ def test_a_stale_table_is_replaced_and_an_unknown_one_refused(script):
     assert fresh.startswith("before\n<!-- table: advice -->\n| code | finding |")
     assert "stale" not in fresh
     assert fresh.endswith("<!-- end of table: advice -->\nafter\n")
-    with pytest.raises(SystemExit, match="no table named 'prices'; there are standard, record"):
+    with pytest.raises(SystemExit, match="no table named 'prices'; there are standard, fashion-mnist"):
         script.filled(stale.replace("advice", "prices"))
 
 
