@@ -114,7 +114,7 @@ def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
 
     A library's threads wait for each other after every step. With as many threads as cores, and another
     program on one of the cores, each step waits until that program's turn is over: XGBoost then takes over
-    ten times as long, with one thread fewer at most twice as long. What is over within a second is ignored.
+    ten times as long, with one thread fewer about twice as long. What is over within a second is ignored.
 
     Args:
         cores: The cores that a trial may use.
