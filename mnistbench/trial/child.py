@@ -21,7 +21,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -125,6 +125,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     progress.phase("evaluate")
     del images
     train_accuracy = _evaluated(request, estimator, first.value, predicted.value, notes, outbox)
+    further = _further(request, estimator, image, outbox)  # before the extra predictions, which may change it
     measurement = Measurement(
         import_seconds=import_seconds,
         load_seconds=load_seconds,
@@ -148,9 +149,8 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         load=load_meanwhile,
         inference=_inference(request, estimator),
         learning_curve=_learning_curve(request, estimator, stages, fitted.began),
+        copies_sha256=_robustness(request, estimator, outbox),
     )
-    further = _further(request, estimator, image, outbox)
-    measurement = replace(measurement, copies_sha256=_robustness(request, estimator, outbox))
     return {"measurement": asdict(measurement), "further": further}
 
 
