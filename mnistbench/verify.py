@@ -21,9 +21,16 @@ from mnistbench.analysis.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.analysis.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.datasets import Arrays
 from mnistbench.datasets.cache import cache_folder, cached_arrays
+from mnistbench.datasets.corruptions import conditions, corrupted, images_digest
 from mnistbench.datasets.named import NAMED
-from mnistbench.datasets.splits import EvaluationGroups, evaluation_groups, evaluation_labels
+from mnistbench.datasets.splits import (
+    EvaluationGroups,
+    evaluation_groups,
+    evaluation_images,
+    evaluation_labels,
+)
 from mnistbench.errors import DataError, MnistbenchError
+from mnistbench.machine import Environment, environment
 from mnistbench.plan.models import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
@@ -89,7 +96,7 @@ def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Ve
         *_sessions(folder, records),
         *lacking,
         *itertools.chain.from_iterable(_record(folder, info, record, truth) for record in records),
-        *_copies(records),
+        *_copies(info, records, arrays, notes),
         *_votes(folder, notes),
         *_strays(folder, info, records),
         *_pictures(folder, info, cache),
@@ -264,17 +271,47 @@ def _record(folder: RunFolder, info: RunInfo, record: Record, truth: Labels | No
     yield from (f"{who}: {problem}" for problem in _scores(record.quality, scores))
 
 
-def _copies(records: Sequence[Record]) -> Iterator[str]:
-    """Compare the corrupted copies that the trials predicted, which are the same for all."""
-    first: dict[str, str] = {}
+def _copies(
+    info: RunInfo, records: Sequence[Record], arrays: Arrays | None, notes: list[str]
+) -> Iterator[str]:
+    """Compare the corrupted copies that the trials predicted with each other, and make them again.
+
+    Another processor, NumPy or SciPy may round a pixel differently, so copies that differ there are a note.
+    """
+    first: dict[str, tuple[str, Record]] = {}
     for record in records:
         hashes = (record.measurement.copies_sha256 if record.measurement is not None else None) or {}
         for name, sha256 in hashes.items():
-            if first.setdefault(name, sha256) != sha256:
+            if first.setdefault(name, (sha256, record))[0] != sha256:
                 yield (
                     f"trial {record.trial.id} ({record.trial.model}): its copies {name} are not those of the "
                     "other trials"
                 )
+    if arrays is None or not first:
+        return
+    images = evaluation_images(arrays, info.split, info.holdout)
+    rounded: list[str] = []
+    for condition in conditions():
+        if condition.name not in first:
+            continue
+        sha256, record = first[condition.name]
+        if images_digest(corrupted(images, condition)) == sha256:
+            continue
+        if _rounds_alike(record.environment, environment()):
+            yield f"the copies {condition.name}, made again, are not those that the trials predicted"
+        else:
+            rounded.append(condition.name)
+    if rounded:
+        notes.append(
+            "made again with this processor, NumPy and SciPy, which are not the run's, some copies differ: "
+            + ", ".join(rounded)
+        )
+
+
+def _rounds_alike(one: Environment, other: Environment) -> bool:
+    return one.cpu == other.cpu and all(
+        one.libraries.get(name) == other.libraries.get(name) for name in ("numpy", "scipy")
+    )
 
 
 def _scores(stored: Quality, computed: Quality) -> Iterator[str]:

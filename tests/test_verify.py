@@ -7,11 +7,13 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-from support.synthetic_runs import Model, dataset, make_run, true_labels
+from support import synthetic_runs
+from support.synthetic_runs import Model, dataset, make_run, run_with, true_labels, with_copies
 
 from mnistbench import verify as verification
 from mnistbench.datasets.arrays import Arrays
 from mnistbench.datasets.cache import store
+from mnistbench.datasets.corruptions import conditions, corrupted, images_digest
 from mnistbench.datasets.holdout import choose_holdout, held_out_mask
 from mnistbench.datasets.splits import evaluation_groups
 from mnistbench.report import write_report
@@ -304,6 +306,28 @@ def test_images_are_compared_with_the_data_set_in_the_cache(tmp_path, monkeypatc
     assert "images.npz differs from MNIST in 1 image" in found(folder).differences
     np.savez_compressed(folder.path / "images.npz", index=index + 10**6, pixels=pixels)
     assert f"images.npz differs from MNIST in {len(index)} images" in found(folder).differences
+
+
+@pytest.mark.parametrize("same_machine", [True, False])
+def test_corrupted_copies_are_made_again(tmp_path, monkeypatch, same_machine):
+    images = synthetic_runs.arrays(100)
+    store(images, tmp_path / "cache" / "mnist", "a test")
+    folder = with_copies(run_with(tmp_path, images, {"cnn": Model(0.05)}))
+    lines = folder.path / "records.jsonl"
+    record = json.loads(lines.read_text())
+    record["measurement"]["copies_sha256"] = {
+        each.name: images_digest(corrupted(images.x_test, each)) for each in conditions()
+    }
+    record["measurement"]["copies_sha256"]["fog-5"] = "ab" * 32
+    lines.write_text(json.dumps(record) + "\n")
+    here = synthetic_runs.ENVIRONMENT
+    if not same_machine:
+        here = replace(here, cpu="Another CPU")
+    monkeypatch.setattr(verification, "environment", lambda: here)
+    result = found(folder)
+    reported = [line for line in (*result.differences, *result.notes) if "fog-5" in line]
+    assert reported == [line for line in (*result.differences, *result.notes) if "copies" in line]
+    assert [line in result.differences for line in reported] == [same_machine]
 
 
 def test_an_interrupted_run_is_honest_about_it(tmp_path):

@@ -41,6 +41,11 @@ def evaluation_labels(arrays: Arrays, name: str, holdout: str = LAST) -> Labels:
     return arrays.y_train[held_out_mask(arrays, holdout)] if name == "validation" else arrays.y_test
 
 
+def evaluation_images(arrays: Arrays, name: str, holdout: str = LAST) -> Images:
+    """Return the images that a trial is evaluated on; the arguments are those of `evaluation_labels`."""
+    return arrays.x_train[held_out_mask(arrays, holdout)] if name == "validation" else arrays.x_test
+
+
 @dataclass(frozen=True, eq=False)
 class EvaluationGroups:
     """The groups of the images that a run is evaluated on, such as their writers.
