@@ -9,6 +9,7 @@ import hashlib
 import math
 import re
 from collections.abc import Mapping, Sequence
+from functools import cache
 from importlib import resources
 from typing import Any
 
@@ -44,25 +45,27 @@ def page_bytes(page: Page) -> bytes:
     sheet, sheet_columns = small.sheet() if small else (b"", 1)
     place = {image: where for where, image in enumerate(small.index)} if small else {}
     script = package_text("report.js")
-    written = environment(
-        cells=_cells,
-        figure=lambda name: "data:image/svg+xml;base64," + base64.b64encode(page.figures[name]).decode(),
-        inline=lambda name: _inline(page.figures[name], name),
-        code=lambda text: _element("code", text),
-        em=lambda text: _element("em", text),
-        strong=lambda text: _element("strong", text),
-        count=count,
-        duration=duration,
-        percent=percent,
-        plural=plural,
-        points=points,
-        class_name=contents.info.dataset.class_name,
-        sure=_sure,
-    )
+    functions: dict[str, object] = {
+        "cells": _cells,
+        "figure": lambda name: "data:image/svg+xml;base64," + base64.b64encode(page.figures[name]).decode(),
+        "inline": lambda name: _inline(page.figures[name], name),
+        "code": lambda text: _element("code", text),
+        "em": lambda text: _element("em", text),
+        "strong": lambda text: _element("strong", text),
+        "count": count,
+        "duration": duration,
+        "percent": percent,
+        "plural": plural,
+        "points": points,
+        "class_name": contents.info.dataset.class_name,
+        "sure": _sure,
+    }
     return (
-        written.get_template("report.html.jinja")
+        environment()
+        .get_template("report.html.jinja")
         .render(
             {
+                **functions,
                 **page.names,
                 "headline": _UNIT.sub("\N{NO-BREAK SPACE}", contents.headline),
                 "css": Markup(package_text("report.css")),  # noqa: S704 - of this package
@@ -95,9 +98,10 @@ def page_bytes(page: Page) -> bytes:
     )
 
 
-def environment(**functions: object) -> jinja2.Environment:
-    """Return the environment of this package's templates of HTML, which call some functions."""
-    made = jinja2.Environment(
+@cache
+def environment() -> jinja2.Environment:
+    """Return the environment of this package's templates of HTML, each of which it compiles once."""
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("mnistbench.report"),
         autoescape=True,
         finalize=_finalize,
@@ -105,8 +109,6 @@ def environment(**functions: object) -> jinja2.Environment:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    made.globals.update(functions)
-    return made
 
 
 def package_text(name: str) -> str:

@@ -5,6 +5,7 @@ Templates are safe by default: whatever they print is escaped unless it is a `Ma
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from functools import cache
 from typing import Any
 from urllib.parse import quote
 
@@ -114,7 +115,14 @@ def page_text(page: Page, prefix: str) -> str:
 
 def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Callable[..., object]]) -> str:
     """Fill one of this package's templates, which may call the functions, and `code`, `block` and `link`."""
-    environment = jinja2.Environment(
+    text = _environment().get_template(template).render({**functions, **values})
+    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    """Return the environment of this package's templates of Markdown, each of which it compiles once."""
+    made = jinja2.Environment(
         loader=jinja2.PackageLoader("mnistbench.report"),
         autoescape=False,  # noqa: S701 - that is HTML's; `finalize` escapes every value for Markdown
         finalize=escape,
@@ -123,6 +131,5 @@ def render(template: str, values: Mapping[str, Any], functions: Mapping[str, Cal
         lstrip_blocks=True,
         keep_trailing_newline=True,
     )
-    environment.globals.update(code=code, block=block, link=link, **functions)
-    text = environment.get_template(template).render(values)
-    return re.sub(r"\n{3,}", "\n\n", text).rstrip() + "\n"
+    made.globals.update(code=code, block=block, link=link)
+    return made
