@@ -5,8 +5,8 @@ how much two runs disagree: in seconds, in calibration units, and in times of ea
 may run on the machine meanwhile. `--of FOLDER ...` takes the runs in folders of results instead, also of
 other machines; `--runs N`, `--pause SECONDS` and the options of `mnistbench run` change what is run.
 
-Two runs disagree by the factor between their times, less one. A unit is worth having if it at least halves
-the disagreement in seconds.
+Two runs disagree about a trial, which is the same in both to the source of its model, by the factor between
+their times, less one. A unit is worth having if it at least halves the disagreement in seconds.
 """
 
 import argparse
@@ -36,26 +36,48 @@ def run_repeatedly(folder, count, pause_seconds, options):
 
 
 def times(run):
-    """Return the fit times of a run by model, each in seconds, in units and in times of each kernel."""
-    (session,) = run.sessions()
-    calibrations = [*session.before, *session.after]
+    """Return the fit time of each trial (model, id, source of the model) in seconds and in each unit."""
+    calibrations = [c for session in run.sessions() for c in (*session.before, *session.after)]
     if not calibrations:
         sys.exit(f"{run.path} has no calibration; run it with --measure calibration")
     units = {"seconds": 1.0, "units": statistics.fmean(c.unit_seconds for c in calibrations)}
     for kernel in calibrations[0].medians:
         name = kernel.removesuffix("_seconds").replace("_", " ")
         units[name] = statistics.fmean(c.medians[kernel] for c in calibrations)
+    sources = {model.name: model.sha256 for model in run.info().models}
     return {
-        record.trial.model: {name: record.measurement.fit_seconds / unit for name, unit in units.items()}
+        (record.trial.model, record.trial.id, sources[record.trial.model]): {
+            name: record.measurement.fit_seconds / unit for name, unit in units.items()
+        }
         for record in run.records()
         if record.measurement is not None
     }
 
 
-def disagreements(runs, model, unit):
-    """Return by how much each pair of runs disagrees about a model, as shares, ascending."""
-    values = [run[model][unit] for run in runs if model in run]
-    return sorted(math.exp(abs(math.log(a / b))) - 1 for a, b in itertools.combinations(values, 2))
+def disagreements(pairs, unit):
+    """Return by how much the two runs of each pair disagree, by model, as shares, ascending."""
+    found = {}
+    for one, other in pairs:
+        for trial in one.keys() & other.keys():
+            factor = math.exp(abs(math.log(one[trial][unit] / other[trial][unit])))
+            found.setdefault(trial[0], []).append(factor - 1)
+    return {model: sorted(found[model]) for model in sorted(found)}
+
+
+def print_table(console, title, pairs, units):
+    """Show each model's median and largest disagreement; return the median over all, by unit."""
+    table = Table("model", title=f"{title}, %: median (largest) of {len(pairs)} pairs of runs", box=None)
+    for unit in units:
+        table.add_column(unit, justify="right")
+    found = {unit: disagreements(pairs, unit) for unit in units}
+    for model in found["seconds"]:
+        rows = (found[unit][model] for unit in units)
+        table.add_row(model, *(f"{100 * statistics.median(row):.1f} ({100 * row[-1]:.1f})" for row in rows))
+    medians = {unit: statistics.median(itertools.chain(*found[unit].values())) for unit in units}
+    table.add_section()
+    table.add_row("all", *(f"{100 * medians[unit]:.1f}" for unit in units))
+    console.print(table)
+    return medians
 
 
 def main():
@@ -69,30 +91,21 @@ def main():
         if not arguments.of:
             run_repeatedly(folder, arguments.runs, arguments.pause, options)
         found = [run for place in arguments.of or [Path(folder)] for run in find_runs(place)]
-        runs = [times(run) for run in found]
-    if len(runs) < 2:
-        sys.exit("two runs or more are needed")
-    models = list(dict.fromkeys(model for run in runs for model in run))
-    units = list(next(iter(runs[0].values())))
-    table = Table("model", title=f"Disagreement of two of {len(runs)} runs, %: median (largest)", box=None)
-    for unit in units:
-        table.add_column(unit, justify="right")
-    medians = {unit: [] for unit in units}
-    for model in models:
-        cells = []
-        for unit in units:
-            found = disagreements(runs, model, unit)
-            medians[unit].append(statistics.median(found))
-            cells.append(f"{100 * statistics.median(found):.1f} ({100 * found[-1]:.1f})")
-        table.add_row(model, *cells)
-    table.add_section()
-    table.add_row("mean", *(f"{100 * statistics.fmean(medians[unit]):.1f}" for unit in units))
+        runs = [(times(run), run.records()[0].environment.cpu) for run in found]
+    both = list(itertools.combinations(runs, 2))
+    alike = [(one, other) for (one, cpu), (other, other_cpu) in both if cpu == other_cpu]
+    unlike = [(one, other) for (one, cpu), (other, other_cpu) in both if cpu != other_cpu]
+    if not any(one.keys() & other.keys() for one, other in (*alike, *unlike)):
+        sys.exit("two runs or more of the same trials are needed")
     console = Console(highlight=False, width=120)
-    console.print(table)
-    ratio = statistics.fmean(medians["units"]) / statistics.fmean(medians["seconds"])
-    console.print(
-        f"\nIn units runs disagree {ratio:.2f} times as much as in seconds (worth having: {WORTH_HAVING})."
-    )
+    for title, pairs in (("The same kind of processor", alike), ("Two kinds of processor", unlike)):
+        if any(one.keys() & other.keys() for one, other in pairs):
+            medians = print_table(console, title, pairs, list(next(iter(runs[0][0].values()))))
+            ratio = medians["units"] / medians["seconds"]
+            console.print(
+                f"In units they disagree {ratio:.2f} times as much as in seconds "
+                f"(worth having: {WORTH_HAVING}).\n"
+            )
     sys.exit(ratio > WORTH_HAVING)
 
 

@@ -3,7 +3,7 @@
 Trials are paired by what they ran (data set, split, training size, model, parameters, threads) and by seed.
 Nothing is called better, worse, faster or slower unless it is significant with all tests corrected together,
 and no accuracy practically the same unless its interval lies within a margin; times need a factor too
-(`timings.FASTER_FACTOR`). Times of two machines are compared in calibration units or not at all.
+(`stats.times`). Times of two machines are compared in calibration units, by a larger factor, or not at all.
 """
 
 import dataclasses
@@ -21,12 +21,15 @@ from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo, Status
 from mnistbench.runs.sessions import unit_seconds
 from mnistbench.stats.pairs import PairedTest, Verdict, paired_test
-from mnistbench.stats.times import TimeComparison, compare_times
+from mnistbench.stats.times import FASTER_FACTOR, UNITS_FACTOR, TimeComparison, compare_times
 from mnistbench.stats.verdicts import SIGNIFICANCE, judged
 
 _TIMINGS: tuple[Timing, ...] = ("fit_seconds", "predict_seconds")
 
 Unit = Literal["seconds", "calibration units"]
+
+LEAST_FACTORS: dict[Unit, float] = {"seconds": FASTER_FACTOR, "calibration units": UNITS_FACTOR}
+"""Least ratio of times for a verdict, by what they are in."""
 
 
 @dataclass(frozen=True)
@@ -294,6 +297,6 @@ def _time_change(
         unit=unit,
         a=before,
         b=after,
-        comparison=compare_times(before, after, confidence=confidence),
+        comparison=compare_times(before, after, factor=LEAST_FACTORS[unit], confidence=confidence),
         grades=(grade(x.records, a.sessions, timing), grade(y.records, b.sessions, timing)),
     )

@@ -18,7 +18,7 @@ Each sign below gives a grade; the worst of them is the timing's, with the reaso
 
 What was not measured (the load, or the drift), or was over too soon to measure (the load), allows no A.
 Shares and busy cores are medians over the timings, since the median time is what is shown. The bounds are
-conventions of this suite: A moves a time by less than `timings.FASTER_FACTOR`, the least change that is ever
+conventions of this suite: A moves a time by less than `times.FASTER_FACTOR`, the least change that is ever
 called one; D may double it.
 """
 

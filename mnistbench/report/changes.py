@@ -6,11 +6,11 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from mnistbench.analysis.changes import Change, Comparison, TimeChange
+from mnistbench.analysis.changes import LEAST_FACTORS, Change, Comparison, TimeChange
 from mnistbench.analysis.headline import exact_test
 from mnistbench.stats.accuracy import Interval
 from mnistbench.stats.pairs import PairedTest
-from mnistbench.stats.times import FASTER_FACTOR, MOST_REPEATS, timing_summary
+from mnistbench.stats.times import MOST_REPEATS, UNITS_FACTOR, timing_summary
 from mnistbench.text import MISSING, count, points, three_digits, to_settle, visible
 
 FEWEST_REPEATS = 3
@@ -155,13 +155,14 @@ def _times(comparison: Comparison) -> ComparisonTable:
     if "calibration units" in units:
         notes.append(
             "The machines differ, so times are in calibration units: seconds divided by the time that the "
-            "machine took for a fixed set of kernels in the same session."
+            "machine took for a fixed set of kernels in the same session. The same fits differ by a factor "
+            f"of up to {UNITS_FACTOR} even so: only more is a difference."
         )
     if rows:
         notes.append(
             "Times are medians; the ratio is of geometric means, and above 1 is slower. Faster and slower "
-            f"require a factor of {FASTER_FACTOR} and significance, corrected for all times; the interval "
-            "has the same correction. Trust shows the grades of both times."
+            f"require a factor of {max(LEAST_FACTORS[unit] for unit in units)} and significance, corrected "
+            "for all times; the interval has the same correction. Trust shows the grades of both times."
         )
     unit = "s" if units <= {"seconds"} else "calibration units"
     columns = ("model", "time", f"A, {unit}", f"B, {unit}", "ratio", "interval", "trust", "verdict")
@@ -188,6 +189,8 @@ def _range(interval: Interval | None) -> str:
 
 def _time_verdict(time: TimeChange) -> str:
     found = time.comparison
+    if found.verdict == "same" and time.unit == "calibration units":
+        return "cannot tell: units are not that exact"
     if found.verdict != "cannot tell":
         return found.verdict
     if found.interval is None:

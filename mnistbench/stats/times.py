@@ -18,6 +18,13 @@ from mnistbench.stats.accuracy import CONFIDENCE, POWER, Interval, t_quantile
 FASTER_FACTOR = 1.05
 """Least ratio of times for a verdict; the state of a machine often changes times by a few per cent."""
 
+UNITS_FACTOR = 1.55
+"""Least ratio of times in calibration units for a verdict: the same fits differed by it between machines.
+
+It is the largest of the factors that `benchmarks/studies/units.py` found between two kinds of processors;
+results/README.md has them.
+"""
+
 MOST_REPEATS = 1000
 """A difference of times that would take more repeats counts as one that repeats cannot settle."""
 

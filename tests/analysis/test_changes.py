@@ -329,9 +329,19 @@ def test_two_machines_compare_in_calibration_units(pair):
     assert comparison.changes[0].times[0].a[0] == pytest.approx(10 / 0.01, rel=0.1)
     text = shown(comparison)
     assert "The machines differ, so times are in calibration units" in text
+    assert "units are not that exact" in text
     assert ("speed", "10.00 ms a calibration unit", "30.00 ms a calibration unit") in [
         (d.what, d.a, d.b) for d in comparison.differences
     ]
+
+
+@pytest.mark.parametrize(("factor", "verdict"), [(1.4, "same"), (2.0, "slower")])
+def test_between_machines_only_more_than_units_leave_over_is_a_difference(pair, factor, verdict):
+    old, new = pair
+    moved(new, host="other")
+    calibrated(old, factor)
+    calibrated(new, 1.0)
+    assert set(verdicts(compare(old, new))) == {verdict}
 
 
 def test_a_slightly_other_speed_of_the_same_machine_is_no_difference(pair):
