@@ -34,7 +34,7 @@ from mnistbench.machine import Environment, environment
 from mnistbench.plan.models import builtin_folder, read_model_file
 from mnistbench.report import stored_formats, write_report
 from mnistbench.report.exports import same_parquet
-from mnistbench.report.gallery import altered_pictures
+from mnistbench.report.pictures import altered_pictures
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import predictions_digest

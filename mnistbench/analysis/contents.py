@@ -1,6 +1,7 @@
 """The contents of a report, before any of it is drawn or written: the same for every format."""
 
 import contextlib
+import functools
 import gc
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
@@ -29,7 +30,7 @@ from mnistbench.analysis.soft_vote import SoftVote, soft_vote
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.records import LearningCurve, Record, RunInfo
+from mnistbench.runs.records import LearningCurve, Record, RunInfo, Session
 from mnistbench.runs.sessions import Overhead, machine_drift, overhead
 from mnistbench.stats.pairs import PairedTest
 from mnistbench.stats.verdicts import TieGroup, tie_groups
@@ -43,6 +44,7 @@ class Contents:
     """Everything that a report shows of one run.
 
     Attributes:
+        sessions: The sessions in which its trials ran.
         truth: The true labels of the images that it is evaluated on; None where it stored none.
         groups: Which of these images belong together; None where it is not known.
         rows: Its configurations, best first.
@@ -51,16 +53,13 @@ class Contents:
         ties: Groups of labels none of which is better than another, best first.
         learned: The learning curves, by label.
         families: The models that were trained on three sizes or more.
-        tables: What is shown, by name; those that would be empty are left out.
-        frames: All values, raw, by name: those of the tables, and more.
-        overhead: What the harness cost; None where it is not known.
-        drift: How far the machine's speed moved; None where it is not known.
         by_group: How the errors fall on the groups; None where these are unknown.
         robustness: The results on corrupted copies; None where these were not measured.
     """
 
     info: RunInfo
     records: Sequence[Record]
+    sessions: Sequence[Session]
     truth: Labels | None
     groups: EvaluationGroups | None
     rows: Sequence[Configuration]
@@ -71,13 +70,65 @@ class Contents:
     families: Sequence[growth.Family]
     voted: SoftVote | None
     findings: Sequence[Finding]
-    headline: str
-    tables: Mapping[str, tables.Table]
-    frames: Mapping[str, pd.DataFrame]
-    overhead: Overhead | None
-    drift: float | None
     by_group: GroupErrors | None
     robustness: Robustness | None
+
+    @property
+    def headline(self) -> str:
+        """The result of the run in one sentence."""
+        return headline(self.info, self.rows, self.tests)
+
+    @functools.cached_property
+    def tables(self) -> Mapping[str, tables.Table]:
+        """What is shown, by name; those that would be empty are left out."""
+        info, rows, voted, fallen = self.info, self.rows, self.voted, self.by_group
+        trust, timings = costs.time_trust(rows, self.sessions), costs.timings(rows, self.sessions)
+        offered = {
+            "results": tables.results(rows, self.ties, trust, () if info.is_validation else info.models),
+            "ensemble": voted.result if voted else None,
+            "ensemble_members": voted.members if voted else None,
+            "failures": tables.failures(rows),
+            "quality": quality.predictions(rows, self.found),
+            "by_class": quality.by_class(self._of_classes, self.evaluated, info.dataset.class_name),
+            "by_group": fallen.result if fallen else None,
+            "growth": growth.growth(self.families),
+            "time_to_accuracy": curves.time_to_level(self.learned, self.families),
+            "robustness": self.robustness.result if self.robustness else None,
+            "models": tables.models(rows, info),
+            "spreads": costs.spreads(timings.frame),
+            "timings": timings,
+            "serving": costs.serving(rows),
+            "doubts": costs.doubts(trust),
+        }
+        return {name: table for name, table in offered.items() if table is not None}
+
+    @functools.cached_property
+    def frames(self) -> Mapping[str, pd.DataFrame]:
+        """All values, raw, by name: those of the tables, and more."""
+        return {
+            **{name: table.frame for name, table in self.tables.items() if name not in _IN_OTHER_FRAMES},
+            "trials": tables.trials(self.rows),
+            "findings": tables.findings(self.findings),
+            "pairs": pairs_frame(self.tests),
+            "confused_pairs": confused_frame(self.found, self.info.dataset.classes),
+            "classes": self._of_classes,
+            **({"groups": self.by_group.frame} if self.by_group else {}),
+            **({"corruptions": self.robustness.frame} if self.robustness else {}),
+        }
+
+    @functools.cached_property
+    def _of_classes(self) -> pd.DataFrame:
+        return classes_frame(self.found, self.info.dataset.classes)
+
+    @property
+    def overhead(self) -> Overhead | None:
+        """What the harness cost; None where it is not known."""
+        return overhead(self.sessions, self.records)
+
+    @property
+    def drift(self) -> float | None:
+        """How far the machine's speed moved; None where it is not known."""
+        return machine_drift(self.sessions, [record.trial.id for record in self.records])
 
     @property
     def evaluated(self) -> int:
@@ -187,8 +238,6 @@ def read_contents(folder: RunFolder) -> Contents:
     compared = dict(itertools.islice(found.items(), DETAILED_ROWS))
     tests = compare_pairs(compared, groups, info.margin) if len(compared) > 1 else []
     ties = tie_groups(list(compared), tests)
-    trust = costs.time_trust(rows, sessions)
-    by_class = classes_frame(found, classes)
     findings = run_checks(
         rows,
         models=info.models,
@@ -197,60 +246,22 @@ def read_contents(folder: RunFolder) -> Contents:
         margin=info.margin,
         most_frequent_share=None if truth is None else most_frequent_share(truth),
     )
-    fallen = group_errors(compared, groups, info) if groups is not None and compared else None
-    copies = robustness(folder, info, rows, truth)
-    learned, voted = curves.curves(rows), soft_vote(folder, rows, truth, groups, classes)
-    families = growth.families(rows)
-    timings = costs.timings(rows, sessions)
-    offered = {
-        "results": tables.results(rows, ties, trust, () if info.is_validation else info.models),
-        "ensemble": voted.result if voted else None,
-        "ensemble_members": voted.members if voted else None,
-        "failures": tables.failures(rows),
-        "quality": quality.predictions(rows, found),
-        "by_class": quality.by_class(
-            by_class, max((row.test_count for row in rows), default=0), info.dataset.class_name
-        ),
-        "by_group": fallen.result if fallen else None,
-        "growth": growth.growth(families),
-        "time_to_accuracy": curves.time_to_level(learned, families),
-        "robustness": copies.result if copies else None,
-        "models": tables.models(rows, info),
-        "spreads": costs.spreads(timings.frame),
-        "timings": timings,
-        "serving": costs.serving(rows),
-        "doubts": costs.doubts(trust),
-    }
-    shown = {name: table for name, table in offered.items() if table is not None}
     return Contents(
         info=info,
         records=records,
+        sessions=sessions,
         truth=truth,
         groups=groups,
         rows=rows,
         found=found,
         tests=tests,
         ties=ties,
-        learned=learned,
-        families=families,
-        voted=voted,
+        learned=curves.curves(rows),
+        families=growth.families(rows),
+        voted=soft_vote(folder, rows, truth, groups, classes),
         findings=findings,
-        headline=headline(info, rows, tests),
-        tables=shown,
-        frames={
-            **{name: table.frame for name, table in shown.items() if name not in _IN_OTHER_FRAMES},
-            "trials": tables.trials(rows),
-            "findings": tables.findings(findings),
-            "pairs": pairs_frame(tests),
-            "confused_pairs": confused_frame(found, classes),
-            "classes": by_class,
-            **({"groups": fallen.frame} if fallen else {}),
-            **({"corruptions": copies.frame} if copies else {}),
-        },
-        overhead=overhead(sessions, records),
-        drift=machine_drift(sessions, [record.trial.id for record in records]),
-        by_group=fallen,
-        robustness=copies,
+        by_group=group_errors(compared, groups, info) if groups is not None and compared else None,
+        robustness=robustness(folder, info, rows, truth),
     )
 
 

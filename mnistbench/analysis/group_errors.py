@@ -25,7 +25,8 @@ class HardGroup:
     """A group that the configurations find hard.
 
     Attributes:
-        name: What it is, and its error, the mean over these: "writer 2134, students (18 % of 11 images)".
+        name: What it is, and its error, the mean over these: "writer 2134, students (18 % of 11 images)"; a
+            group that spans several strata is named without one.
         images: Those misclassified most often, by their index among the evaluation images.
     """
 
@@ -57,12 +58,17 @@ class GroupErrors:
 def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info: RunInfo) -> GroupErrors:
     """Return how the errors of some configurations, of at least one, fall on the groups of the images."""
     groups = Groups.of(known.ids, len(known.ids))
-    first = np.unique(known.ids, return_index=True)[1]
-    ids, strata = known.ids[first], known.strata[first]
+    series = info.dataset.strata
+    in_stratum = np.unique(np.stack([known.ids, known.strata]), axis=1)
+    ids, first, spanned = np.unique(in_stratum[0], return_index=True, return_counts=True)
+    strata = [
+        series[in_stratum[1, at]] if series and many == 1 else None
+        for at, many in zip(first, spanned, strict=True)
+    ]
     # The mean over the seeds of each group's errors, (configurations, groups).
     errors = np.array([groups.sums(~each.correct).mean(axis=0) for each in found.values()])
     rates = errors.mean(axis=0) / groups.sizes
-    noun, series = info.dataset.group_noun, info.dataset.strata
+    noun = info.dataset.group_noun
     return GroupErrors(
         noun=noun,
         count=groups.count,
@@ -72,14 +78,14 @@ def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info
             {
                 "row": np.repeat(list(found), groups.count),
                 "group": np.tile(ids, len(found)),
-                "stratum": np.tile([series[which] if series else None for which in strata], len(found)),
+                "stratum": strata * len(found),
                 "images": np.tile(groups.sizes, len(found)),
                 "error_count": errors.ravel(),
             }
         ),
         hardest=tuple(
             HardGroup(
-                name=f"{noun} {ids[which]}{f', {series[strata[which]]}' if series else ''} "
+                name=f"{noun} {ids[which]}{f', {strata[which]}' if strata[which] else ''} "
                 f"({100 * rates[which]:.0f} % of {plural(int(groups.sizes[which]), 'image')})",
                 images=_hardest_images(found, groups.members == which),
             )

@@ -181,24 +181,7 @@ def assemble(
     x_test = _images(origin, "test images", x_test)
     y_train = _labels(origin, "training labels", y_train)
     y_test = _labels(origin, "test labels", y_test)
-    for split, x, y in (("training", x_train, y_train), ("test", x_test, y_test)):
-        if len(x) != len(y):
-            raise DataError(
-                f"{origin}: there are {len(x):,} {split} images but {len(y):,} {split} labels; "
-                "each image needs one label."
-            )
-        if len(x) == 0:
-            raise DataError(f"{origin}: there are no {split} images; both splits need some.")
-    train_shape, test_shape = x_train.shape[1:], x_test.shape[1:]
-    if train_shape != test_shape:
-        raise DataError(
-            f"{origin}: training images are {train_shape[0]}x{train_shape[1]} pixels, test images "
-            f"are {test_shape[0]}x{test_shape[1]}; all must have the same size."
-        )
-    if 0 in train_shape:
-        raise DataError(
-            f"{origin}: the images are {train_shape[0]}x{train_shape[1]} pixels, so they are empty."
-        )
+    _check_shapes(origin, (x_train, y_train), (x_test, y_test))
     _check_pixels(origin, x_train, x_test, reading.pixel_max)
     together = None if groups is None else _groups(origin, groups, len(x_train), len(x_test))
     changes = []
@@ -227,6 +210,28 @@ def assemble(
         changes=tuple(changes),
         groups=together,
     )
+
+
+def _check_shapes(origin: str, train: tuple[NDArray[Any], Labels], test: tuple[NDArray[Any], Labels]) -> None:
+    """Refuse splits without images or with other labels than images, and images that differ in size."""
+    for split, (x, y) in (("training", train), ("test", test)):
+        if len(x) != len(y):
+            raise DataError(
+                f"{origin}: there are {len(x):,} {split} images but {len(y):,} {split} labels; "
+                "each image needs one label."
+            )
+        if len(x) == 0:
+            raise DataError(f"{origin}: there are no {split} images; both splits need some.")
+    train_shape, test_shape = train[0].shape[1:], test[0].shape[1:]
+    if train_shape != test_shape:
+        raise DataError(
+            f"{origin}: training images are {train_shape[0]}x{train_shape[1]} pixels, test images "
+            f"are {test_shape[0]}x{test_shape[1]}; all must have the same size."
+        )
+    if 0 in train_shape:
+        raise DataError(
+            f"{origin}: the images are {train_shape[0]}x{train_shape[1]} pixels, so they are empty."
+        )
 
 
 def _check_classes(

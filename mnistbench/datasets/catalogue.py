@@ -3,6 +3,7 @@
 import difflib
 from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from mnistbench.datasets.arrays import AS_IS, DatasetInfo, Reading
@@ -45,21 +46,19 @@ def resolve(
         UsageError: There is no data set of that name, or it accepts no `reading`.
     """
     if spec is not None and ARROW in spec:
+        again = partial(
+            resolve,
+            cache=cache,
+            reading=reading,
+            offline=offline,
+            show_progress=show_progress,
+            named=named,
+            patience=patience,
+        )
         names = spec.split(ARROW, 1)
         if all(name in named for name in names):
             refuse_unknown_writers(named[names[0]], named[names[1]])
-        train, test = (
-            resolve(
-                part,
-                cache=cache,
-                reading=reading,
-                offline=offline,
-                show_progress=show_progress,
-                named=named,
-                patience=patience,
-            )
-            for part in names
-        )
+        train, test = map(again, names)
         return transfer(train, test, cache)
     if (spec is None or spec in named) and reading != AS_IS:
         raise UsageError(f"--pixel-max and --unseen apply only to your own data, not to {spec or 'mnist'}.")
@@ -77,6 +76,16 @@ def resolve(
             return replace(ready("digits"), fallback_reason=str(error).splitlines()[0].rstrip("."))
     if spec in named:
         return ready(spec)
+    return _own(spec, cache, reading, named)
+
+
+def _own(spec: str, cache: Path, reading: Reading, named: Mapping[str, Named]) -> DatasetInfo:
+    """Read a user's folder or file into the cache; one that holds a named data set is that data set.
+
+    Raises:
+        DataError: It is missing, damaged or unusable.
+        UsageError: It is neither.
+    """
     if "://" in spec:
         raise UsageError(
             f"--dataset accepts no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."

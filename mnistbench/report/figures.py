@@ -2,22 +2,21 @@
 
 import itertools
 import math
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import pandas as pd
 from matplotlib.axes import Axes
 from matplotlib.collections import PatchCollection
 from matplotlib.colors import to_rgb, to_rgba
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
-from matplotlib.ticker import NullFormatter
+from matplotlib.ticker import NullLocator
 from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.growth import BEYOND, Family
 from mnistbench.report.style import (
     BLUE,
     INK,
@@ -27,9 +26,11 @@ from mnistbench.report.style import (
     TITLED,
     Place,
     add_axes,
+    cell,
     hide_spines,
     label_directly,
-    set_ticks,
+    set_error_ticks,
+    set_time_ticks,
     svg,
     text_width,
 )
@@ -45,11 +46,6 @@ _LABELLED_POINTS = 40
 _SHEET_COLUMNS = 6
 _DOTS_A_ROW = 200
 _SIGNS = {"practically the same": "= ", "cannot tell": "? "}
-_ERROR_TICKS = (0.9, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
-_SECOND_TICKS = (
-    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
-    3600, 7200, 18000, 36000, 86400, 172800, 604800,
-)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -69,6 +65,17 @@ class Point:
     sampling: Interval
     seeds: tuple[float, ...] = ()
     title: str = ""
+
+
+def file_stem(label: str, taken: set[str]) -> str:
+    """Turn a label into a file name that is safe everywhere and, letter case apart, not taken yet."""
+    plain = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.")[:60] or "model"
+    stem, number = plain, 1
+    while stem in taken:
+        number += 1
+        stem = f"{plain}-{number}"
+    taken.add(stem)
+    return stem
 
 
 def points(rows: Sequence[Configuration], timing: str) -> list[Point]:
@@ -144,20 +151,13 @@ def _errors_by_time(figure: Figure, height: float, across: Place, up: Place, cos
     """Add axes with these limits: seconds, and errors upside down, both logarithmic."""
     axes = add_axes(figure, 0.55, 0.55, 7.3, height)
     axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
-    set_ticks(axes.xaxis, _SECOND_TICKS, across, _duration_tick)
-    set_ticks(axes.yaxis, _ERROR_TICKS, up, lambda error: f"{100 * (1 - error):.6g}")
+    set_time_ticks(axes.xaxis, across)
+    set_error_ticks(axes.yaxis, up)
     axes.grid()
     hide_spines(axes)
     axes.set_xlabel(f"{cost} (logarithmic)")
     axes.set_title(f"{title}, % (logarithmic in errors)")
     return axes
-
-
-def _duration_tick(seconds: float) -> str:
-    for unit, size in (("h", 3600), ("min", 60)):
-        if seconds >= size:
-            return f"{seconds / size:g} {unit}"
-    return f"{seconds:g} s"
 
 
 def timings(rows: Sequence[Configuration]) -> dict[str, bytes]:
@@ -190,7 +190,7 @@ def _strips(timed: Mapping[str, Sequence[tuple[float, str]]], verb: str) -> byte
         every = list(itertools.chain.from_iterable(values.values()))
         across = min(every) / 1.3, max(every) * 1.3
         axes.set(xscale="log", xlim=across, ylim=(len(labels) - 0.5, -0.5))
-        set_ticks(axes.xaxis, _SECOND_TICKS, across, _duration_tick)
+        set_time_ticks(axes.xaxis, across)
         axes.set_yticks(range(len(labels)), labels, color=INK)
         axes.grid(axis="x")
         hide_spines(axes)
@@ -233,112 +233,6 @@ def learning_curves(curves: Mapping[str, Sequence[Sequence[Place]]], images: int
 
     names = ", ".join(curves)
     return svg((8.0, 3.9), f"Accuracy against training time: {names}", draw)
-
-
-_PANELS_ACROSS = 4
-_SIZE_TICKS = tuple(m * 10**e for e in range(1, 8) for m in (1, 2, 5))
-_MEMORY_TICKS = tuple(m * 10**e for e in range(6, 13) for m in (1, 2, 5))
-
-
-def accuracy_by_size(families: Sequence[Family]) -> bytes:
-    """Draw accuracy against training size, a panel a family: what was measured, the law, and its interval.
-
-    The law goes on, dashed, to `BEYOND` times the largest size. The other families are in grey.
-    """
-    images = max(row.test_count for family in families for row in family.rows)
-    floor = 0.5 / images
-    sizes = [size for family in families for size in family.sizes]
-    errors = [max(1 - right, floor) for family in families for _, right in family.accuracies]
-    laws = [(family.error, family.sizes[-1] * BEYOND) for family in families]
-    bands = [band for law, beyond in laws if law and (band := law.interval_at(beyond))]
-    errors += [max(band.low, floor) for band in bands]
-    across, up = (min(sizes) / 1.3, max(sizes) * BEYOND * 1.1), (max(errors) * 1.2, min(errors) / 1.2)
-    down = -(-len(families) // _PANELS_ACROSS)
-    width, height = 1.85, 1.6  # inches of each panel
-
-    def draw(figure: Figure) -> None:
-        for number, family in enumerate(families):
-            row, column = divmod(number, _PANELS_ACROSS)
-            bottom = (down - 1 - row) * height + 0.5
-            axes = add_axes(figure, 0.5 + column * width, bottom, width - 0.2, height - 0.35)
-            axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
-            set_ticks(axes.xaxis, _SIZE_TICKS, across, _size_tick, most=4)
-            set_ticks(axes.yaxis, _ERROR_TICKS, up, lambda error: f"{100 * (1 - error):.6g}", most=5)
-            axes.tick_params(
-                labelleft=column == 0, labelbottom=number + _PANELS_ACROSS >= len(families), labelsize=8
-            )
-            axes.grid()
-            hide_spines(axes)
-            axes.set_title(visible(family.label), color=INK)
-            for each in families:
-                points = [(size, max(1 - right, floor)) for size, right in each.accuracies]
-                if each is not family:
-                    axes.plot(*zip(*points, strict=True), color=RULE, linewidth=0.8)
-            _draw_law(axes, family, floor)
-        figure.text(
-            0.06, 0.015, "training images (logarithmic); accuracy, % (logarithmic in errors)", color=MUTED
-        )
-
-    size = (0.5 + _PANELS_ACROSS * width, down * height + 0.5)
-    return svg(size, "Accuracy against the number of training images, a panel a model", draw)
-
-
-def _draw_law(axes: Axes, family: Family, floor: float) -> None:
-    """Draw what was measured of a family, and its law of errors with the interval."""
-    points = [(size, max(1 - right, floor)) for size, right in family.accuracies]
-    first, last = family.sizes[0], family.sizes[-1]
-    if family.error is not None:
-        within = np.geomspace(first, last, 24).tolist()
-        beyond = np.geomspace(last, last * BEYOND, 8).tolist()
-        bands = [(n, family.error.interval_at(n)) for n in (*within, *beyond[1:])]
-        ends = [(n, max(band.low, floor), max(band.high, floor)) for n, band in bands if band]
-        if ends:
-            places, low, high = zip(*ends, strict=True)
-            axes.fill_between(places, low, high, color=BLUE, alpha=0.18, linewidth=0)
-        for part, style in ((within, "-"), (beyond, (0, (3, 2)))):
-            law = [max(family.error.at(n), floor) for n in part]
-            axes.plot(part, law, color=BLUE, linewidth=1.2, linestyle=style)
-    axes.plot(*zip(*points, strict=True), "o", color=BLUE, markersize=3.5)
-
-
-def costs_by_size(families: Sequence[Family]) -> bytes:
-    """Draw training time and memory against training size, one line a family, side by side."""
-
-    def draw(figure: Figure) -> None:
-        panels = (
-            ("fit_seconds", "training time", _SECOND_TICKS, _duration_tick),
-            ("peak_rss_bytes", "peak RAM", _MEMORY_TICKS, _memory_tick),
-        )
-        for number, (cost, title, ticks, write) in enumerate(panels):
-            lines = {family.label: points for family in families if (points := family.against_size(cost))}
-            if not lines:
-                continue
-            every = [point for points in lines.values() for point in points]
-            sizes, costs = zip(*every, strict=True)
-            across, up = (min(sizes) / 1.2, max(sizes) * 8), (min(costs) / 1.3, max(costs) * 1.3)
-            axes = add_axes(figure, 0.55 + 3.95 * number, 0.55, 3.3, 3.6)
-            axes.set(xscale="log", yscale="log", xlim=across, ylim=up)
-            set_ticks(axes.xaxis, _SIZE_TICKS, across, _size_tick, most=6)
-            set_ticks(axes.yaxis, ticks, up, write)
-            axes.grid()
-            hide_spines(axes)
-            axes.set_xlabel("training images (logarithmic)")
-            axes.set_title(f"{title} (logarithmic)")
-            colours = itertools.cycle((BLUE, ORANGE, MUTED))
-            for points, colour in zip(lines.values(), colours, strict=False):
-                axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=1.2, markersize=3)
-            strokes = [pair for points in lines.values() for pair in itertools.pairwise(points)]
-            label_directly(axes, list(lines), [points[-1] for points in lines.values()], strokes)
-
-    return svg((8.0, 4.5), "Training time and memory against the number of training images", draw)
-
-
-def _size_tick(size: float) -> str:
-    return f"{size / 1000:g}k" if size >= 1000 else f"{size:g}"
-
-
-def _memory_tick(size: float) -> str:
-    return f"{size / 1e9:g} GB" if size >= 1e9 else f"{size / 1e6:g} MB"
 
 
 def confusion(matrix: NDArray[np.int64], names: Sequence[str], label: str) -> bytes:
@@ -397,16 +291,12 @@ def _draw_cells(axes: Axes, matrix: NDArray[np.int64], fontsize: float) -> None:
         for right, strong in zip(right_ones, shade.tolist(), strict=True)
     ]
     # All cells as one artist: one by one, they took most of a large report's time.
-    cells = [_cell(row, column) for row, column in filled.tolist()]
+    cells = [cell(row, column) for row, column in filled.tolist()]
     axes.add_collection(PatchCollection(cells, facecolors=colours_of, linewidths=0))
     for row, column in filled.tolist():
         written, colour = str(matrix[row, column]), MUTED if row == column else INK
         size = fontsize * min(1.0, 3.4 / len(written))
         axes.text(column, row, written, ha="center", va="center_baseline", fontsize=size, color=colour)
-
-
-def _cell(row: int, column: int, **look: Any) -> Rectangle:
-    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, **look)
 
 
 def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label: str) -> bytes:
@@ -439,95 +329,14 @@ def reliability(bins: Sequence[ReliabilityBin], calibration_error: float, label:
         upper.set_yticks(*quarters)
         upper.set_title(f"right, %  (calibration error {100 * calibration_error:.2g} %)")
         most = max(each.count for each in bins)
-        lower.set_yscale("log")
-        lower.set_ylim(0.5, 3 * most)
-        set_ticks(lower.yaxis, [10**e for e in range(0, 10, 2)], (0.9, 3 * most), "{:,.0f}".format, most=3)
+        decades = [10**e for e in range(10) if 10**e < 3 * most]
+        shown = decades[:: math.ceil(len(decades) / 3)]
+        lower.set(yscale="log", ylim=(0.5, 3 * most))
+        lower.set_yticks(shown, [f"{images:,}" for images in shown])
+        lower.yaxis.set_minor_locator(NullLocator())
         lower.set_xlabel("confidence, %   (bars: images, logarithmic)")
 
     return svg((3.6, 3.9), f"Reliability diagram of {label}", draw)
-
-
-def errors_by_kind(errors: pd.DataFrame, kinds: Sequence[str]) -> bytes:
-    """Draw shares of errors as a heat map, models by kinds of corruption; NaN where there is none."""
-    names = [visible(str(label)) for label in errors.index]
-    left, above, side = 0.15 + text_width(names, 9.0), 0.1 + text_width(kinds, 8.0), 0.42
-    height = 0.28 * len(names)
-
-    def draw(figure: Figure) -> None:
-        axes = add_axes(figure, left, 0.05, side * len(kinds), height)
-        axes.set(xlim=(-0.5, len(kinds) - 0.5), ylim=(len(names) - 0.5, -0.5))
-        axes.set_axis_off()
-        for column, kind in enumerate(kinds):
-            axes.text(column, -0.6, kind, ha="center", va="bottom", rotation=90, fontsize=8, color=MUTED)
-        for row, (name, values) in enumerate(zip(names, errors.to_numpy(float).tolist(), strict=True)):
-            axes.text(-0.65, row, name, ha="right", va="center_baseline")
-            for column, share in enumerate(values):
-                if math.isfinite(share):
-                    strength = 0.85 * math.sqrt(share)
-                    axes.add_patch(_cell(row, column, facecolor=ORANGE, alpha=strength, linewidth=0))
-                    written = f"{100 * share:.1f}" if share < 0.0995 else f"{100 * share:.0f}"
-                    axes.text(column, row, written, ha="center", va="center_baseline", fontsize=8)
-
-    size = left + side * len(kinds) + 0.1, height + above + 0.1
-    return svg(size, "Errors by model and kind of corruption, %", draw)
-
-
-def along_shifts(panels: Mapping[str, pd.DataFrame], measure: str, *, logarithmic: bool = False) -> bytes:
-    """Draw a score of each model along shifts by degrees: one panel a shift, by the title of its axis.
-
-    The frames have a row for each model and a column for each level.
-    """
-    labels = list(dict.fromkeys(str(label) for frame in panels.values() for label in frame.index))
-    looks: dict[str, dict[str, Any]] = {
-        label: {
-            "color": (BLUE, ORANGE, MUTED)[i % 3],
-            "linestyle": ("-", (0, (4, 2)), (0, (1, 1.5)))[i // 3 % 3],
-        }
-        for i, label in enumerate(labels)
-    }
-    beside = text_width([visible(label) for label in labels], 7.0) + 0.15
-    width, height = max((9.4 - 0.45 - 3 * beside) / 3 - 0.3, 1.0), max(2.4, 0.14 * len(labels))
-
-    def draw(figure: Figure) -> None:
-        for number, (title, frame) in enumerate(panels.items()):
-            axes = add_axes(figure, 0.4 + number * (width + beside + 0.3), 0.5, width, height)
-            if logarithmic:
-                axes.set_yscale("log")
-                axes.yaxis.set_minor_formatter(NullFormatter())
-                axes.yaxis.set_major_formatter("{x:g}")
-            for label, values in frame.iterrows():
-                axes.plot(list(frame.columns), values.to_numpy(float), linewidth=1.2, **looks[str(label)])
-            axes.set_xticks([float(level) for level in frame.columns])
-            axes.set_xlim(float(frame.columns[0]), float(frame.columns[-1]))
-            axes.grid()
-            hide_spines(axes)
-            axes.set_xlabel(title)
-            if number == 0:
-                axes.set_title(measure)
-            _label_ends(axes, {str(label): float(end) for label, end in frame.iloc[:, -1].items()}, looks)
-
-    size = 0.4 + 3 * (width + beside + 0.3), height + 0.85
-    return svg(size, f"{measure} along shifts: {', '.join(labels)}", draw)
-
-
-def _label_ends(axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Mapping[str, Any]]) -> None:
-    """Write each label at the right, at the height where its line ends, apart from the others."""
-    figure: Any = axes.figure
-    room = 10 / 72 * 0.9 / (axes.get_position().height * figure.get_size_inches()[1])
-    low = -math.inf
-    to_share = (axes.transData + axes.transAxes.inverted()).transform
-    for label, end in sorted(ends.items(), key=lambda item: item[1]):
-        at = max(float(to_share((axes.get_xlim()[1], end))[1]), low + room)
-        low = at
-        axes.text(
-            1.03,
-            at,
-            visible(label),
-            transform=axes.transAxes,
-            fontsize=7,
-            va="center",
-            color=looks[label]["color"],
-        )
 
 
 def contact_sheet(
@@ -582,7 +391,7 @@ def significance(labels: Sequence[str], tests: Sequence[PairedTest], images: int
                 colour, strength = (BLUE, 0.22) if test.better is not None else (RULE, 0.45)
                 if test.better is not None and test.adjusted_p_value < 0.001:
                     strength = 0.55
-                axes.add_patch(_cell(row, column, facecolor=colour, alpha=strength, linewidth=0))
+                axes.add_patch(cell(row, column, facecolor=colour, alpha=strength, linewidth=0))
                 written = f"{_SIGNS.get(test.verdict, '')}{more:.0f}"
                 axes.text(column, row, written, ha="center", va="center_baseline", fontsize=small)
         below = n - 0.5 + 0.22 * n / side

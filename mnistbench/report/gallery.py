@@ -1,22 +1,15 @@
 """The images that models get wrong: by whom, how surely, and what they look like."""
 
-import io
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.datasets.cache import cached_arrays
-from mnistbench.datasets.splits import split
-from mnistbench.errors import MnistbenchError
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import Predictions
-from mnistbench.runs.records import RunInfo
 from mnistbench.stats.scores import MNIST_TEST_LABEL_ERRORS
 
 FITS_SHOWN = 5
@@ -31,13 +24,7 @@ CONFIDENT_SHOWN = 12
 HARD_SHOWN = 60
 """Images of each kind that the gallery shows: wrong for all, right for one alone."""
 
-_PIXEL_BUDGET = 1_200_000  # in all: keeps a page of incompressible images below 2 MB
-_SIDE = 56  # pixels; larger images are made smaller by a whole factor
-_SHEET_COLUMNS = 40
-_DARK = 64  # of 255: a sheet whose median pixel is below this shows light ink on a dark ground
-
 Labels = NDArray[np.int64]
-Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)
@@ -94,36 +81,6 @@ class Gallery:
     def surest(self, label: str) -> tuple[Mistake, ...]:
         """Return the mistakes of one configuration worth showing: the most confident, else the first ones."""
         return self.confident.get(label) or self.mistakes.get(label, ())[:CONFIDENT_SHOWN]
-
-
-@dataclass(frozen=True)
-class Pictures:
-    """Small pictures of some images.
-
-    Attributes:
-        index: Which images, by their index among those that the run is evaluated on.
-        pixels: uint8 (len(index), height, width).
-    """
-
-    index: tuple[int, ...]
-    pixels: Images
-
-    @property
-    def is_dark(self) -> bool:
-        """Whether they show light ink on a dark ground, as MNIST does."""
-        return bool(self.pixels.size) and float(np.median(self.pixels)) < _DARK
-
-    def sheet(self) -> tuple[bytes, int]:
-        """Put them side by side into one PNG file; return it, and how many there are in a row."""
-        count, height, width = self.pixels.shape
-        columns = min(_SHEET_COLUMNS, max(count, 1))
-        rows = -(-max(count, 1) // columns)
-        padded = np.zeros((rows * columns, height, width), np.uint8)
-        padded[:count] = self.pixels
-        sheet = padded.reshape(rows, columns, height, width).swapaxes(1, 2).reshape(rows * height, -1)
-        written = io.BytesIO()
-        Image.fromarray(sheet).save(written, "PNG", optimize=True)
-        return written.getvalue(), columns
 
 
 def gallery(
@@ -236,85 +193,3 @@ def by_cell(mistakes: Iterable[Mistake]) -> dict[tuple[int, int], list[Mistake]]
     for each in mistakes:
         found.setdefault((each.true_label, each.predicted_label), []).append(each)
     return found
-
-
-def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> Pictures | None:
-    """Return pictures of the images that the gallery wants, as many as a page can hold.
-
-    They come from the cached data set and are kept in the run folder (`images.npz`), so that the report can
-    be made again, the same, where the data set is not; nothing is ever fetched. None where neither has them.
-
-    Raises:
-        MnistbenchError: The kept pictures are damaged.
-        OSError: They cannot be kept.
-    """
-    images = evaluation_images(info, cache)
-    if images is None or len(images) != shown.image_count:
-        return _kept(folder)
-    made = shrunk(images, wanted(shown))
-    written = io.BytesIO()
-    np.savez_compressed(written, index=np.array(made.index, dtype=np.int64), pixels=made.pixels)
-    folder.write(_KEPT_NAME, written.getvalue())
-    return made
-
-
-_KEPT_NAME = "images.npz"
-
-
-def altered_pictures(folder: RunFolder, info: RunInfo, cache: Path) -> int:
-    """Count the kept pictures that are not what the cached data set gives; 0 where either is not there.
-
-    Raises:
-        MnistbenchError: The kept pictures are damaged.
-    """
-    kept, images = _kept(folder), evaluation_images(info, cache)
-    if kept is None or images is None:
-        return 0
-    if any(not 0 <= image < len(images) for image in kept.index):
-        return len(kept.index)
-    again = shrunk(images, kept.index)
-    if again.pixels.shape != kept.pixels.shape:
-        return len(kept.index)
-    return int((again.pixels != kept.pixels).any(axis=(1, 2)).sum())
-
-
-def evaluation_images(info: RunInfo, cache: Path) -> Images | None:
-    """Open the images that a run is evaluated on, uint8 (n, h, w), if the cache has its data set."""
-    arrays = cached_arrays(cache, info.dataset)
-    if arrays is None or not info.trials:
-        return None
-    return np.asarray(split(arrays, info.split, None, 0, info.holdout).x_eval)
-
-
-def shrunk(images: Images, chosen: Sequence[int]) -> Pictures:
-    """Return small pictures of the chosen images, as many as a page can hold."""
-    height, width = images.shape[1:]
-    factor = -(-max(height, width) // _SIDE)
-    rows, columns = height // factor or 1, width // factor or 1
-    index = tuple(chosen[: _PIXEL_BUDGET // (rows * columns)])
-    cut = images[list(index), : rows * factor, : columns * factor]
-    if factor > 1:
-        blocks = cut.reshape(len(index), rows, min(factor, height), columns, min(factor, width))
-        cut = blocks.mean(axis=(2, 4)).round().astype(np.uint8)
-    return Pictures(index, cut)
-
-
-def _kept(folder: RunFolder) -> Pictures | None:
-    path = folder.path / _KEPT_NAME
-    if not path.is_file():
-        return None
-    try:
-        with np.load(path, allow_pickle=False) as arrays:
-            index, pixels = arrays["index"], arrays["pixels"]
-        if index.ndim != 1 or index.dtype != np.int64 or pixels.ndim != 3 or pixels.dtype != np.uint8:
-            raise ValueError(
-                f"its arrays are {index.dtype}, {index.shape} and {pixels.dtype}, {pixels.shape}"
-            )
-        if len(index) != len(pixels):
-            raise ValueError(f"it has {len(pixels)} pictures for {len(index)} images")
-    except Exception as error:  # numpy, zipfile and zlib raise some ten kinds for damaged bytes
-        raise MnistbenchError(
-            f"{path} cannot be read: {error}. Delete it; the report then shows no images, "
-            "unless the data set is in the cache."
-        ) from error
-    return Pictures(tuple(index.tolist()), pixels)

@@ -1,24 +1,22 @@
 """What the pages of a report show beside its contents: figures, sections, commands."""
 
 import itertools
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
 
 from mnistbench.analysis import curves, growth, quality, tables
 from mnistbench.analysis.checks import CHECKS, Check, Finding, joined
 from mnistbench.analysis.configurations import STATUS_NAMES, Configuration, status_counts
 from mnistbench.analysis.contents import Contents
 from mnistbench.analysis.headline import exact_test, images_of, notice, title
-from mnistbench.analysis.robustness import SHIFTS, Robustness, Worst
 from mnistbench.datasets import DatasetInfo
-from mnistbench.datasets.corruptions import CORRUPTIONS
 from mnistbench.report import figures
-from mnistbench.report.copies import pictures_of_copies
-from mnistbench.report.gallery import Gallery, Mistake, Pictures, gallery, pictures
+from mnistbench.report.figures import file_stem
+from mnistbench.report.gallery import Gallery, Mistake, gallery
+from mnistbench.report.growth import growth_figures
+from mnistbench.report.pictures import Pictures, pictures
+from mnistbench.report.robustness import HardestKind, hardest_kinds, robustness_figures
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import Failure, Record, RunInfo, Status
 from mnistbench.text import RESULTS, command, plural, to_settle
@@ -66,18 +64,6 @@ class FailureSection:
     log: str
     traceback: str
     commands: str
-
-
-@dataclass(frozen=True)
-class HardestKind:
-    """What the pages show of the kind of corruption that a configuration errs under most.
-
-    Attributes:
-        images: The name of the figure of copies that it gets wrong; None without pictures, or such copies.
-    """
-
-    worst: Worst
-    images: str | None
 
 
 @dataclass(frozen=True)
@@ -174,11 +160,11 @@ def make_page(folder: RunFolder, contents: Contents, cache: Path) -> Page:
     drawn = _figures(contents)
     stems: set[str] = set()
     sections = [
-        _section(row, _file_stem(row.label, stems), contents, errors, small, drawn)
+        _section(row, file_stem(row.label, stems), contents, errors, small, drawn)
         for row in contents.detailed
     ]
     failures = _failures(folder, info, contents.rows)
-    hardest = _hardest_kinds(folder, contents, drawn, cache) if contents.robustness is not None else []
+    hardest = hardest_kinds(folder, contents, drawn, cache)
     return Page(
         contents=contents,
         title=title(info),
@@ -291,87 +277,14 @@ def _figures(contents: Contents) -> dict[str, bytes]:
             drawn[f"accuracy-{noun}"] = figures.accuracy_against_time(points, contents.evaluated, cost)
     if contents.tests:
         drawn["significance"] = figures.significance(contents.compared, contents.tests, contents.evaluated)
-    families = contents.families
-    if families:
-        drawn["accuracy-size"] = figures.accuracy_by_size(families)
-        drawn["costs-size"] = figures.costs_by_size(families)
-        of_families = {family.label: [line] for family in families if (line := family.against_seconds)}
-        drawn["accuracy-cost"] = figures.learning_curves(of_families, contents.evaluated)
-    elif contents.learned:
+    if contents.learned and not contents.families:
         drawn["learning-curves"] = figures.learning_curves(
             curves.lines(contents.learned), curves.most_images(contents.learned)
         )
+    drawn |= growth_figures(contents.families, contents.evaluated)
     if contents.robustness is not None:
-        drawn |= _robustness_figures(contents.robustness)
+        drawn |= robustness_figures(contents.robustness)
     return drawn
-
-
-def _robustness_figures(found: Robustness) -> dict[str, bytes]:
-    errors = found.errors()
-    titles = [
-        CORRUPTIONS[kind].title if kind in CORRUPTIONS else "the images themselves"
-        for kind in errors.columns.get_level_values(0)
-    ]
-    drawn = {"corruptions": figures.errors_by_kind(errors, titles)}
-    for score, measure in (("accuracy", "accuracy, %"), ("calibration_error", "calibration error (ECE), %")):
-        if panels := _along(found, score):
-            drawn[f"shifts-{score.replace('_', '-')}"] = figures.along_shifts(panels, measure)
-    if panels := _along(found, "log_loss"):
-        drawn["shifts-log-loss"] = figures.along_shifts(
-            panels, "log loss, nats (logarithmic)", logarithmic=True
-        )
-    return drawn
-
-
-def _along(found: Robustness, score: str) -> dict[str, pd.DataFrame]:
-    """Return a score by the title of the axis of each shift; shares in per cent."""
-    panels = {}
-    for kind in SHIFTS:
-        frame = found.along(kind, "error" if score == "accuracy" else score)
-        if score == "accuracy":
-            frame = 1 - frame
-        if len(frame):
-            title = f"{CORRUPTIONS[kind].title}, {CORRUPTIONS[kind].unit}"
-            panels[title] = frame if score == "log_loss" else 100 * frame
-    return panels
-
-
-def _hardest_kinds(
-    folder: RunFolder, contents: Contents, drawn: dict[str, bytes], cache: Path
-) -> list[HardestKind]:
-    """Describe the kind that each configuration errs under most, and draw copies that it gets wrong."""
-    assert contents.robustness is not None  # noqa: S101 - for the type checker; the caller has looked
-    assert contents.truth is not None  # noqa: S101 - without it there are no results
-    info, worst = contents.info, contents.robustness.worst
-    made, stems = pictures_of_copies(folder, info, worst, cache), set[str]()
-    found = []
-    for each in worst:
-        name, small = None, made.get(each.condition.name)
-        if small is not None and each.images and set(each.images) <= set(small.index):
-            name = f"hardest-{_file_stem(each.label, stems)}"
-            classes = info.dataset.class_name
-            drawn[name] = figures.contact_sheet(
-                [small.pixels[small.index.index(image)] for image in each.images],
-                [
-                    (f"{classes(int(contents.truth[image]))} as {classes(label)}", f"image {image}")
-                    for image, label in zip(each.images, each.predicted, strict=True)
-                ],
-                is_dark=False,
-                label=f"{each.label} under {each.title}",
-            )
-        found.append(HardestKind(each, name))
-    return found
-
-
-def _file_stem(label: str, taken: set[str]) -> str:
-    """Turn a label into a file name that is safe everywhere and, letter case apart, not taken yet."""
-    plain = re.sub(r"[^a-z0-9.]+", "-", label.lower()).strip("-.")[:60] or "model"
-    stem, number = plain, 1
-    while stem in taken:
-        number += 1
-        stem = f"{plain}-{number}"
-    taken.add(stem)
-    return stem
 
 
 def _failures(folder: RunFolder, info: RunInfo, rows: Sequence[Configuration]) -> list[FailureSection]:

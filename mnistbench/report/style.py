@@ -19,6 +19,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
 from matplotlib.ticker import MaxNLocator, NullLocator
 
 from mnistbench.text import visible
@@ -47,6 +48,11 @@ _STYLE: Any = {  # a plain dict: matplotlib types the keys one by one
     "ytick.color": MUTED,
     "ytick.major.size": 0,
 }
+_ERROR_TICKS = (0.9, *(m / 10**e for e in range(6) for m in (5, 2, 1) if m / 10**e < 1))
+_SECOND_TICKS = (
+    0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 1800,
+    3600, 7200, 18000, 36000, 86400, 172800, 604800,
+)  # fmt: skip
 
 Place = tuple[float, float]
 
@@ -141,6 +147,28 @@ def set_ticks(
     step = math.ceil(len(inside) / most)
     axis.set_ticks(inside[::step], [write(value) for value in inside[::step]])
     axis.set_minor_locator(NullLocator())
+
+
+def set_time_ticks(axis: Any, limits: Place) -> None:
+    """Set ticks at round seconds, minutes and hours."""
+    set_ticks(axis, _SECOND_TICKS, limits, _duration_tick)
+
+
+def _duration_tick(seconds: float) -> str:
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def set_error_ticks(axis: Any, limits: Place, most: int = 8) -> None:
+    """Set ticks at round shares of errors, each written as the accuracy in per cent."""
+    set_ticks(axis, _ERROR_TICKS, limits, lambda error: f"{100 * (1 - error):.6g}", most)
+
+
+def cell(row: int, column: int, **look: Any) -> Rectangle:
+    """Return one cell of a matrix drawn with rows and columns a unit apart."""
+    return Rectangle((column - 0.47, row - 0.47), 0.94, 0.94, **look)
 
 
 def label_directly(

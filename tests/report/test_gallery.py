@@ -12,7 +12,8 @@ from mnistbench.analysis.configurations import configurations
 from mnistbench.datasets.cache import store
 from mnistbench.errors import MnistbenchError
 from mnistbench.report import write_report
-from mnistbench.report.gallery import by_cell, gallery, pictures, wanted
+from mnistbench.report.gallery import by_cell, gallery, wanted
+from mnistbench.report.pictures import pictures
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_predictions
 
