@@ -138,6 +138,25 @@ def test_the_engine_names_no_model():
         assert not named, f"{path.name} names the models {named}"
 
 
+def test_no_function_is_long_or_takes_many_arguments():
+    for path in sources():
+        tree = ast.parse(path.read_text(encoding="utf-8"))
+        for function in ast.walk(tree):
+            if not isinstance(function, ast.FunctionDef):
+                continue
+            first = function.body[bool(ast.get_docstring(function)) :][:1]
+            after_docstring = function.end_lineno - first[0].lineno + 1 if first else 0
+            signature = function.body[0].lineno - function.lineno
+            given = function.args
+            parameters = len([*given.posonlyargs, *given.args, *given.kwonlyargs])
+            # The options of a command and the parameters of an estimator stand one a line.
+            is_free = part(path) == "cli" and path.stem.strip("_") == function.name
+            is_free |= part(path) == "estimators" and function.name == "__init__"
+            where = f"{path.relative_to(PACKAGE)}: {function.name}"
+            assert after_docstring + (0 if is_free else signature) <= 60, f"{where} is longer than 60 lines"
+            assert is_free or parameters <= 8, f"{where} has {parameters} parameters"
+
+
 @pytest.mark.parametrize("command", [["--help"], ["list"], ["--version"]])
 def test_the_command_line_starts_without_any_heavy_library(command):
     code = (

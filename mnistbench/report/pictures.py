@@ -137,7 +137,7 @@ def kept_pictures(folder: RunFolder, name: str) -> dict[str, Pictures]:
         return {}
     try:
         with np.load(path, allow_pickle=False) as arrays:
-            for prefix in [key.removesuffix("index") for key in arrays if key.endswith("index")]:
+            for prefix in {key.removesuffix("index").removesuffix("pixels") for key in arrays}:
                 index, pixels = arrays[f"{prefix}index"], arrays[f"{prefix}pixels"]
                 if (index.dtype, index.ndim, pixels.dtype, pixels.ndim) != (np.int64, 1, np.uint8, 3):
                     raise ValueError(

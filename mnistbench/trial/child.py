@@ -42,7 +42,8 @@ from mnistbench.trial.request import Request
 
 if TYPE_CHECKING:
     from mnistbench.runs.records import Inference, LearningCurve
-    from mnistbench.trial.measure import Stages
+    from mnistbench.trial.images import Images
+    from mnistbench.trial.measure import Stages, Timed
 
 _TRAIN_SAMPLE = 1_000
 _INFERENCE_SECONDS = 1.0
@@ -94,7 +95,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
 
     from mnistbench.runs.records import Measurement
     from mnistbench.trial.images import load_images
-    from mnistbench.trial.measure import LoadMeter, Stages, peak_rss_bytes, rss_bytes, saved_bytes, timed
+    from mnistbench.trial.measure import Stages, rss_bytes, saved_bytes, timed
 
     progress.phase("load")
     load = timed(lambda: load_images(request, request.split))
@@ -111,17 +112,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         note_stages(estimator, stages.note)
     baseline = rss_bytes()
 
-    progress.phase("fit")
-    gc.collect()  # with Keras loaded it takes a tenth of a second, which must not fall into `fit`
-    meter = LoadMeter()
-    fitted = timed(partial(estimator.fit, images.x_train, images.y_train))
-    progress.phase("predict")
-    gc.collect(1)  # the garbage of `fit`; a full collection would take as long again
-    first = timed(partial(estimator.predict, image.copy()))
-    predicted = timed(partial(estimator.predict, images.x_eval))
-    load_meanwhile = meter.read(fitted.cpu_seconds + first.cpu_seconds + predicted.cpu_seconds)
-    peak, source = peak_rss_bytes()
-
+    fitted, first, predicted, costs = _timed_training(estimator, images, image, progress)
     progress.phase("evaluate")
     del images
     train_accuracy = _evaluated(request, estimator, first.value, predicted.value, notes, outbox)
@@ -130,14 +121,8 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         import_seconds=import_seconds,
         load_seconds=load_seconds,
         build_seconds=built.wall_seconds,
-        fit_seconds=fitted.wall_seconds,
-        fit_cpu_seconds=fitted.cpu_seconds,
-        first_predict_seconds=first.wall_seconds,
-        predict_seconds=predicted.wall_seconds,
-        predict_cpu_seconds=predicted.cpu_seconds,
-        peak_rss_bytes=peak,
+        **costs,
         baseline_rss_bytes=baseline,
-        memory_source=source,
         model_bytes=saved_bytes(estimator),
         train_images=train_count,
         test_images=eval_count,
@@ -146,7 +131,6 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
         threads_used=request.threads,
-        load=load_meanwhile,
         inference=_inference(request, estimator),
         learning_curve=_learning_curve(request, estimator, stages, fitted.began),
         copies_sha256=_robustness(request, estimator, outbox),
@@ -199,6 +183,35 @@ def _imported(request: Request, outbox: Path) -> tuple[Callable[..., Any], float
     before = time.perf_counter()
     build = import_build(request, outbox)
     return build, time.perf_counter() - before
+
+
+def _timed_training(
+    estimator: Any, images: "Images", image: Any, progress: Progress
+) -> "tuple[Timed[Any], Timed[Any], Timed[Any], dict[str, Any]]":
+    """Return the fit, the predictions of one image and of all, and the `Measurement` fields they give."""
+    from mnistbench.trial.measure import LoadMeter, peak_rss_bytes, timed
+
+    progress.phase("fit")
+    gc.collect()  # with Keras loaded it takes a tenth of a second, which must not fall into `fit`
+    meter = LoadMeter()
+    fitted = timed(partial(estimator.fit, images.x_train, images.y_train))
+    progress.phase("predict")
+    gc.collect(1)  # the garbage of `fit`; a full collection would take as long again
+    first = timed(partial(estimator.predict, image.copy()))
+    predicted = timed(partial(estimator.predict, images.x_eval))
+    load_meanwhile = meter.read(fitted.cpu_seconds + first.cpu_seconds + predicted.cpu_seconds)
+    peak, source = peak_rss_bytes()
+    costs = {
+        "fit_seconds": fitted.wall_seconds,
+        "fit_cpu_seconds": fitted.cpu_seconds,
+        "first_predict_seconds": first.wall_seconds,
+        "predict_seconds": predicted.wall_seconds,
+        "predict_cpu_seconds": predicted.cpu_seconds,
+        "peak_rss_bytes": peak,
+        "memory_source": source,
+        "load": load_meanwhile,
+    }
+    return fitted, first, predicted, costs
 
 
 def _evaluated(

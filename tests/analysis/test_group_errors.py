@@ -75,6 +75,16 @@ def test_one_sentence_says_that_images_are_taken_as_independent(tmp_path, name, 
     assert not (folder.path / "tables" / "groups.csv").exists()
 
 
+def test_a_group_that_spans_strata_is_named_without_one(tmp_path):
+    spread = groups(strata=np.where(WRITERS == 300, np.arange(1000) % 2, 1))
+    contents = read_contents(grouped(tmp_path, known=spread))
+    strata = contents.frames["groups"].groupby("group")["stratum"].first()
+    assert pd.isna(strata[300])
+    assert set(strata.drop(300)) == {"students"}
+    names = [each.name for each in contents.by_group.hardest]
+    assert all(("students" in name) != ("writer 300 " in name) for name in names)
+
+
 def test_the_errors_of_writers_and_of_both_series_are_those_of_the_predictions(tmp_path):
     folder = grouped(tmp_path, seeds=(0, 1))
     frame = read_contents(folder).frames["groups"].set_index(["row", "group"])

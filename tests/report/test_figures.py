@@ -1,5 +1,6 @@
 """Figures are well-formed, the same for the same data, at home on dark pages, and legible."""
 
+import itertools
 import re
 import xml.etree.ElementTree as ElementTree
 
@@ -83,6 +84,18 @@ def test_thirty_two_classes_keep_their_names_and_counts():
     classes = list(range(4, 68, 2))
     shown = texts(figures.confusion(matrix(32), list(map(str, classes)), "svm"))
     assert all(shown.count(str(c)) >= 2 for c in classes)
+
+
+@pytest.mark.parametrize("images", [1, 3, 30, 500, 3_000, 10_000, 200_000])
+def test_the_counts_under_a_reliability_diagram_stand_apart(images):
+    probabilities = np.full((images, 2), (0.9, 0.1))
+    drawn = figures.reliability(reliability(np.zeros(images, int), probabilities, range(2)), 0.1, "svm")
+    root = ElementTree.fromstring(drawn.decode())
+    lower = next(group for group in root.iter(f"{SVG}g") if group.get("id") == "axes_2")
+    axis = next(group for group in lower.iter(f"{SVG}g") if group.get("id") == "matplotlib.axis_4")
+    heights = sorted(float(text.get("y")) for text in axis.iter(f"{SVG}text"))
+    assert heights
+    assert all(above - below >= 9 for below, above in itertools.pairwise(heights)), "they overlap"
 
 
 def test_the_significance_matrix_marks_each_kind_of_tie():
