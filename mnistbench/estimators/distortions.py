@@ -1,6 +1,7 @@
 """Random distortions of the training images: shifts by whole pixels, affine maps and elastic deformation."""
 
 from dataclasses import dataclass
+from itertools import product
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -14,7 +15,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class RandomShift:
-    """Shifts each image by whole pixels and fills with zeros.
+    """Shifts each image by whole pixels.
 
     An image that such a shift could cut off, because its outermost pixels are not all zero, stays as it is:
     digits with a margin move, garments that fill their frame do not.
@@ -28,15 +29,13 @@ class RandomShift:
     def __call__(self, images: Images, generator: np.random.Generator) -> Images:
         """Return the images, float32, shape (n, height, width), each shifted."""
         reach = self.pixels
-        height, width = images.shape[1:]
-        padded = np.pad(images, [(0, 0), (reach, reach), (reach, reach)])
-        moves = generator.integers(0, 2 * reach + 1, (2, len(images)))
-        moves[:, _fills_margin(images, reach)] = reach
-        shifted = np.empty_like(images)
-        for top in range(2 * reach + 1):
-            for left in range(2 * reach + 1):
-                chosen = np.flatnonzero((moves[0] == top) & (moves[1] == left))
-                shifted[chosen] = padded[chosen, top : top + height, left : left + width]
+        moves = reach - generator.integers(0, 2 * reach + 1, (2, len(images)))
+        moves[:, _fills_margin(images, reach)] = 0
+        shifted = images.copy()
+        for move in product(range(-reach, reach + 1), repeat=2):
+            if any(move):
+                chosen = np.flatnonzero((moves[0] == move[0]) & (moves[1] == move[1]))
+                shifted[chosen] = np.roll(images[chosen], move, axis=(1, 2))  # only zeros go round
         return shifted
 
 

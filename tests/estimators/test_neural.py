@@ -17,6 +17,7 @@ from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.files import peak_bytes
 
 from mnistbench.estimators.distortions import RandomShift
 from mnistbench.estimators.neural import Committee, NeuralClassifier, Training, load_keras
@@ -268,6 +269,13 @@ def test_each_epoch_is_distorted_from_the_images_as_they_are():
     for images, labels in made:
         assert images.shape == (8, 1, 1, 1)
         assert np.array_equal(images.ravel(), labels + 100)
+
+
+def test_an_epoch_is_gone_before_the_next_is_made():
+    images, labels = np.zeros((2_000, 28, 28, 1), np.float32), np.arange(2_000) % 2
+    made = iter(Epochs(Training(3, distort=RandomShift(1)), images, labels, np.random.default_rng(0)))
+    _, peak = peak_bytes(lambda: [len(next(made)[0]) for _ in range(3)])
+    assert peak < 2.5 * images.nbytes  # in the order of the epoch, and shifted
 
 
 def test_short_trainings_report_steps():

@@ -134,6 +134,7 @@ class Epochs:
             if self._distort is not None:
                 images = self._distort(images[..., 0], self._generator)[..., None]
             yield images, self._labels[order]
+            del images  # the next epoch's take as much memory
 
     def progress(self, step: int) -> tuple[int, int, str] | None:
         """Return (done, total, unit) after `step` steps, or None if nothing is due.
@@ -181,11 +182,13 @@ def _train_compiled(
     done = 0
     for images, labels in epochs:
         in_memory = tensorflow.constant(images), tensorflow.constant(labels)
-        for start in range(0, len(images), size):
+        del images, labels
+        for start in range(0, epochs.steps_per_epoch * size, size):
             step(*in_memory, tensorflow.constant(start))
             done += 1
             if progress := epochs.progress(done):
                 report(*progress)
+        del in_memory  # the next epoch's take as much
     optimizer.finalize_variable_values(variables)
 
 
