@@ -1,65 +1,77 @@
-"""How the networks of cnn_record were chosen: each network and every committee, on held-out images.
+"""How the networks of cnn_record were chosen: the committees of networks that are trained once, on hold-outs.
 
-`python benchmarks/studies/committees.py --blocks 2` trains the recipe's networks on MNIST's training images
-without a block of 10,000, scores them on that block, repeats this with another block, and prints a row for
-each committee. The blocks are those of `selection.py`; the test images are never used. To compare other
-networks, change the recipe and run it again.
+`python benchmarks/studies/selection.py cnn_network --holdouts 2` trains the networks, with `--seed 1` others
+that differ by chance alone. Then `python benchmarks/studies/committees.py --holdouts 2` averages their stored
+probabilities, and prints the best committees beside the recipe's. The test images are never used.
 """
 
 import argparse
 import itertools
-import runpy
-import tempfile
 from pathlib import Path
 
 import numpy as np
-from selection import held_out_in_turn
+from holdouts import RESULTS, Score, fits, on_holdouts, table
+from selection import RECIPE, label
 
-from mnistbench.datasets import cache_folder, open_arrays, resolve
-from mnistbench.datasets.splits import split
-from mnistbench.plan.models import builtin_folder
+from mnistbench.errors import MnistbenchError
+from mnistbench.runs.folder import find_runs
 from mnistbench.stats.scores import quality
 
-NETWORKS = ("raw", "upright", "one size")  # in the recipe's order
+MODEL = "cnn_network"
+MEMBERS = ("raw", "scaling 0.0", "scaling 0.7")  # of the recipe
 
 
 def main():
-    """Print how many images of each block every committee gets wrong, and its log loss."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("--blocks", type=int, default=1, help="how many blocks to hold out, one at a time")
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--threads", type=int, default=2)
+    """Print how many images of each hold-out the best committees get wrong."""
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("--holdouts", type=int, default=1, help="as given to selection.py")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="as given to selection.py")
+    parser.add_argument("--largest", type=int, default=3, help="networks of the largest committees")
+    parser.add_argument("--best", type=int, default=20, help="how many to print beside the recipe's")
     arguments = parser.parse_args()
-    with tempfile.TemporaryDirectory() as folder:
-        datasets = held_out_in_turn(arguments.blocks, Path(folder))
-        evaluated = [votes(dataset, arguments.seed, arguments.threads) for dataset in datasets]
-    for size in range(1, len(NETWORKS) + 1):
-        for members in itertools.combinations(range(len(NETWORKS)), size):
-            names = ", ".join(NETWORKS[member] for member in members)
-            scores = [score(probabilities[list(members)], truth) for probabilities, truth in evaluated]
-            wrong = "; ".join(str(each.error_count) for each in scores)
-            loss = "; ".join(f"{each.log_loss:.4f}" for each in scores)
-            print(f"| {names} | {wrong} | {loss} |")
+    try:
+        places = [(data.name, data.holdout) for data in on_holdouts("mnist", arguments.holdouts)]
+        networks = trained(arguments.results, places)
+    except MnistbenchError as error:
+        parser.error(str(error))
+    if not set(MEMBERS) <= networks.keys():
+        parser.error(
+            f"{arguments.results} lacks networks of the recipe on these hold-outs. Train them first: "
+            f"python benchmarks/studies/selection.py {MODEL} --holdouts {arguments.holdouts}"
+        )
+    committees = {RECIPE: scores([networks[name] for name in MEMBERS])}
+    for size in range(1, arguments.largest + 1):
+        for names in itertools.combinations(networks, size):
+            if names != MEMBERS:
+                committees[" + ".join(names)] = scores([networks[name] for name in names])
+    by_errors = sorted(committees, key=lambda name: sum(each.wrong for each in committees[name].values()))
+    shown = {*by_errors[: arguments.best], *networks, RECIPE}
+    print(table({name: committees[name] for name in committees if name in shown}, places, RECIPE))
 
 
-def votes(dataset, seed, threads):
-    """Return the probabilities of each network, shape (networks, n, k), and the true labels."""
-    arrays = open_arrays(resolve(dataset, cache=cache_folder(), offline=True).arrays_folder)
-    chosen = split(arrays, "validation", None, seed)
-    x_train, x_eval = (
-        np.divide(images.reshape(len(images), -1), 255, dtype=np.float32)
-        for images in (chosen.x_train, chosen.x_eval)
-    )
-    recipe = runpy.run_path(str(builtin_folder() / "cnn_record.py"))
-    committee = recipe["build"](seed=seed, keras={"threads": threads}, image_shape=chosen.x_train.shape[1:])
-    committee.fit(x_train, chosen.y_train)
-    return np.stack([network.predict_proba(x_eval) for network in committee.columns_]), chosen.y_eval
+def trained(results, places):
+    """Return each network's fits by place, for those that were trained for all; the recipe's first."""
+    found = {}
+    for fit in fits(find_runs(results)).values():
+        trial = fit.record.trial
+        if trial.model == MODEL and trial.train_size is None and fit.place in places:
+            name = label(trial).replace(RECIPE, "raw") + (f", seed {trial.seed}" if trial.seed else "")
+            found.setdefault(name, {})[fit.place] = (fit, fit.probabilities)
+    names = sorted(found, key=lambda name: (name not in MEMBERS, name))
+    return {name: found[name] for name in names if len(found[name]) == len(places)}
 
 
-def score(votes, truth):
-    """Return the quality of the mean of the networks' probabilities."""
-    mean, classes = votes.mean(axis=0), np.unique(truth)
-    return quality(truth, classes[mean.argmax(axis=1)], mean, classes)
+def scores(members):
+    """Return the score of the mean of the networks' probabilities on each place."""
+    committee = {}
+    for place, (first, _) in members[0].items():
+        mean = np.mean([each[place][1] for each in members], axis=0)
+        classes = np.unique(first.truth)
+        labels = classes[mean.argmax(axis=1)]
+        cpu_seconds = sum(each[place][0].record.measurement.fit_cpu_seconds for each in members)
+        loss = quality(first.truth, labels, mean, classes).log_loss
+        committee[place] = Score(labels == first.truth, first.groups, loss, cpu_seconds)
+    return committee
 
 
 if __name__ == "__main__":

@@ -1,22 +1,27 @@
-"""How the ensemble's rule was chosen: ways to pool probabilities, cross-validated on the training hold-out.
+"""How the ensemble's rule was chosen: ways to pool probabilities, cross-validated on training hold-outs.
 
-`python benchmarks/studies/pooling.py results/reference/record-validation` takes the stored predictions of a
-validation run, chooses each rule's weights on four fifths of its images and scores them on the last fifth,
-each fifth once. The test images are never used.
+`python benchmarks/studies/pooling.py results/selection/*` takes the stored predictions of the recipes of the
+record suite that are scored on every hold-out of these runs, chooses each rule's weights on all hold-outs but
+one, and scores them on that one, each once. With a single hold-out, as in
+`results/reference/record-validation`, its fifths take their place. The test images are never used.
 """
 
 import argparse
+from collections import defaultdict
 from pathlib import Path
 
 import numpy as np
+from holdouts import Score, fits, table
 from scipy.optimize import minimize
 from scipy.special import softmax
 
 from mnistbench.analysis.ensemble import pool_weights, pooled
+from mnistbench.errors import MnistbenchError
+from mnistbench.plan.models import builtin_folder
+from mnistbench.plan.trials import read_suites
 from mnistbench.runs.folder import RunFolder
-from mnistbench.runs.predictions import decode_predictions
 
-FOLDS = 5
+FIFTHS = 5
 
 
 def loss(probabilities, truth):
@@ -40,30 +45,67 @@ def geometric_mean(votes, truth):
     return lambda votes: pooled(weights, votes)
 
 
+SUITES_RULE = "weighted geometric mean"
 RULES = {
     "one vote each": lambda _votes, _truth: lambda votes: votes.mean(axis=0),
     "weighted arithmetic mean": arithmetic_mean,
-    "weighted geometric mean": geometric_mean,
+    SUITES_RULE: geometric_mean,
 }
 
 
 def main():
     """Print for each rule how many images it gets wrong, and its log loss."""
-    parser = argparse.ArgumentParser(description=main.__doc__)
-    parser.add_argument("run", type=Path, metavar="RUN", help="folder of a validation run with one seed")
-    folder = RunFolder(parser.parse_args().run)
-    labels = decode_predictions((folder.path / "labels.npz").read_bytes()).labels
-    truth = np.searchsorted(folder.info().dataset.classes, labels)
-    stored = [folder.predictions(record.trial.id).probabilities for record in folder.records()]
-    votes = np.stack([each for each in stored if each is not None]).astype(float)
-    fifths = np.arange(len(truth)) * FOLDS // len(truth)
-    for name, choose in RULES.items():
-        predicted = np.empty(votes.shape[1:])
-        for fifth in range(FOLDS):
-            chosen = choose(votes[:, fifths != fifth], truth[fifths != fifth])
-            predicted[fifths == fifth] = chosen(votes[:, fifths == fifth])
-        wrong = int((predicted.argmax(axis=1) != truth).sum())
-        print(f"{name}: {wrong} of {len(truth)} wrong, log loss {loss(predicted, truth):.5f}")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folder of a validation run")
+    try:
+        members, parts = read(parser.parse_args().runs)
+    except MnistbenchError as error:
+        parser.error(str(error))
+    if len(members) < 2:
+        parser.error(
+            f"these runs score {len(members)} of the recipes on all their hold-outs; two are needed."
+        )
+    print(f"{', '.join(members)}\n")
+    scores = defaultdict(dict)
+    for part, (votes, truth, groups) in parts.items():
+        others = [each for name, each in parts.items() if name != part]
+        chosen_on = np.concatenate([each[0] for each in others], axis=1)
+        chosen_truth = np.concatenate([each[1] for each in others])
+        for name, choose in RULES.items():
+            predicted = choose(chosen_on, chosen_truth)(votes)
+            correct = predicted.argmax(axis=1) == truth
+            scores[name][part] = Score(correct, groups, loss(predicted, truth), 0.0)
+    print(table(scores, list(parts), SUITES_RULE))
+
+
+def read(runs):
+    """Return the models, and each hold-out's votes, shape (models, n, k), true classes and groups, (n,)."""
+    found = defaultdict(dict)
+    recipes = read_suites(builtin_folder() / "suites.toml")["record"].models
+    for fit in fits([RunFolder(run) for run in runs]).values():
+        trial = fit.record.trial
+        defaults = next(each for each in fit.folder.info().models if each.name == trial.model).parameters
+        if trial.model in recipes and trial.split == "validation" and trial.parameters == defaults:
+            found[fit.place].setdefault(trial.model, fit)
+    members = [model for model in recipes if found and all(model in each for each in found.values())]
+    parts = {place: _part([each[model] for model in members]) for place, each in found.items() if members}
+    return members, _fifths(*parts.values()) if len(parts) == 1 else parts
+
+
+def _part(fits):
+    truth = np.searchsorted(fits[0].folder.info().dataset.classes, fits[0].truth)
+    return np.stack([fit.probabilities for fit in fits]), truth, fits[0].groups
+
+
+def _fifths(part):
+    """Return the fifths of a hold-out, in whole groups."""
+    votes, truth, groups = part
+    names, members = np.unique(groups, return_inverse=True)
+    fifths = members * FIFTHS // len(names)
+    return {
+        number: (votes[:, fifths == number], truth[fifths == number], groups[fifths == number])
+        for number in range(FIFTHS)
+    }
 
 
 if __name__ == "__main__":

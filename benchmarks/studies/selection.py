@@ -1,29 +1,27 @@
 """How the models' settings were chosen: the candidates, scored on training images that were held out.
 
-`python benchmarks/studies/selection.py svm --dataset mnist,fashion-mnist` fits every candidate of that model
-to each data set's training images without the hold-out of `mnistbench run --validation` (whole writers, where
-they are known), scores it on that, and prints a row for each; without a name it does so for every model. With
-`--blocks 3` each is scored on three blocks of 10,000 training images of MNIST in turn and trained on the
-rest: a block is contiguous, as images of one writer stand near each other. The test images are never used.
-Other options go to `mnistbench run`.
+`python benchmarks/studies/selection.py svm_record --holdouts 3` trains every candidate of that model without
+the hold-out of `mnistbench run --validation` (whole writers, where they are known, with about a sixth of the
+training images), scores it on that, does the same with two more hold-outs, none of which share a writer, and
+prints a table; without a name it does so for every model. The test images are never used. What is scored is
+kept in `--results`, so that the same command goes on where it was stopped.
 """
 
 import argparse
-import subprocess
 import sys
-import tempfile
 from collections import defaultdict
 from pathlib import Path
 
-import numpy as np
+from holdouts import MODELS, RESULTS, fit_missing, fits, on_holdouts, table
 
-from mnistbench.datasets import cache_folder, open_arrays, resolve
-from mnistbench.runs.folder import find_run
-
-HOLDOUT = 10_000
+from mnistbench.errors import MnistbenchError
+from mnistbench.machine import usable_cores
+from mnistbench.plan.options import choose_threads, parse_assignments, parse_names, parse_sizes
+from mnistbench.plan.trials import Options, Suite, plan
+from mnistbench.runs.folder import find_runs
 
 # Each sweep has one or several values for some of a model's parameters: every combination is a candidate,
-# and the other parameters keep the defaults of the model's file.
+# and the other parameters keep the defaults of the model's file. The recipe itself is a candidate, too.
 SWEEPS = {
     "logreg": [{"C": "0.05,0.15,0.3", "tol": "0.00015,0.0003,0.0006"}],
     "svm": [{"components": "60,80,100,150", "gamma": "1.0,1.5"}, {"C": "5"}],
@@ -31,28 +29,42 @@ SWEEPS = {
     "xgboost": [{"rounds": "200,240"}, {"min_child_weight": "1,4"}, {"colsample_bynode": "0.1,0.3"}],
     "mlp": [{"epochs": "4,5,6"}, {"hard_epochs": "8,10"}, {"label_smoothing": "0.05,0.1"}],
     "cnn": [{"epochs": "2,3,4"}, {"hard_epochs": "3,4,5"}],
-    "logreg_record": [
-        {"C": "0.001,0.003,0.01,0.03,0.1,1,10"},
-        {"features": "2000,6000"},
-        {"gamma": "0.4,0.6", "components": "64"},
-        {"components": "64,96"},
-    ],
     "svm_record": [
-        {"components": "64,96,128"},
         {"gamma": "0.7,1.3"},
-        {"scaling": "0.0,0.5,0.85"},
-        {"sharpness": "2,3,4"},
+        {"components": "64,128"},
+        {"C": "1,10"},
+        {"scaling": "0.5,0.85"},
+        {"sharpness": "2,4"},
     ],
-    "rf_record": [{"copies": "1", "trees": "60,100"}, {"copies": "2", "trees": "60"}],
-    "xgboost_record": [{"copies": "2", "rounds": "160,240"}, {"copies": "3,4", "rounds": "240"}],
+    "svm_copies": [{"copies": "1,2,3"}],
+    "logreg_record": [
+        {"C": "0.003,0.03"},
+        {"components": "64", "gamma": "0.6"},
+        {"gamma": "0.4", "C": "0.02"},
+        {"components": "96", "C": "0.02"},
+        {"features": "6000"},
+    ],
     "ridge_record": [
-        {"features": "4000"},
-        {"gamma": "0.3,0.4,0.5,0.6,0.7"},
+        {"gamma": "0.5,0.7"},
         {"components": "80", "gamma": "0.5"},
-        {"sharpness": "8,12,16"},
+        {"sharpness": "10,14"},
     ],
-    "mlp_record": [{"copies": "5", "epochs": "6"}, {"copies": "9", "epochs": "4"}],
-    "cnn_record": [{"label_smoothing": "0.0,0.1"}, {"epochs": "8"}],
+    "rf_record": [
+        {"trees": "100"},
+        {"copies": "2"},
+        {"copies": "3", "trees": "100"},
+    ],
+    "xgboost_record": [{"rounds": "160"}, {"copies": "3,4"}],
+    "mlp_record": [{"copies": "5", "epochs": "6"}, {"dropout": "0.1"}],
+    "cnn_network": [
+        {"scaling": "None,0.0,0.7"},
+        {"scaling": "None,0.7", "small_kernels": "True"},
+        {"scaling": "0.35"},
+        {"dropout": "0.1"},
+        {"label_smoothing": "0.05"},
+        {"epochs": "24"},
+    ],
+    "cnn_record": [],
     "gaussian_nb": [{"var_smoothing": "1e-9,0.01,0.03,0.1,0.3"}],
     "ridge": [{"alpha": "10.0,100.0,1000.0,3000.0"}],
     "lda": [{"shrinkage": "0.01,0.1,0.3"}],
@@ -67,82 +79,71 @@ SWEEPS = {
     "nystroem_svm": [{"C": "1.0,10.0,100.0"}, {"gamma": "1.0"}, {"features": "1000"}],
 }
 
+RECIPE = "the recipe"
+
 
 def main():
-    """Run the sweeps of the models named, and print their candidates, best first."""
+    """Train what is not scored yet, one hold-out after the other, and print a table for each model."""
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"any of {', '.join(SWEEPS)}")
-    parser.add_argument("--blocks", type=int, default=1, help="how many blocks to hold out, one at a time")
-    parser.add_argument(
-        "--dataset", default="mnist", help="data sets, separated by commas; not with --blocks"
-    )
-    arguments, options = parser.parse_known_args()
+    parser.add_argument("--dataset", default="mnist", help="names of data sets, separated by commas")
+    parser.add_argument("--holdouts", type=int, default=1, help="how many, one at a time: 1 to 6")
+    parser.add_argument("--train-size", default="0", help="number of training images; 0 for all")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--threads", help="threads of each fit; by default, all cores that are free")
+    parser.add_argument("--results", type=Path, default=RESULTS, help="where the scores are kept")
+    parser.add_argument("--scored", action="store_true", help="train nothing, print what is scored")
+    arguments = parser.parse_args()
     if unknown := set(arguments.models) - set(SWEEPS):
         parser.error(f"no sweep for {', '.join(sorted(unknown))}; there are {', '.join(SWEEPS)}")
-    if not 1 <= arguments.blocks <= 6:
-        parser.error(f"--blocks is {arguments.blocks}; there are 6 blocks of {HOLDOUT:,} training images")
-    with tempfile.TemporaryDirectory() as folder:
-        blocks = held_out_in_turn(arguments.blocks, Path(folder))
-        datasets = list(blocks) if arguments.blocks > 1 else arguments.dataset.split(",")
-        for model in arguments.models or SWEEPS:
-            candidates = defaultdict(list)
-            for dataset in datasets:
-                for sweep in SWEEPS[model]:
-                    for record in scored(model, sweep, dataset, options):
-                        candidates[tuple(record.trial.parameters.items())].append(record)
-            for records in sorted(candidates.values(), key=mean_accuracy, reverse=True):
-                print(row(records), flush=True)
+    try:
+        complete = select(arguments)
+    except MnistbenchError as error:
+        parser.error(str(error))
+    sys.exit(not complete)
 
 
-def held_out_in_turn(blocks, folder):
-    """Yield MNIST and rotated copies of it, each with another block last, which is held out."""
-    yield "mnist"
-    if blocks == 1:
-        return
-    data = open_arrays(resolve("mnist", cache=cache_folder(), offline=True).arrays_folder)
-    apart = len(data.x_train) // HOLDOUT // blocks * HOLDOUT
-    for number in range(1, blocks):
-        turned = {
-            name: np.roll(getattr(data, name), number * apart, axis=0) for name in ("x_train", "y_train")
-        }
-        path = folder / f"block{number}.npz"
-        np.savez(path, **turned, x_test=data.x_test, y_test=data.y_test)
-        yield str(path)
+def select(arguments):
+    """Do what `main` does, given its arguments; return whether it was not interrupted."""
+    models = arguments.models or list(SWEEPS)
+    datasets = parse_names(arguments.dataset, "--dataset")
+    holdouts = [data for name in datasets for data in on_holdouts(name, arguments.holdouts)]
+    threads = choose_threads(arguments.threads, 1, len(usable_cores()))
+    planned = [
+        [trial for model in models for trial in candidates(model, data, threads, arguments)]
+        for data in holdouts
+    ]
+    complete = arguments.scored or all(
+        fit_missing(trials, data, arguments.results, fixed_threads=arguments.threads is not None)
+        for trials, data in zip(planned, holdouts, strict=True)
+    )
+    found = fits(find_runs(arguments.results))
+    places = [(data.name, data.holdout) for data in holdouts]
+    for model in models:
+        scores = defaultdict(dict)
+        for trial in (trial for trials in planned for trial in trials):
+            if trial.model == model and trial.id in found:
+                scores[label(trial)][trial.dataset, trial.holdout] = found[trial.id].score
+        print(f"\n{model}\n\n{table(scores, places, RECIPE)}", flush=True)
+    return complete
 
 
-def scored(model, sweep, dataset, options):
-    """Run one sweep and return the record of each candidate that succeeded."""
-    settings = [f"--set={model}.{name}={values}" for name, values in sweep.items()]
-    with tempfile.TemporaryDirectory() as results:
-        command = ["run", f"--dataset={dataset}", "--validation", f"--only={model}", *settings, *options]
-        subprocess.run(
-            [sys.executable, "-m", "mnistbench", *command, f"--results={results}", "--name=sweep"],
-            stdout=sys.stderr,
-        )
-        return [r for r in find_run(Path(results), "sweep").records() if r.quality is not None]
+def candidates(model, data, threads, arguments):
+    """Return the trials of a model's sweeps, the recipe first, each once."""
+    suite = Suite("selection", "", (model,), parse_sizes(arguments.train_size), (arguments.seed,), 0.0)
+    trials = []
+    for sweep in [{}, *SWEEPS[model]]:
+        parameters = parse_assignments(f"{model}.{name}={values}" for name, values in sweep.items())
+        options = Options(threads=threads, parameters=parameters, split="validation")
+        trials += plan(suite, options, [MODELS[model]], data)
+    return list({trial.id: trial for trial in trials}.values())
 
 
-def mean_accuracy(records):
-    """Return the mean accuracy of a candidate over the hold-outs."""
-    return np.mean([record.quality.accuracy for record in records])
-
-
-def row(records):
-    """Return a candidate as a row of `results/reference/attempts.md`."""
-    trial = records[0].trial
-    parameters = ", ".join(f"{name} {value}" for name, value in trial.parameters.items())
-    score = f"{100 * mean_accuracy(records):.2f} %"
-    if len(records) > 1:
-        score += f" ({', '.join(str(record.quality.error_count) for record in records)} wrong)"
-    if all(record.quality.log_loss is not None for record in records):
-        score += f", log loss {np.mean([record.quality.log_loss for record in records]):.4f}"
-    seconds = ", ".join(f"{cpu_seconds(record.measurement):.1f}" for record in records)
-    return f"| {trial.model} | {parameters} | {score} | {seconds} |"
-
-
-def cpu_seconds(measurement):
-    """Return the CPU time of fit and predict, which depends less on what else runs than wall time does."""
-    return measurement.fit_cpu_seconds + measurement.predict_cpu_seconds
+def label(trial):
+    """Return what a candidate changes in its model's file."""
+    defaults = MODELS[trial.model].parameters
+    changed = [f"{name} {value}" for name, value in trial.parameters.items() if value != defaults[name]]
+    return ", ".join(changed) or RECIPE
 
 
 if __name__ == "__main__":

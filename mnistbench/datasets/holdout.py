@@ -13,6 +13,7 @@ LAST = "last"
 STRATIFIED = "stratified"
 OWN = "last-"  # followed by the number of images
 _BY_GROUP = "groups-"  # followed by the first digits of the groups' SHA-256, as it depends on them
+_BY_GROUP_PARTS = re.compile(rf"{_BY_GROUP}(?P<sha256>[0-9a-f]+)(?:\.(?P<number>[1-5]))?")
 
 # As MNIST's last 10,000 training images, which most studies hold out, are its last sixth.
 _SHARE = 6
@@ -22,12 +23,27 @@ _LEAST_PROPORTION = 0.5
 
 def described(kind: str, group_noun: str = "group") -> str:
     """Return words for a kind of hold-out that can follow "without"."""
-    if kind.startswith(_BY_GROUP):
-        return f"whole {group_noun}s with about a sixth of the training images"
+    if by_group := _BY_GROUP_PARTS.fullmatch(kind):
+        which = f", number {by_group['number']} beside the first" if by_group["number"] else ""
+        return f"whole {group_noun}s with about a sixth of the training images{which}"
     if own := re.fullmatch(rf"{OWN}(\d+)", kind):
         return f"the last {int(own[1]):,} training images, which the data set itself holds out"
     words = {LAST: "the last sixth", STRATIFIED: "a stratified sixth"}
     return f"{words[kind]} of the training images" if kind in words else kind
+
+
+def other_holdout(kind: str, number: int) -> str:
+    """Return another hold-out of whole groups: no two of the numbers from 0 to 5 share any; 0 is `kind`.
+
+    Raises:
+        DataError: There is no such number, or `kind` is not of whole groups.
+    """
+    if number and not (kind.startswith(_BY_GROUP) and 0 < number < _SHARE):
+        raise DataError(
+            f"there is no hold-out {number} beside {described(kind)}: there are {_SHARE} in all where the "
+            "groups of the images are known, and else one."
+        )
+    return f"{kind}.{number}" if number else kind
 
 
 def choose_holdout(arrays: Arrays) -> str | None:
@@ -76,15 +92,15 @@ def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
     labels = arrays.y_train
     held = len(labels) // _SHARE
     mask = np.zeros(len(labels), dtype=np.bool_)
-    if kind.startswith(_BY_GROUP):
+    if by_group := _BY_GROUP_PARTS.fullmatch(kind):
         digest = arrays.groups_sha256()
-        if arrays.groups is None or digest is None or not digest.startswith(kind.removeprefix(_BY_GROUP)):
+        if arrays.groups is None or digest is None or not digest.startswith(by_group["sha256"]):
             raise DataError(
                 "the hold-out is of whole groups, and the groups of the images are missing or have changed: "
                 "fetch the data set again with the files that name them, or start a new run."
             )
         groups = arrays.groups[: len(labels)]
-        mask = np.isin(groups[:, 0], _drawn_groups(groups))
+        mask = np.isin(groups[:, 0], _drawn_groups(groups, int(by_group["number"] or 0)))
     elif kind == LAST:
         mask[len(labels) - held :] = True
     elif own := re.fullmatch(rf"{OWN}(\d+)", kind):
@@ -101,13 +117,15 @@ def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
     return mask
 
 
-def _drawn_groups(groups: NDArray[np.int64]) -> NDArray[np.int64]:
+def _drawn_groups(groups: NDArray[np.int64], number: int) -> NDArray[np.int64]:
     """Draw groups with about a sixth of each stratum's images.
 
-    From each stratum, groups are taken in random order until the next would lead further away from a sixth.
+    Each stratum's groups are put into random order and cut where the images before the cut are nearest to
+    one sixth, two sixths and so on.
 
     Args:
         groups: The group and the stratum of each training image, (n, 2).
+        number: Which part, from 0 to 5.
     """
     random = np.random.RandomState(0)
     drawn = []
@@ -115,7 +133,10 @@ def _drawn_groups(groups: NDArray[np.int64]) -> NDArray[np.int64]:
         ids, counts = np.unique(groups[groups[:, 1] == stratum, 0], return_counts=True)
         order = random.permutation(len(ids))
         sums = np.concatenate([[0], np.cumsum(counts[order])])
-        drawn.append(ids[order[: np.argmin(np.abs(sums - counts.sum() / _SHARE))]])
+        first, last = (
+            np.argmin(np.abs(sums - counts.sum() / _SHARE * sixths)) for sixths in (number, number + 1)
+        )
+        drawn.append(ids[order[first:last]])
     return np.concatenate(drawn)
 
 
