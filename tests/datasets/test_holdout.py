@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from mnistbench.datasets import Arrays
-from mnistbench.datasets.holdout import choose_holdout, held_out_mask
+from mnistbench.datasets.holdout import choose_holdout, described, held_out_mask, other_holdout
 from mnistbench.errors import DataError
 
 
@@ -88,6 +88,16 @@ def test_what_is_drawn_is_the_same_in_every_version():
     arrays = labelled(np.arange(36) % 2, groups)
     assert choose_holdout(arrays) == "groups-0191c401d71c"
     assert np.flatnonzero(held_out_mask(arrays, "groups-0191c401d71c")).tolist() == [14, 15, 24, 25]
+    assert np.flatnonzero(held_out_mask(arrays, "groups-0191c401d71c.1")).tolist() == [
+        2,
+        3,
+        4,
+        5,
+        20,
+        21,
+        32,
+        33,
+    ]
 
 
 @given(
@@ -103,14 +113,27 @@ def test_where_groups_are_known_whole_ones_are_held_out_evenly_from_the_strata(s
     random.shuffle(rows)
     groups = np.array(rows, dtype=np.int64)
     arrays = labelled(np.arange(len(rows)) % 2, groups)
-    kind = choose_holdout(arrays)
-    held = held_out_mask(arrays, f"groups-{arrays.groups_sha256()[:12]}")
-    assert not np.isin(groups[held, 0], groups[~held, 0]).any()
-    for stratum, counts in enumerate(sizes):
-        count = np.count_nonzero(held & (groups[:, 1] == stratum))
-        assert abs(count - sum(counts) / 6) <= max(counts) / 2
-    both = [set(arrays.y_train[part]) == {0, 1} for part in (held, ~held)]
-    assert kind == (f"groups-{arrays.groups_sha256()[:12]}" if all(both) else None)
+    first = f"groups-{arrays.groups_sha256()[:12]}"
+    parts = [held_out_mask(arrays, other_holdout(first, number)) for number in range(6)]
+    assert (np.sum(parts, axis=0) == 1).all()
+    for held in parts:
+        assert not np.isin(groups[held, 0], groups[~held, 0]).any()
+        for stratum, counts in enumerate(sizes):
+            count = np.count_nonzero(held & (groups[:, 1] == stratum))
+            # The first part has one cut that may be half a group off, the others two.
+            assert abs(count - sum(counts) / 6) <= max(counts) / (2 if held is parts[0] else 1)
+    both = [set(arrays.y_train[part]) == {0, 1} for part in (parts[0], ~parts[0])]
+    assert choose_holdout(arrays) == (first if all(both) else None)
+
+
+@pytest.mark.parametrize(("kind", "number"), [("last", 1), ("stratified", 1), ("groups-0191c401d71c", 6)])
+def test_hold_outs_that_do_not_exist_are_refused(kind, number):
+    with pytest.raises(DataError, match=f"no hold-out {number} beside"):
+        other_holdout(kind, number)
+    unknown = f"{kind}.{number}"
+    assert described(unknown) == unknown
+    with pytest.raises(DataError, match="is unknown"):
+        held_out_mask(labelled(np.arange(36) % 3), unknown)
 
 
 def test_groups_other_than_those_of_the_plan_are_refused():
