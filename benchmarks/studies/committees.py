@@ -10,11 +10,10 @@ import itertools
 from pathlib import Path
 
 import numpy as np
-from holdouts import RESULTS, Score, fits, on_holdouts, table
+from holdouts import RESULTS, Score, on_holdouts, scored, table
 from selection import RECIPE, label
 
 from mnistbench.errors import MnistbenchError
-from mnistbench.runs.folder import find_runs
 from mnistbench.stats.scores import quality
 
 MODEL = "cnn_network"
@@ -52,7 +51,7 @@ def main():
 def trained(results, places):
     """Return each network's fits by place, for those that were trained for all; the recipe's first."""
     found = {}
-    for fit in fits(find_runs(results)).values():
+    for fit in scored(results).values():
         trial = fit.record.trial
         if trial.model == MODEL and trial.train_size is None and fit.place in places:
             name = label(trial).replace(RECIPE, "raw") + (f", seed {trial.seed}" if trial.seed else "")

@@ -39,6 +39,16 @@ class Fit:
         return self.record.trial.dataset, self.record.trial.holdout
 
     @property
+    def file(self):
+        """What the run stores about the model's file."""
+        return next(each for each in self.folder.info().models if each.name == self.record.trial.model)
+
+    @property
+    def is_of_todays_file(self):
+        """Whether the model's file is still the same."""
+        return self.file.name in MODELS and self.file.sha256 == MODELS[self.file.name].sha256
+
+    @property
     def truth(self):
         """The true labels of the hold-out, int64, shape (n,)."""
         return self.folder.true_labels()
@@ -99,15 +109,16 @@ def on_holdouts(dataset, count):
 
 
 def fits(runs):
-    """Return the finished trials of runs by their ids, less those of model files that have changed since."""
-    found = {}
+    """Yield the finished trials of runs."""
     for folder in runs:
-        digests = {model.name: model.sha256 for model in folder.info().models}
         for record in folder.records():
-            model = MODELS.get(record.trial.model)
-            if record.quality is not None and model is not None and model.sha256 == digests[model.name]:
-                found[record.trial.id] = Fit(record, folder)
-    return found
+            if record.quality is not None:
+                yield Fit(record, folder)
+
+
+def scored(results):
+    """Return the fits in a folder of runs by their trials' ids, less those of model files since changed."""
+    return {fit.record.trial.id: fit for fit in fits(find_runs(results)) if fit.is_of_todays_file}
 
 
 def fit_missing(trials, data, results, *, fixed_threads):
@@ -116,7 +127,7 @@ def fit_missing(trials, data, results, *, fixed_threads):
     Raises:
         MnistbenchError: The run cannot be written.
     """
-    finished = fits(find_runs(results))
+    finished = scored(results)
     missing = [trial for trial in trials if trial.id not in finished]
     if not missing:
         return True

@@ -82,11 +82,11 @@ def read(runs):
     """Return the models, and each hold-out's votes, shape (models, n, k), true classes and groups, (n,)."""
     found = defaultdict(dict)
     recipes = read_suites(builtin_folder() / "suites.toml")["record"].models
-    for fit in fits([RunFolder(run) for run in runs]).values():
+    for fit in fits(RunFolder(run) for run in runs):
         trial = fit.record.trial
-        defaults = next(each for each in fit.folder.info().models if each.name == trial.model).parameters
-        if trial.model in recipes and trial.split == "validation" and trial.parameters == defaults:
-            found[fit.place].setdefault(trial.model, fit)
+        is_recipe = trial.model in recipes and trial.parameters == fit.file.parameters
+        if is_recipe and trial.split == "validation" and trial.train_size is None:
+            found[fit.place][trial.model] = fit
     members = [model for model in recipes if found and all(model in each for each in found.values())]
     parts = {place: _part([each[model] for model in members]) for place, each in found.items() if members}
     return members, _fifths(*parts.values()) if len(parts) == 1 else parts
@@ -98,10 +98,10 @@ def _part(fits):
 
 
 def _fifths(part):
-    """Return the fifths of a hold-out, in whole groups."""
+    """Return the fifths of a hold-out, in whole groups and in the order of its images."""
     votes, truth, groups = part
-    names, members = np.unique(groups, return_inverse=True)
-    fifths = members * FIFTHS // len(names)
+    _, first, members = np.unique(groups, return_index=True, return_inverse=True)
+    fifths = first.argsort().argsort()[members] * FIFTHS // len(first)
     return {
         number: (votes[:, fifths == number], truth[fifths == number], groups[fifths == number])
         for number in range(FIFTHS)

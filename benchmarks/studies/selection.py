@@ -12,13 +12,12 @@ import sys
 from collections import defaultdict
 from pathlib import Path
 
-from holdouts import MODELS, RESULTS, fit_missing, fits, on_holdouts, table
+from holdouts import MODELS, RESULTS, fit_missing, on_holdouts, scored, table
 
 from mnistbench.errors import MnistbenchError
 from mnistbench.machine import usable_cores
 from mnistbench.plan.options import choose_threads, parse_assignments, parse_names, parse_sizes
 from mnistbench.plan.trials import Options, Suite, plan
-from mnistbench.runs.folder import find_runs
 
 # Each sweep has one or several values for some of a model's parameters: every combination is a candidate,
 # and the other parameters keep the defaults of the model's file. The recipe itself is a candidate, too.
@@ -117,7 +116,7 @@ def select(arguments):
         fit_missing(trials, data, arguments.results, fixed_threads=arguments.threads is not None)
         for trials, data in zip(planned, holdouts, strict=True)
     )
-    found = fits(find_runs(arguments.results))
+    found = scored(arguments.results)
     places = [(data.name, data.holdout) for data in holdouts]
     for model in models:
         scores = defaultdict(dict)
