@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistbench.analysis.ensemble import FILE as ENSEMBLE_FILE
 from mnistbench.analysis.ensemble import choose_ensemble, stored_ensemble
 from mnistbench.datasets import Arrays
+from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.cache import cache_folder, cached_arrays
 from mnistbench.datasets.corruptions import conditions, corrupted, images_digest
 from mnistbench.datasets.named import NAMED
@@ -53,8 +53,6 @@ _SCORE_TOLERANCE = 1e-12
 _CLOCK_TOLERANCE_SECONDS = 0.05
 _WEIGHT_TOLERANCE = 1e-6
 _EXCERPT_LENGTH = 80
-
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,6 @@ from mnistbench.analysis.checks import Finding, run_checks
 from mnistbench.analysis.configurations import Configuration, configurations
 from mnistbench.analysis.correctness import (
     Correctness,
-    Labels,
     by_group,
     classes_frame,
     compare_pairs,
@@ -27,6 +26,7 @@ from mnistbench.analysis.group_errors import GroupErrors, group_errors
 from mnistbench.analysis.headline import headline
 from mnistbench.analysis.robustness import Robustness, robustness
 from mnistbench.analysis.soft_vote import SoftVote, soft_vote
+from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.machine import Environment
 from mnistbench.runs.folder import RunFolder

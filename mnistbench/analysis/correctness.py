@@ -8,6 +8,7 @@ import pandas as pd
 from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
+from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.idx import idx_sha256
 from mnistbench.datasets.named import MNIST
 from mnistbench.datasets.splits import EvaluationGroups
@@ -26,8 +27,6 @@ from mnistbench.stats.scores import (
     reliability,
 )
 from mnistbench.stats.verdicts import judged
-
-Labels = NDArray[np.int64]
 
 _PAIRS_KEPT = 1_000
 

@@ -3,11 +3,9 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
-import numpy as np
-
 from mnistbench.analysis.compared_run import ComparedRun
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.runs.sessions import unit_seconds
+from mnistbench.runs.sessions import median_unit
 
 _SPEED_CHANGE = 0.02
 
@@ -63,9 +61,7 @@ def _described(
 
 
 def _speed(run: ComparedRun) -> float | None:
-    units = [unit_seconds(run.sessions, record.trial.id) for record in run.records]
-    known = [unit for unit in units if unit is not None]
-    return float(np.median(known)) if known else None
+    return median_unit(run.sessions, run.records)
 
 
 def _speed_text(run: ComparedRun) -> str | None:

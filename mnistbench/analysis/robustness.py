@@ -9,8 +9,8 @@ import numpy as np
 import pandas as pd
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.correctness import Labels
 from mnistbench.analysis.tables import Column, Table, text
+from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.corruptions import CORRUPTIONS, Condition, conditions
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import OnCopies, Predictions

@@ -8,7 +8,6 @@ import numpy as np
 import pandas as pd
 
 from mnistbench.analysis.configurations import Configuration
-from mnistbench.analysis.correctness import Labels
 from mnistbench.analysis.ensemble import Ensemble, stored_ensemble, vote
 from mnistbench.analysis.tables import (
     Column,
@@ -19,6 +18,7 @@ from mnistbench.analysis.tables import (
     text,
     worth_columns,
 )
+from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.runs.folder import RunFolder
 from mnistbench.stats.accuracy import accuracy_estimate

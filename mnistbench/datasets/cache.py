@@ -12,7 +12,7 @@ import secrets
 import shutil
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -201,6 +201,19 @@ def staging_folder(folder: Path) -> Iterator[Path]:
         yield staging
     finally:
         shutil.rmtree(staging, ignore_errors=True)
+
+
+def move_files(names: Iterable[str], start: Path, end: Path) -> None:
+    """Move files from one folder of the cache to another; those that are not there are left out.
+
+    Raises:
+        DataError: The cache cannot be written.
+    """
+    with _explained(end):
+        end.mkdir(exist_ok=True)
+        for name in names:
+            with suppress(FileNotFoundError):
+                (start / name).replace(end / name)
 
 
 @contextmanager

@@ -243,6 +243,9 @@ def _downloaded(
         for mirror in mirrors
     ]
     with array_cache.staging_folder(folder) as staging:
+        place = cache / named.kept_in if named.kept_in else staging
+        if named.kept_in:
+            array_cache.move_files(mirrors[0].files, place, staging)  # an intact one is not downloaded again
         try:
             delivery = download(mirrors, staging, patience=patience, show_progress=show_progress)
         except MirrorsExhaustedError as error:
@@ -254,7 +257,9 @@ def _downloaded(
                 f"{listing}{advice(named, cache)}{_INSTEAD}"
             ) from error
         hashes = {name: file_hash(delivery.paths[name], None) for name in unpublished}
-        return keep(named, named.read(staging), folder, delivery.source, hashes)
+        if named.kept_in:
+            array_cache.move_files(mirrors[0].files, staging, place)
+        return keep(named, named.read(place), folder, delivery.source, hashes)
 
 
 def _private_mirrors(named: Named, url: str) -> list[Mirror]:

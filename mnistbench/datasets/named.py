@@ -46,6 +46,8 @@ class Named:
         strata: The names of the groups' strata.
         origin: Where the images are from if not from a mirror.
         largest_file_bytes: The largest file that is accepted from a mirror.
+        kept_in: The folder of the cache in which downloaded files stay, for data sets that share them; empty
+            if they are not kept.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Named:
     strata: tuple[str, ...] = ()
     origin: str = ""
     largest_file_bytes: int = 64 << 20
+    kept_in: str = ""
 
 
 _NIST = "writers of NIST"
@@ -250,6 +253,7 @@ def _emnist(split: str, train_count: int, test_count: int, class_names: str) -> 
         ),
         class_names=tuple(class_names) if class_names != string.digits else (),
         largest_file_bytes=600 << 20,
+        kept_in="emnist-download",
     )
 
 

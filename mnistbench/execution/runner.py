@@ -67,9 +67,9 @@ def create_run(
         MnistbenchError: The folder cannot be written.
     """
     now = datetime.now(UTC)
-    split = plan.trials[0].split
+    split = "" if plan.trials[0].split == "test" else f"-{plan.trials[0].split}"
     info = RunInfo(
-        name=_free_name(results, f"{now:%Y%m%d-%H%M%S}-{plan.suite}-{plan.dataset.name}", split)
+        name=f"{now:%Y%m%d-%H%M%S}-{plan.suite}-{plan.dataset.name}{split}"
         if name is None
         else _checked_name(results, name),
         created_at=now.isoformat(timespec="seconds"),
@@ -236,13 +236,3 @@ def _checked_name(results: Path, name: str) -> str:
     if (results / name).exists():
         raise UsageError(f"{results / name} already exists; choose another --name, or --resume {name}.")
     return name
-
-
-def _free_name(results: Path, stem: str, split: str) -> str:
-    name = stem if split == "test" else f"{stem}-{split}"
-    number = 2
-    free = name
-    while (results / free).exists():
-        free = f"{name}-{number}"
-        number += 1
-    return free

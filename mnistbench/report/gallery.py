@@ -5,9 +5,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
 from mnistbench.analysis.configurations import Configuration
+from mnistbench.datasets.arrays import Labels
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import Predictions
 from mnistbench.stats.scores import MNIST_TEST_LABEL_ERRORS
@@ -23,8 +23,6 @@ CONFIDENT_SHOWN = 12
 
 HARD_SHOWN = 60
 """Images of each kind that the gallery shows: wrong for all, right for one alone."""
-
-Labels = NDArray[np.int64]
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from mnistbench.datasets.arrays import Images
 from mnistbench.datasets.cache import cached_arrays
 from mnistbench.datasets.splits import split
 from mnistbench.errors import MnistbenchError
@@ -22,8 +23,6 @@ _PIXEL_BUDGET = 1_200_000  # in all: keeps a page of incompressible images below
 _SIDE = 56  # pixels; larger images are made smaller by a whole factor
 _SHEET_COLUMNS = 40
 _DARK = 64  # of 255: a sheet whose median pixel is below this shows light ink on a dark ground
-
-Images = NDArray[np.uint8]
 
 
 @dataclass(frozen=True)

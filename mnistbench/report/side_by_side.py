@@ -21,19 +21,17 @@ from mnistbench.analysis.tables import (
     Column,
     Table,
     graded_time,
-    median,
     text,
     tie_names,
     verdict_column,
 )
 from mnistbench.errors import DataError, MnistbenchError, UsageError
-from mnistbench.machine import Environment
 from mnistbench.report.figures import critical_difference
 from mnistbench.report.html import environment, package_text
 from mnistbench.report.markdown import captioned, image, render
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.records import RunInfo
-from mnistbench.runs.sessions import unit_seconds
+from mnistbench.runs.sessions import median_unit
 from mnistbench.stats.pairs import PairedTest, paired_test
 from mnistbench.stats.verdicts import judged
 from mnistbench.text import MISSING, command, interval, percent, points
@@ -115,7 +113,7 @@ def write(folders: Sequence[RunFolder], output: Path) -> Path:
 def described(runs: Sequence[ListedRun]) -> Table:
     """Tabulate what each run is and ran on; of libraries those alone that differ."""
     described = [dict(_description(run)) for run in runs]
-    libraries = [_environment(run).libraries for run in runs]
+    libraries = [run.contents.environments[0].libraries for run in runs]
     for name in sorted(set().union(*libraries)):
         if len({each.get(name) for each in libraries}) > 1:
             for one, each in zip(described, libraries, strict=True):
@@ -132,7 +130,7 @@ def described(runs: Sequence[ListedRun]) -> Table:
 
 
 def _description(run: ListedRun) -> Iterable[tuple[str, str | None]]:
-    info, env = run.contents.info, _environment(run)
+    info, env = run.contents.info, run.contents.environments[0]
     hosts = {record.environment.host for record in run.contents.records}
     yield "run", info.name
     yield "date", info.created_at[:10]
@@ -149,13 +147,8 @@ def _description(run: ListedRun) -> Iterable[tuple[str, str | None]]:
     yield "calibration unit", f"{1000 * unit:.2f} ms" if unit else None
 
 
-def _environment(run: ListedRun) -> Environment:
-    return run.contents.records[0].environment if run.contents.records else run.contents.info.environment
-
-
 def _unit(run: ListedRun) -> float | None:
-    sessions = run.folder.sessions()
-    return median([unit_seconds(sessions, record.trial.id) for record in run.contents.records])
+    return median_unit(run.contents.sessions, run.contents.records)
 
 
 def groups(runs: Sequence[ListedRun]) -> list[Group]:
@@ -209,8 +202,7 @@ def _group(runs: Sequence[ListedRun]) -> Group:
 
 
 def _machines(run: ListedRun) -> set[tuple[object, ...]]:
-    contents = run.contents
-    return {r.environment.machine for r in contents.records} or {contents.info.environment.machine}
+    return {environment.machine for environment in run.contents.environments}
 
 
 def _results(runs: Sequence[ListedRun], names: Sequence[str]) -> pd.DataFrame:

@@ -96,3 +96,10 @@ def unit_seconds(sessions: Sequence[Session], trial_id: str) -> float | None:
                 return None
             return statistics.geometric_mean(c.unit_seconds for c in (*session.before, *session.after))
     return None
+
+
+def median_unit(sessions: Sequence[Session], records: Iterable[Record]) -> float | None:
+    """Return the median of `unit_seconds` over some trials, in seconds; None if none was measured."""
+    units = [unit_seconds(sessions, record.trial.id) for record in records]
+    known = [unit for unit in units if unit is not None]
+    return statistics.median(known) if known else None

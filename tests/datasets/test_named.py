@@ -6,6 +6,7 @@ import hashlib
 import io
 import zipfile
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -13,6 +14,7 @@ from support.files import idx_bytes
 from support.mirror_server import MirrorServer
 
 from mnistbench.datasets import cache_folder, open_arrays, resolve
+from mnistbench.datasets.decoders import zipped_idx
 from mnistbench.datasets.fetch import fetch, find
 from mnistbench.datasets.holdout import described
 from mnistbench.datasets.named import NAMED
@@ -208,6 +210,24 @@ def test_a_hash_that_nobody_publishes_is_kept_from_the_first_download(tmp_path):
             fetch(served, cache=tmp_path)
         server.files |= files
         assert fetch(served, cache=tmp_path) == info
+
+
+def test_data_sets_of_one_archive_are_one_download(tmp_path):
+    letters, files, *_ = small("emnist-letters")
+    shared = letters.kept_in
+    assert {each.kept_in for each in NAMED.values() if each.name.startswith("emnist")} == {shared}
+    with MirrorServer(files).running() as server:
+        mirrors = (replace(letters.mirrors[0], url=f"{server.url}good/"),)
+        for name in ("letters", "digits", "letters-again"):
+            members = f"gzip/emnist-{name.removesuffix('-again')}-"
+            read = partial(zipped_idx, archive="gzip.zip", members=members)
+            info = fetch(replace(letters, name=name, mirrors=mirrors, read=read), cache=tmp_path)
+            assert info.source == f"{server.url}good/"
+        assert len(server.requests) == 1
+        (tmp_path / shared / "gzip.zip").write_bytes(b"damaged")
+        fetch(replace(letters, name="other", mirrors=mirrors), cache=tmp_path)
+        assert len(server.requests) == 2
+    assert [path.name for path in (tmp_path / shared).iterdir()] == ["gzip.zip"]
 
 
 def test_validation_images_of_medmnist_are_its_hold_out(tmp_path):
