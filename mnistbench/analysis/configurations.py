@@ -124,7 +124,9 @@ def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configurati
     defaults = {model.name: model.parameters for model in info.models}
     firsts = {key: trials[0] for key, trials in planned.items()}
     labels = _labels(firsts, defaults)
-    of_one_size = {key: dataclasses.replace(trial, train_size=None) for key, trial in firsts.items()}
+    of_one_size = {
+        key: dataclasses.replace(trial, train_size=None, synthetic=0) for key, trial in firsts.items()
+    }
     of_family = _labels(of_one_size, defaults)
     rows = [
         Configuration(
@@ -166,7 +168,7 @@ def _labels(
             if defaults.get(trial.model, {}).get(name, value) != value
             or any(s.parameters.get(name) != value for s in siblings)
         ]
-        if len({s.train_size for s in siblings}) > 1:
+        if trial.synthetic or len({s.train_size for s in siblings}) > 1:
             details.append(trial.size_label)
         if len({s.threads for s in siblings}) > 1:
             details.append(plural(trial.threads, "thread"))

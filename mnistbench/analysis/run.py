@@ -53,6 +53,7 @@ COLUMNS: Mapping[str, str] = {
     "engine": "the library that did the work, and its version",
     "device": "what it trained on: cpu, or the GPU's name",
     "train_size": "training images asked for; empty for all",
+    "synthetic_images": "how many of the training images are synthetic: small deformations of the others",
     "train_images": "training images used",
     "test_images": "images predicted",
     "test_count": "images it is evaluated on",

@@ -311,6 +311,7 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
                 "model": trial.model,
                 "parameters": parameters(row),
                 "train_size": trial.train_size,
+                "synthetic_images": trial.synthetic,
                 "seed": trial.seed,
                 "threads": trial.threads,
                 "split": trial.split,

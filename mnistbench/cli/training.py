@@ -12,7 +12,7 @@ from mnistbench.cli.output import complain, say, set_farewell, write_error
 from mnistbench.errors import MnistbenchError
 from mnistbench.plan.models import ModelFile, builtin_folder
 from mnistbench.plan.options import choose_threads, parse_names
-from mnistbench.plan.trials import Options, Suite, choose_models, plan
+from mnistbench.plan.trials import Options, Suite, choose_models, extension_for, plan
 
 if TYPE_CHECKING:
     from mnistbench.cli.live import View
@@ -88,6 +88,7 @@ class Training:
             UsageError: The command line cannot be planned.
             DataError: The data set is unavailable.
         """
+        from mnistbench.datasets.synthetic import extended
         from mnistbench.execution import runner
         from mnistbench.machine import usable_cores, usable_memory_bytes
         from mnistbench.stats.scores import MARGIN
@@ -105,9 +106,9 @@ class Training:
         planned = [
             runner.Plan(
                 suite=suite.name,
-                dataset=data,
+                dataset=extended(data, extension_for(trials), self._announce),
                 dataset_spec=spec,
-                trials=plan(suite, options, models, data),
+                trials=trials,
                 models=models,
                 limits=runner.Limits(
                     new.timeout_seconds or suite.timeout_seconds,
@@ -118,7 +119,9 @@ class Training:
                 measurements=suite.measurements if new.measurements is None else new.measurements,
                 margin=MARGIN if new.margin is None else new.margin,
             )
-            for spec, data in self._datasets(new)
+            for spec, data, trials in [
+                (spec, data, plan(suite, options, models, data)) for spec, data in self._datasets(new)
+            ]
         ]
         found = {model.name: model for model in models}
         return [
@@ -155,11 +158,13 @@ class Training:
             UsageError: The data set or a model file has changed.
             DataError: The data set is unavailable.
         """
+        from mnistbench.datasets.synthetic import extended
         from mnistbench.execution import runner
 
         info = folder.info()
         data = self._dataset(info.dataset_spec, info.dataset.reading)
-        return Planned(folder, runner.models_of(info, data, may_differ=may_differ), data)
+        models = runner.models_of(info, data, may_differ=may_differ)
+        return Planned(folder, models, extended(data, info.dataset.extension, self._announce))
 
     def carry_out(self, planned: Planned) -> int:
         """Run the trials that have no record yet, write the report and return the exit status.
@@ -202,6 +207,10 @@ class Training:
 
         backend = "dask" if self.cluster else "local"
         return runner.create_run(self.results, planned, _typed_command(), name=name, backend=backend)
+
+    def _announce(self, sentence: str) -> None:
+        if not self.quiet:
+            complain(sentence)
 
     def _give_hints(self, new: NewRun) -> None:
         """Print what the user may have wanted instead."""

@@ -92,6 +92,21 @@ class Arrays:
 
 
 @dataclass(frozen=True)
+class Extension:
+    """Synthetic training images that a data set is extended by, as `datasets.synthetic` makes them.
+
+    Attributes:
+        count: Number of images.
+        sha256: Digest of the digests of their blocks.
+        holdout: The kind of hold-out whose images are not deformed; None if all training images are.
+    """
+
+    count: int
+    sha256: str
+    holdout: str | None
+
+
+@dataclass(frozen=True)
 class DatasetInfo:
     """Where a data set came from and where its arrays are stored.
 
@@ -120,6 +135,8 @@ class DatasetInfo:
             that is unknown.
         overlap: What was checked so that nobody is both trained and tested on, if the training images are of
             another data set.
+        extension: Its synthetic training images, for trials on more images than it has; None for none. The
+            other fields do not count them.
     """
 
     name: str
@@ -144,6 +161,7 @@ class DatasetInfo:
     citation: str = ""
     people: str = ""
     overlap: str = ""
+    extension: Extension | None = None
 
     def class_name(self, label: int) -> str:
         """Return the name of a class, or its label if the classes have no names."""

@@ -53,11 +53,11 @@ def open_arrays(arrays_folder: str | Path) -> Arrays:
         DataError: They are missing, unreadable or malformed; only `verified_arrays` checks the digest.
     """
     folder = Path(arrays_folder)
-    x_train, y_train, x_test, y_test = (_open(folder / f"{name}.npy") for name in ARRAY_NAMES)
+    x_train, y_train, x_test, y_test = (open_array(folder / f"{name}.npy") for name in ARRAY_NAMES)
     for x, y in ((x_train, y_train), (x_test, y_test)):
         if x.dtype != np.uint8 or x.ndim != 3 or y.dtype != np.int64 or y.shape != x.shape[:1]:
             raise DataError(f"The cached arrays in {folder} do not fit together: they are damaged. {_REPAIR}")
-    groups = _open(folder / GROUPS_FILE) if (folder / GROUPS_FILE).exists() else None
+    groups = open_array(folder / GROUPS_FILE) if (folder / GROUPS_FILE).exists() else None
     if groups is not None and (groups.dtype != np.int64 or groups.shape != (len(x_train) + len(x_test), 2)):
         raise DataError(f"The cached groups in {folder} do not fit the images: they are damaged. {_REPAIR}")
     return Arrays(x_train, y_train, x_test, y_test, groups=groups)
@@ -67,7 +67,12 @@ GROUPS_FILE = "groups.npy"
 _REPAIR = "Fetch the data set again, or start a run on it, to replace them."
 
 
-def _open(path: Path) -> NDArray[Any]:
+def open_array(path: Path) -> NDArray[Any]:
+    """Memory-map one cached array, read-only.
+
+    Raises:
+        DataError: It is missing, unreadable or malformed.
+    """
     try:
         # Unlike numpy.load, this never unpickles and accepts no other format.
         return np.lib.format.open_memmap(path, mode="r")
@@ -174,6 +179,20 @@ def _read_back(folder: Path, arrays: Arrays) -> Arrays:
     if stored is None:
         raise DataError(f"The cache {folder} does not return what was written to it; check the disk.")
     return stored
+
+
+def store_array(array: NDArray[Any], path: Path) -> None:
+    """Write one array into the cache, whose folder is made.
+
+    Raises:
+        DataError: The cache cannot be written.
+    """
+    with _explained(path.parent):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        _sweep(path.parent)
+        with _replacing(path) as file:
+            np.lib.format.write_array(file, array, allow_pickle=False)
+        sync_folder(path.parent)
 
 
 def write_note(path: Path, text: str) -> None:

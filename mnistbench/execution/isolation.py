@@ -21,6 +21,7 @@ from typing import Any
 from mnistbench import machine
 from mnistbench.datasets import DatasetInfo, open_arrays
 from mnistbench.datasets.splits import evaluation_labels
+from mnistbench.datasets.synthetic import extension_folder
 from mnistbench.errors import MnistbenchError
 from mnistbench.execution.cgroup import ControlGroup
 from mnistbench.execution.monitor import Activity, Interrupted, Monitor
@@ -347,6 +348,8 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         train_size=trial.train_size,
         subset_seed=trial.derived_seed("subset"),
         measurements=job.measurements,
+        synthetic=trial.synthetic,
+        synthetic_folder=str(extension_folder(job.dataset).resolve()) if trial.synthetic else "",
     ).to_json()
 
 

@@ -15,6 +15,7 @@ from mnistbench.runs.json import plain_value
 
 if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo
+    from mnistbench.datasets.arrays import Extension
     from mnistbench.runs.records import Trial
 
 DEFAULT_SUITE = "standard"
@@ -131,7 +132,7 @@ def plan(
         UsageError: A parameter is unknown or of the wrong type, a training size is out of range, or there are
             too few training images to hold some out.
     """
-    from mnistbench.datasets.holdout import LAST
+    from mnistbench.datasets.holdout import LAST, holdout_count
     from mnistbench.runs.records import Trial
 
     if options.split == "validation" and dataset.holdout is None:
@@ -142,6 +143,9 @@ def plan(
             f"{len(dataset.classes)} classes{whole}."
         )
 
+    available = dataset.train_count
+    if options.split == "validation":
+        available -= holdout_count(dataset, dataset.holdout or LAST)
     variants = {
         model.name: list(_variants(model, (options.parameters or {}).get(model.name, {}))) for model in models
     }
@@ -149,7 +153,7 @@ def plan(
         range(options.repeats),
         options.seeds if options.seeds is not None else suite.seeds,
         options.threads,
-        _train_sizes(suite, options, dataset),
+        _train_sizes(suite, options, dataset, available),
     )
     trials = [
         Trial(
@@ -163,6 +167,7 @@ def plan(
             split=options.split,
             repeat=repeat,
             holdout=dataset.holdout or LAST,
+            synthetic=max(0, (size or 0) - available),
         )
         for repeat, seed, threads, size in rounds
         if options.seeds is not None
@@ -172,6 +177,15 @@ def plan(
         for parameters in variants[model.name]
     ]
     return tuple({trial.id: trial for trial in trials}.values())
+
+
+def extension_for(trials: Sequence["Trial"]) -> "Extension | None":
+    """Return the extension of the data set that the trials of a run need; None if they need none."""
+    from mnistbench.datasets.arrays import Extension
+
+    largest = max(trials, key=lambda trial: trial.synthetic)
+    holdout = largest.holdout if largest.split == "validation" else None
+    return Extension(largest.synthetic, "", holdout) if largest.synthetic else None
 
 
 def _suite(name: str, table: Any, path: Path) -> Suite:
@@ -215,21 +229,21 @@ def _suite(name: str, table: Any, path: Path) -> Suite:
     )
 
 
-def _train_sizes(suite: Suite, options: Options, dataset: "DatasetInfo") -> tuple[int | None, ...]:
-    available = dataset.train_count
-    if options.split == "validation":
-        from mnistbench.datasets.holdout import LAST, holdout_count
+def _train_sizes(
+    suite: Suite, options: Options, dataset: "DatasetInfo", available: int
+) -> tuple[int | None, ...]:
+    from mnistbench.datasets.synthetic import MOST_IMAGES
 
-        available -= holdout_count(dataset, dataset.holdout or LAST)
     if options.train_sizes is None:
         # A suite's sizes are meant for MNIST; a smaller data set is used whole.
         sizes = [size if size is not None and size < available else None for size in suite.train_sizes]
     else:
         for size in options.train_sizes:
-            if size is not None and not len(dataset.classes) <= size <= available:
+            if size is not None and not len(dataset.classes) <= size <= max(available, MOST_IMAGES):
                 raise UsageError(
                     f"--train-size {size} is out of range: {dataset.title} allows {len(dataset.classes)} "
-                    f"(one image per class) to {available}, or 0 for all."
+                    f"(one image per class) to {available}, or 0 for all; up to {MOST_IMAGES}, synthetic "
+                    "images are added."
                 )
         sizes = [None if size == available else size for size in options.train_sizes]
     return tuple(dict.fromkeys(sizes))

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.holdout import LAST, described, holdout_count
+from mnistbench.datasets.synthetic import RECIPE
 from mnistbench.machine import Calibration, Environment
 from mnistbench.runs.json import ParameterValue
 from mnistbench.stats.scores import MARGIN, Quality
@@ -34,7 +35,8 @@ class Trial:
     Attributes:
         dataset: The data set's name.
         dataset_sha256: SHA-256 of the data set's decoded arrays.
-        train_size: Training images used, drawn per seed and stratified by class; None for all.
+        train_size: Training images used, drawn per seed and stratified by class; None for all. More than the
+            data set has are all of its own and synthetic ones.
         model: The model's name: the stem of its file.
         parameters: Every parameter of the model's `build`, defaults included.
         seed: The seed from which `derived_seed` derives others.
@@ -43,6 +45,7 @@ class Trial:
         holdout: Which training images are held out, for "validation" and for learning curves, as
             `datasets.holdout` names it.
         repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
+        synthetic: How many of the training images are synthetic, the same for every seed.
     """
 
     dataset: str
@@ -55,6 +58,7 @@ class Trial:
     split: str = "test"
     repeat: int = 0
     holdout: str = LAST
+    synthetic: int = 0
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -62,7 +66,7 @@ class Trial:
         evaluated_on = [self.split]
         if self.split == "validation" and self.holdout != LAST:
             evaluated_on.append(self.holdout)
-        described = {
+        described: dict[str, object] = {
             "dataset": [self.dataset, self.dataset_sha256, *evaluated_on],
             "train_size": self.train_size,
             "model": self.model,
@@ -70,6 +74,8 @@ class Trial:
             "seed": self.seed,
             "threads": self.threads,
         }
+        if self.synthetic:
+            described["synthetic"] = [RECIPE, self.synthetic]
         text = json.dumps(described, sort_keys=True, separators=(",", ":"))
         digest = hashlib.sha256(text.encode()).hexdigest()[:12]
         object.__setattr__(self, "id", f"{digest}-{self.repeat}" if self.repeat else digest)
@@ -85,8 +91,9 @@ class Trial:
 
     @property
     def size_label(self) -> str:
-        """The number of training images: "5,000 images", or "all images"."""
-        return f"{self.train_size:,} images" if self.train_size else "all images"
+        """The training images: "5,000 images", "600,000 images, 540,000 synthetic", or "all images"."""
+        size = f"{self.train_size:,} images" if self.train_size else "all images"
+        return f"{size}, {self.synthetic:,} synthetic" if self.synthetic else size
 
 
 @dataclass(frozen=True)

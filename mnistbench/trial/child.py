@@ -98,7 +98,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     from mnistbench.trial.measure import Stages, rss_bytes, saved_bytes, timed
 
     progress.phase("load")
-    load = timed(lambda: load_images(request, request.split))
+    load = timed(lambda: load_images(request))
     images, shape, load_seconds = load.value, load.value.shape, load.wall_seconds
     del load
     train_count, eval_count, image = len(images.x_train), len(images.x_eval), images.x_eval[:1].copy()
@@ -228,7 +228,7 @@ def _evaluated(
     from mnistbench.trial.images import load_images
 
     classes = np.asarray(request.classes, dtype=np.int64)
-    images = load_images(request, request.split, most_train=_TRAIN_SAMPLE)
+    images = load_images(request, most_train=_TRAIN_SAMPLE)
     encoded = checked_labels(predicted, len(images.x_eval), len(classes), notes)
     checked_labels(first, 1, len(classes), notes)
     probabilities = probabilities_of(estimator, images.x_eval, encoded, len(classes), notes)
@@ -246,7 +246,7 @@ def _inference(request: Request, estimator: Any) -> "Inference | None":
     from mnistbench.trial.images import load_images
     from mnistbench.trial.measure import latencies, throughput
 
-    images = load_images(request, request.split, most_train=0).x_eval
+    images = load_images(request, most_train=0).x_eval
     return Inference(
         latency_seconds=latencies(estimator.predict, images, _INFERENCE_SECONDS),
         batches=throughput(estimator.predict, images, _BATCH_SIZES, _INFERENCE_SECONDS / 4),
@@ -264,7 +264,7 @@ def _learning_curve(
         return None
     from mnistbench.trial.images import load_images
 
-    images = load_images(request, request.split, most_train=0)
+    images = load_images(request, most_train=0)
     *before, last = parts(estimator)
     try:
         rows: Any = images.x_eval

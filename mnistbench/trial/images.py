@@ -1,14 +1,17 @@
 """The images of one trial in the form that its model receives."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from mnistbench.datasets import open_arrays
-from mnistbench.datasets.holdout import held_out_mask
-from mnistbench.datasets.splits import split
+from mnistbench.datasets.splits import Split, split
+from mnistbench.datasets.synthetic import BLOCK, open_blocks
 from mnistbench.trial.request import Request
 
 
@@ -31,34 +34,79 @@ class Images:
     shape: tuple[int, int]
 
 
-def load_images(request: Request, split_name: str, most_train: int | None = None) -> Images:
-    """Return the images of a split, "test" or "validation", in new arrays, which the model may change.
+class Blocks:
+    """A trial's training images on the disk, in blocks: those of its data set, then synthetic ones.
 
-    A split with fewer training images than the trial's size is used whole. At most `most_train` of the
-    training images are loaded, evenly spaced.
+    It is a sequence of pairs like `Images.x_train` and `Images.y_train`, at most `BLOCK` long, in new arrays.
     """
+
+    def __init__(
+        self, parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]], classes: Sequence[int]
+    ) -> None:
+        """Take memory-mapped images, shape (n, height, width), and their labels, out of `classes`."""
+        self._blocks = [
+            (images[start : start + BLOCK], labels[start : start + BLOCK])
+            for images, labels in parts
+            for start in range(0, len(labels), BLOCK)
+        ]
+        self._classes = np.asarray(classes)
+        self.count = sum(len(labels) for _, labels in self._blocks)
+
+    def __len__(self) -> int:
+        """Return the number of blocks."""
+        return len(self._blocks)
+
+    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return a block."""
+        images, labels = self._blocks[index]
+        return scaled(images), encoded(labels, self._classes)
+
+    def rows(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+        """Return some of the images and labels, by their ascending numbers, in new arrays."""
+        x = np.empty((len(chosen), math.prod(self._blocks[0][0].shape[1:])), np.float32)
+        y, first = np.empty(len(chosen), np.int64), 0
+        for images, labels in self._blocks:
+            here = slice(*np.searchsorted(chosen, [first, first + len(labels)]))
+            inside = chosen[here] - first
+            x[here] = images[inside].reshape(len(inside), x.shape[1])
+            y[here] = encoded(labels[inside], self._classes)
+            first += len(labels)
+        x /= 255
+        return x, y
+
+
+def open_images(request: Request) -> tuple[Split, Blocks]:
+    """Return the images of a trial without loading them; those of the split are the data set's own."""
     arrays = open_arrays(request.arrays_folder)
-    available = len(arrays.x_train)
-    if split_name == "validation":
-        available -= int(held_out_mask(arrays, request.holdout).sum())
-    size = request.train_size if request.train_size is not None and request.train_size < available else None
-    chosen = split(arrays, split_name, size, request.subset_seed, request.holdout)
-    count = len(chosen.y_train)
-    sample = (
-        slice(None) if most_train is None else np.linspace(0, count - 1, min(most_train, count)).astype(int)
-    )
-    classes = np.asarray(request.classes)
+    own = None if request.synthetic else request.train_size
+    chosen = split(arrays, request.split, own, request.subset_seed, request.holdout)
+    parts = [(chosen.x_train, chosen.y_train)]
+    if request.synthetic:
+        holdout = request.holdout if request.split == "validation" else None
+        parts += open_blocks(Path(request.synthetic_folder), arrays, request.synthetic, holdout)
+    return chosen, Blocks(parts, request.classes)
 
-    def encoded(labels: NDArray[np.int64]) -> NDArray[np.int64]:
-        return np.searchsorted(classes, labels).astype(np.int64)
 
+def load_images(request: Request, most_train: int | None = None) -> Images:
+    """Return the images of a trial in new arrays, which the model may change.
+
+    At most `most_train` of the training images are loaded, evenly spaced.
+    """
+    chosen, blocks = open_images(request)
+    count = blocks.count if most_train is None else min(most_train, blocks.count)
+    x_train, y_train = blocks.rows(np.linspace(0, blocks.count - 1, count).astype(np.int64))
     return Images(
-        x_train=scaled(chosen.x_train[sample]),
-        y_train=encoded(chosen.y_train[sample]),
+        x_train=x_train,
+        y_train=y_train,
         x_eval=scaled(chosen.x_eval),
-        y_eval=encoded(chosen.y_eval),
+        y_eval=encoded(chosen.y_eval, np.asarray(request.classes)),
         shape=chosen.x_train.shape[1:],
     )
+
+
+def encoded(labels: NDArray[np.int64], classes: NDArray[Any]) -> NDArray[np.int64]:
+    """Return the labels as places among the sorted classes."""
+    return np.searchsorted(classes, labels).astype(np.int64)
 
 
 def scaled(images: NDArray[np.uint8]) -> NDArray[np.float32]:

@@ -23,6 +23,8 @@ class Request:
         train_size: Number of training images; None for all.
         subset_seed: The seed that draws these images.
         measurements: Measurements beside quality, `fit` and `predict`.
+        synthetic: How many of the training images are synthetic.
+        synthetic_folder: The folder of their blocks; empty without any.
     """
 
     parent: int
@@ -40,6 +42,8 @@ class Request:
     train_size: int | None
     subset_seed: int
     measurements: Sequence[str]
+    synthetic: int = 0
+    synthetic_folder: str = ""
 
     def to_json(self) -> bytes:
         """Return the bytes of request.json."""

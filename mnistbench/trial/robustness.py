@@ -23,7 +23,7 @@ def predict_copies(
     Raises:
         ContractError: The estimator violates scikit-learn's contract.
     """
-    loaded = load_images(request, request.split, most_train=0)
+    loaded = load_images(request, most_train=0)
     classes, truth = np.asarray(request.classes, dtype=np.int64), loaded.y_eval
     images = np.rint(loaded.x_eval * 255).astype(np.uint8).reshape(len(truth), *loaded.shape)
     on_copies, hashes = {}, {}

@@ -244,3 +244,21 @@ def test_without_mnist_the_run_uses_digits_and_reports_it(shell):
     assert "MNIST is unavailable; using digits instead" in answer.stderr
     page = (shell.results / "report.md").read_text(encoding="utf-8")
     assert re.search("^# .*digits", page, re.MULTILINE)
+
+
+def test_a_run_beyond_the_data_set_trains_on_synthetic_images_and_every_table_says_so(shell):
+    answer = shell.run("--only", "nearest", "--train-size", "300,400", "--validation", "--name", "beyond")
+    assert answer.returncode == 0, answer.stderr
+    assert "Making 10,000 synthetic images of bars" in answer.stderr
+    folder = shell.results / "beyond"
+    page = (folder / "report.md").read_text(encoding="utf-8")
+    assert "nearest (400 images, " in page
+    assert "Synthetic images are small deformations of the training images that are not held out" in page
+    for table in (folder / "tables").glob("*.csv"):
+        text = table.read_text(encoding="utf-8")
+        assert ("nearest" in text) == ("synthetic" in text), table.name
+    assert shell.done("verify", "beyond")
+    (shell.results / "beyond" / "records.jsonl").unlink()
+    again = shell("run", "--resume", "beyond", "--offline")
+    assert again.returncode == 0, again.stderr
+    assert "Making" not in again.stderr

@@ -9,10 +9,19 @@ from hypothesis import strategies as st
 from support.plans import MODELS, RF, SUITE, SVM, model
 from support.python import run_python
 
+from mnistbench.datasets.arrays import Extension
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder
 from mnistbench.plan.options import parse_assignments
-from mnistbench.plan.trials import Options, Suite, choose_models, choose_suite, plan, read_suites
+from mnistbench.plan.trials import (
+    Options,
+    Suite,
+    choose_models,
+    choose_suite,
+    extension_for,
+    plan,
+    read_suites,
+)
 
 ONE = replace(SUITE, train_sizes=(None,), seeds=(0,))
 
@@ -35,6 +44,24 @@ def test_trials_come_in_rounds_of_all_models(dataset):
     order = [(r[0].repeat, r[0].seed, r[0].threads, r[0].train_size or 240) for r in rounds]
     assert order == sorted(order)
     assert len({t.id for t in trials}) == len(trials)
+
+
+@pytest.mark.parametrize(
+    ("split", "available", "holdout"), [("test", 240, None), ("validation", 200, "last")]
+)
+def test_more_images_than_the_data_set_has_are_synthetic_and_extend_its_training_part(
+    dataset, split, available, holdout
+):
+    options = Options(seeds=(0,), train_sizes=(available, 100, available + 1, 5_000), split=split)
+    trials = plan(SUITE, options, [SVM], dataset)
+    assert [(t.train_size, t.synthetic) for t in trials] == [
+        (None, 0),
+        (100, 0),
+        (available + 1, 1),
+        (5_000, 5_000 - available),
+    ]
+    assert extension_for(trials) == Extension(5_000 - available, "", holdout)
+    assert extension_for(trials[:2]) is None
 
 
 def test_a_trial_describes_itself_completely(dataset):
@@ -159,13 +186,14 @@ def test_a_suites_sizes_shrink_to_the_data_set_and_the_users_do_not(dataset):
     assert [t.train_size for t in trials] == [None, 100]
     trials = plan(large, Options(seeds=(0,), train_sizes=(240, 10, None)), [RF], dataset)
     assert [t.train_size for t in trials] == [None, 10]
-    for size in (9, 241):
+    for size in (9, 8_100_001):
         with pytest.raises(
-            UsageError, match=rf"--train-size {size} is out of range: Noise allows 10 .* to 240"
+            UsageError,
+            match=rf"--train-size {size} is out of range: Noise allows 10 .* to 240,.* up to 8100000",
         ):
             plan(SUITE, Options(train_sizes=(size,)), [RF], dataset)
-    with pytest.raises(UsageError, match="to 200"):
-        plan(SUITE, Options(train_sizes=(201,), split="validation"), [RF], dataset)
+    with pytest.raises(UsageError, match="to 200,"):
+        plan(SUITE, Options(train_sizes=(9,), split="validation"), [RF], dataset)
 
 
 def test_large_sizes_run_the_first_seed_unless_seeds_are_asked_for(dataset):

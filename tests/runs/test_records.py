@@ -38,6 +38,11 @@ def test_the_id_is_the_same_in_every_process_and_for_ever():
     assert answer.stdout.strip() == TRIAL.id
 
 
+def test_how_many_images_are_synthetic_is_part_of_a_trial_that_has_some():
+    assert replace(TRIAL, synthetic=10).id != TRIAL.id
+    assert replace(TRIAL, synthetic=0).id == TRIAL.id
+
+
 def test_derived_seeds_are_independent_of_everything_but_seed_and_axis():
     assert TRIAL.derived_seed("fit") != TRIAL.derived_seed("subset")
     assert TRIAL.derived_seed("fit") == replace(TRIAL, model="rf", train_size=None, repeat=1).derived_seed(
@@ -66,4 +71,5 @@ def test_a_trial_of_an_earlier_version_held_out_the_last_images():
 def test_sizes_and_failures_have_one_wording():
     assert replace(TRIAL, train_size=5000).size_label == "5,000 images"
     assert replace(TRIAL, train_size=None).size_label == "all images"
+    assert replace(TRIAL, train_size=70_000, synthetic=10_000).size_label == "70,000 images, 10,000 synthetic"
     assert str(Failure("SIGSEGV", "it crashed")) == "SIGSEGV: it crashed"

@@ -13,6 +13,7 @@ from pathlib import Path
 from mnistbench import machine
 from mnistbench.datasets import DatasetInfo, cache_folder, resolve
 from mnistbench.datasets.cache import verified_arrays
+from mnistbench.datasets.synthetic import extended
 from mnistbench.errors import DataError
 from mnistbench.execution.isolation import Activity, Interrupted, Job, Outcome, run_trial
 from mnistbench.execution.processes import child_environment, private_folder
@@ -91,13 +92,14 @@ def run_here(job: Job, sources: Mapping[str, bytes], cores: tuple[int, ...], off
 
 def _dataset_here(job: Job, offline: bool) -> DatasetInfo:
     """Return the data set with its arrays here: in the sender's folder if it is shared, else cached."""
+    sent = job.dataset
     with contextlib.suppress(DataError):
-        if verified_arrays(Path(job.dataset.arrays_folder), job.dataset.sha256) is not None:
-            return job.dataset
-    found = resolve(job.dataset_spec, cache=cache_folder(), reading=job.dataset.reading, offline=offline)
-    if found.sha256 != job.dataset.sha256:
+        if verified_arrays(Path(sent.arrays_folder), sent.sha256) is not None:
+            return extended(sent, sent.extension)
+    found = resolve(job.dataset_spec, cache=cache_folder(), reading=sent.reading, offline=offline)
+    if found.sha256 != sent.sha256:
         raise DataError(f"{job.dataset_spec} holds other images here than where the run was started.")
-    return replace(job.dataset, arrays_folder=found.arrays_folder)
+    return extended(replace(sent, arrays_folder=found.arrays_folder), sent.extension)
 
 
 def _machine() -> str:
