@@ -1,5 +1,7 @@
 """Folders in which the commands are started."""
 
+from subprocess import CompletedProcess
+
 import pytest
 from support.shell import Shell
 
@@ -10,14 +12,15 @@ def shell(tmp_path) -> Shell:
 
 
 @pytest.fixture(scope="session")
-def shell_with_a_run(tmp_path_factory) -> Shell:
+def first_run(tmp_path_factory) -> tuple[Shell, CompletedProcess[str]]:
+    """A folder in which the run "one" of two models was made, and how it ended."""
     shell = Shell.made(tmp_path_factory.mktemp("shell"))
-    answer = shell.run("--name", "one", "--only", "nearest,constant", "--quiet")
-    assert answer.returncode == 0, answer.stderr
-    return shell
+    return shell, shell.run("--name", "one", "--only", "nearest,constant")
 
 
 @pytest.fixture
-def ran(shell_with_a_run, tmp_path) -> Shell:
-    """A folder of the test's own in which the run "one" of two models was made."""
-    return shell_with_a_run.copy(tmp_path / "place")
+def ran(first_run, tmp_path) -> Shell:
+    """A folder of the test's own in which that run was made."""
+    shell, answer = first_run
+    assert answer.returncode == 0, answer.stderr
+    return shell.copy(tmp_path / "place")

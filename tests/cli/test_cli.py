@@ -1,21 +1,29 @@
 """The commands as a user types them, and the mistakes that users make."""
 
+import io
 import re
-import shutil
 
 import pytest
+from support.shell import Shell
+
+from mnistbench.cli import main
 
 
-def test_the_report_is_written_again_from_the_records_alone(shell):
-    shell.run("--only", "constant,nearest")
-    page = shell.only_run() / "report.md"
+def test_the_report_is_written_again_from_the_records_alone(ran, first_run):
+    """The paths of the models and of the data set lead nowhere any more."""
+    page, plan = (ran.only_run() / name for name in ("report.md", "run.json"))
+    place = str(first_run[0].place)
     before = page.read_text(encoding="utf-8")
     page.unlink()
-    shell.data.unlink()
-    shutil.rmtree(shell.models)
-    answer = shell("report")
-    assert answer.returncode == 0, answer.stderr
-    assert page.read_text(encoding="utf-8") == before
+    plan.write_text(plan.read_text(encoding="utf-8").replace(place, "/gone"), encoding="utf-8")
+    ran.done("report")
+    assert place in before
+    assert page.read_text(encoding="utf-8") == before.replace(place, "/gone")
+
+
+@pytest.fixture(scope="module")
+def quiet_place(tmp_path_factory) -> Shell:
+    return Shell.made(tmp_path_factory.mktemp("place"))
 
 
 @pytest.mark.parametrize(
@@ -25,7 +33,11 @@ def test_the_report_is_written_again_from_the_records_alone(shell):
         (["run", "--only", "LOGREG"], 2, "Did you mean logreg?"),
         (["run", "--suite", "standart"], 2, "Did you mean standard?"),
         (["run", "--suite", "Quick"], 2, "Did you mean quick?"),
-        (["run", "--only", "svm", "--set", "svm.c=1"], 2, "no parameter of svm named 'c'"),
+        (
+            ["run", "--only", "svm", "--set", "svm.c=1", "--dataset", "digits"],
+            2,
+            "no parameter of svm named 'c'",
+        ),
         (["run", "--only", "svm", "--set", "C=1"], 2, "expected MODEL.PARAM=VALUE"),
         (
             ["run", "--train-size", "3", "--only", "svm", "--dataset", "digits"],
@@ -45,21 +57,32 @@ def test_the_report_is_written_again_from_the_records_alone(shell):
         (["report", "nothing"], 2, "no run named 'nothing'"),
         (["verify", "two"], 2, "no run named 'two'"),
         (["report"], 2, "no run in results yet"),
+        (["compare", "one", "two", "--margin", "nan"], 2, "expected percentage points, e.g. 0.2"),
         (["run", "--frobnicate"], 2, "--frobnicate"),
     ],
     ids=lambda value: " ".join(value) if isinstance(value, list) else None,
 )
-def test_a_mistake_gets_one_clear_message(shell, arguments, status, words):
-    answer = shell(*arguments)
-    assert answer.returncode == status, answer.stderr
-    assert words in " ".join(answer.stderr.split())
-    assert "Traceback" not in answer.stderr
-    assert answer.stdout == ""
+def test_a_mistake_gets_one_clear_message(quiet_place, monkeypatch, arguments, status, words):
+    monkeypatch.chdir(quiet_place.place)
+    monkeypatch.setenv("MNISTBENCH_CACHE", str(quiet_place.place / "cache"))
+    monkeypatch.setattr("sys.argv", ["mnistbench", *arguments])
+    out, err = io.StringIO(), io.StringIO()
+    monkeypatch.setattr("sys.stdout", out)
+    monkeypatch.setattr("sys.stderr", err)
+    with pytest.raises(SystemExit) as ended:
+        main()
+    assert ended.value.code == status, err.getvalue()
+    assert words in " ".join(err.getvalue().split())
+    assert "Traceback" not in err.getvalue()
+    assert out.getvalue() == ""
 
 
-def test_debug_shows_the_traceback(shell):
-    answer = shell("run", "--only", "logrg", "--debug")
-    assert "Traceback" in answer.stderr
+@pytest.mark.parametrize("debug", [(), ("--debug",)])
+def test_debug_alone_shows_the_traceback(shell, debug):
+    answer = shell("run", "--only", "logrg", *debug)
+    assert ("Traceback" in answer.stderr) == bool(debug)
+    assert answer.returncode == (1 if debug else 2)
+    assert "Did you mean logreg?" in " ".join(answer.stderr.split())
 
 
 def test_each_named_data_set_is_listed_with_its_size_licence_and_source(shell):
@@ -100,12 +123,9 @@ def test_two_models_of_one_name_are_refused(shell):
     assert "two models are named svm" in answer.stderr
 
 
-def test_runs_lists_every_run(shell):
-    assert "No runs" in shell("runs").stdout
-    shell.run("--only", "constant")
-    listed = shell("runs").stdout
-    assert "standard-bars" in listed
-    assert "complete" in listed
+def test_runs_lists_every_run(ran):
+    assert "No runs" in ran("runs", "--results", "nowhere").stdout
+    assert re.search("^one .*complete", ran("runs").stdout, re.MULTILINE)
 
 
 def test_version_and_help_are_printed(shell):
