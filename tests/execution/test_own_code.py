@@ -176,10 +176,10 @@ def test_without_probabilities_after_all_there_is_a_row_without_them(error, make
 
 
 def test_a_time_limit_names_what_the_trial_waited_for(make_job):
-    record = run_trial(make_job("waiting", timeout_seconds=15), CORE)
+    record = run_trial(make_job("waiting", timeout_seconds=8), CORE)
     assert record.status is Status.TIMEOUT
     message = record.failure.message
-    assert message.startswith("was stopped after 15 s, its time limit, in the phase fit; ")
+    assert message.startswith("was stopped after 8 s, its time limit, in the phase fit; ")
     assert "it had started the processes: 2 x python" in message
     assert "from multiprocessing.spawn import spawn_main" in message
     assert message.endswith("; its log ends: the work / cannot be done")
