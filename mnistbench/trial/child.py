@@ -46,7 +46,7 @@ if TYPE_CHECKING:
     from mnistbench.trial.measure import Stages, Timed
 
 _TRAIN_SAMPLE = 1_000
-_INFERENCE_SECONDS = 1.0
+_INFERENCE_SECONDS = 0.5
 _BATCH_SIZES = (1, 10, 100, 1_000)  # the timed prediction is a batch of all images
 _FURTHER_TASKS = 8_192  # threads, of this trial and of the same user's other new processes
 
