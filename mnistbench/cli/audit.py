@@ -46,7 +46,7 @@ def audit(
 
     found = discover([builtin_folder(), *(models or [])])
     training = Training(results, cache_dir, offline, quiet)
-    planned = training.plan(
+    plans = training.plans(
         NewRun(
             suite=replace(choose_suite(options.suites(), _SUITE), name="audit", models=tuple(found)),
             options=Options(only, train_sizes=train_size, seeds=seeds, repeats=repeats),
@@ -60,7 +60,7 @@ def audit(
         )
     )
     status = 0
-    for each in planned:
+    for each in training.create(plans):
         status = max(status, training.carry_out(each))
         if status == INTERRUPTED:
             break

@@ -110,6 +110,14 @@ class View:
         pass
 
 
+class PilotLines(View):
+    """Prints a line on standard error when a trial of a pilot starts."""
+
+    def started(self, trial: Trial) -> None:
+        """Print that a trial begins."""
+        complain(f"pilot: {visible(trial.model)} on {trial.size_label}, to foretell its trials")
+
+
 class PlainLines(View):
     """Prints a line when a trial starts and one when it ends, for logs and pipes."""
 

@@ -29,7 +29,7 @@ def repeat(
 
     earlier = find_run(results, run_name)
     training = Training(results, cache_dir, offline, quiet)
-    planned = training.plan_again(earlier, earlier.info().trials)
+    (planned,) = training.create([training.plan_again(earlier, earlier.info().trials)])
     status = training.carry_out(planned)
     if status != INTERRUPTED:
         regressed = print_comparison(earlier, planned.folder, markdown=markdown)

@@ -2,14 +2,16 @@
 
 import contextlib
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Literal
 
 import typer
 
 from mnistbench.cli import options
+from mnistbench.cli.forecasts import print_forecasts
 from mnistbench.cli.options import PLAN, app, of_plan
 from mnistbench.cli.output import say
-from mnistbench.cli.training import INTERRUPTED, NewRun, Planned, Training
+from mnistbench.cli.training import INTERRUPTED, NewRun, Training
 from mnistbench.errors import UsageError
 from mnistbench.plan.models import builtin_folder, discover
 from mnistbench.plan.options import (
@@ -23,6 +25,8 @@ from mnistbench.text import RESULTS, command
 
 if TYPE_CHECKING:
     from mnistbench.execution.dask.cluster import Cluster
+    from mnistbench.execution.runner import Plan
+    from mnistbench.runs.folder import RunFolder
 
 
 Backend = Literal["local", "dask"]
@@ -119,11 +123,13 @@ def run(
     2 wrong usage; 3 data unavailable; 130 interrupted.
     """
     _refuse_misuse(context)
+    is_rehearsal = context.info_name == "plan"
     with _cluster(backend, scheduler, jobs, offline=offline) as cluster:
         training = Training(results, cache_dir, offline, quiet, json, cluster, scheduler)
-        if trial is not None or resume:
-            plans = [_earlier(training, run_name, trial, name)]
-        else:
+        plans = []
+        if trial is not None or (resume and is_rehearsal):
+            plans = [_earlier(training, run_name, trial)]
+        elif not resume:
             split = "validation" if validation else "test"
             changes = Options(only, skip or (), train_size, seeds, split=split, repeats=repeats)
             new = NewRun(
@@ -139,18 +145,31 @@ def run(
                 timeout_seconds=timeout,
                 memory_limit_bytes=memory_limit,
                 margin=margin,
-                name=name,
             )
-            plans = training.plan(new)
+            plans = training.plans(new)
+        if is_rehearsal:
+            for each in plans:
+                print_forecasts(each, training.foretell(each, is_asked_for=True))
+            return
         status = 0
-        for planned in plans:
+        resumed = [training.resume(_interrupted(results, run_name))] if resume else []
+        ready = resumed or training.create(plans, name)
+        for planned in ready:
             status = max(status, training.carry_out(planned))
             if status == INTERRUPTED:
                 break
-    if len(plans) > 1 and not (quiet or json):
-        runs = command("report", *(planned.folder.name for planned in plans), results=results)
+    if len(ready) > 1 and not (quiet or json):
+        runs = command("report", *(planned.folder.name for planned in ready), results=results)
         say(f"`{runs}` reports them side by side.")
     raise typer.Exit(status)
+
+
+app.command(
+    "plan",
+    help="Print the trials of a run with the time and memory to expect, without running them.\n\n"
+    "It takes the options of `mnistbench run`. What no earlier trial tells, a pilot on small subsets does.",
+    epilog="Examples:  mnistbench plan  |  mnistbench plan --suite scaling --only rf,svm",
+)(run)
 
 
 def _on_two(dataset: str | None, train_on: str | None, test_on: str | None) -> str | None:
@@ -162,18 +181,23 @@ def _on_two(dataset: str | None, train_on: str | None, test_on: str | None) -> s
     return f"{train_on}->{test_on}"
 
 
-def _earlier(training: Training, run_name: str | None, trial: str | None, name: str | None) -> Planned:
-    """Plan one earlier trial again, whose model may have been corrected since, or resume a run.
-
-    That is the run of this name, or else the newest one that was interrupted.
-    """
-    from mnistbench.runs.folder import find_interrupted_run, find_run, find_trial
+def _earlier(training: Training, run_name: str | None, trial: str | None) -> "Plan":
+    """Plan one earlier trial again, whose model may have been corrected since, or the rest of a run."""
+    from mnistbench.runs.folder import find_trial
 
     if trial is not None:
         earlier, found = find_trial(training.results, trial)
-        return training.plan_again(earlier, [found], name, may_differ=True)
-    folder = find_run(training.results, run_name) if run_name else find_interrupted_run(training.results)
-    return training.resume(folder)
+        return training.plan_again(earlier, [found], may_differ=True)
+    folder = _interrupted(training.results, run_name)
+    ended = {record.trial.id for record in folder.records()}
+    return training.plan_again(folder, [each for each in folder.info().trials if each.id not in ended])
+
+
+def _interrupted(results: Path, run_name: str | None) -> "RunFolder":
+    """Return the run of this name, or else the newest one that was interrupted."""
+    from mnistbench.runs.folder import find_interrupted_run, find_run
+
+    return find_run(results, run_name) if run_name else find_interrupted_run(results)
 
 
 def _refuse_misuse(context: typer.Context) -> None:

@@ -19,8 +19,9 @@ if TYPE_CHECKING:
     from mnistbench.datasets import DatasetInfo, Reading
     from mnistbench.execution import runner
     from mnistbench.execution.dask.cluster import Cluster
+    from mnistbench.execution.pilot import Pilot
     from mnistbench.runs.folder import RunFolder
-    from mnistbench.runs.records import Trial
+    from mnistbench.runs.records import Forecast, Trial
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _RULE = "!" * 78
@@ -51,7 +52,6 @@ class NewRun:
     timeout_seconds: float | None = None
     memory_limit_bytes: int | None = None
     margin: float | None = None
-    name: str | None = None
 
 
 class Planned(NamedTuple):
@@ -60,6 +60,13 @@ class Planned(NamedTuple):
     folder: "RunFolder"
     models: Mapping[str, ModelFile]
     data: "DatasetInfo"
+
+
+class Foretold(NamedTuple):
+    """What the trials of a plan are expected to take, by id, and the pilot that told it."""
+
+    forecasts: "Mapping[str, Forecast]"
+    pilot: "Pilot"
 
 
 @dataclass(frozen=True)
@@ -81,14 +88,13 @@ class Training:
     cluster: "Cluster | None" = None
     scheduler: str | None = None
 
-    def plan(self, new: NewRun) -> list[Planned]:
-        """Create the folder of a new run on each data set, once all can be planned.
+    def plans(self, new: NewRun) -> "list[runner.Plan]":
+        """Return the plan of a new run on each data set, once all can be planned.
 
         Raises:
             UsageError: The command line cannot be planned.
             DataError: The data set is unavailable.
         """
-        from mnistbench.datasets.synthetic import extended
         from mnistbench.execution import runner
         from mnistbench.machine import usable_cores, usable_memory_bytes
         from mnistbench.stats.scores import MARGIN
@@ -103,12 +109,12 @@ class Training:
         options = replace(new.options, threads=choose_threads(new.threads, new.jobs, cores, place))
         own = [name for name, model in new.models.items() if model.path.parent != builtin_folder()]
         models = choose_models(suite, options, new.models, own)
-        planned = [
+        return [
             runner.Plan(
                 suite=suite.name,
-                dataset=extended(data, extension_for(trials), self._announce),
+                dataset=data,
                 dataset_spec=spec,
-                trials=trials,
+                trials=plan(suite, options, models, data),
                 models=models,
                 limits=runner.Limits(
                     new.timeout_seconds or suite.timeout_seconds,
@@ -119,37 +125,62 @@ class Training:
                 measurements=suite.measurements if new.measurements is None else new.measurements,
                 margin=MARGIN if new.margin is None else new.margin,
             )
-            for spec, data, trials in [
-                (spec, data, plan(suite, options, models, data)) for spec, data in self._datasets(new)
-            ]
+            for spec, data in self._datasets(new)
         ]
-        found = {model.name: model for model in models}
-        return [
-            Planned(
-                self._create(
-                    each,
-                    new.name if new.name is None or len(planned) == 1 else f"{new.name}-{each.dataset.name}",
-                ),
-                found,
-                each.dataset,
-            )
-            for each in planned
-        ]
+
+    def create(self, plans: "Sequence[runner.Plan]", name: str | None = None) -> list[Planned]:
+        """Create the folder of each plan, with its forecasts."""
+        from mnistbench.datasets.synthetic import extended
+        from mnistbench.execution import runner
+
+        backend = "dask" if self.cluster else "local"
+        created = []
+        for each in plans:
+            own = name if name is None or len(plans) == 1 else f"{name}-{each.dataset.name}"
+            data = each.dataset
+            if data.extension is None:
+                data = extended(data, extension_for(each.trials), self._announce)
+            ready = replace(each, dataset=data, forecasts=self.foretell(each).forecasts)
+            folder = runner.create_run(self.results, ready, _typed_command(), name=own, backend=backend)
+            created.append(Planned(folder, {model.name: model for model in ready.models}, data))
+        return created
+
+    def foretell(self, plan: "runner.Plan", *, is_asked_for: bool = False) -> Foretold:
+        """Foretell the trials of a plan on this machine, after a pilot where no earlier trial tells."""
+        from mnistbench.execution.local import LocalCores
+        from mnistbench.execution.pilot import Pilot, run_pilot
+        from mnistbench.machine import environment
+        from mnistbench.plan.forecast import OF_A_RUN, Forecaster, Setting, read_known, tells_elsewhere
+
+        if self.cluster:  # whose machines differ
+            return Foretold({}, Pilot((), 0.0))
+        setting = Setting(
+            plan.dataset,
+            {model.name: model.sha256 for model in plan.models},
+            frozenset(plan.measurements) - OF_A_RUN,
+            environment().machine,
+        )
+        ended = read_known(self.results, setting.models.values())
+        forecaster = Forecaster(setting, ended)
+        if len(forecaster.forecasts(plan.trials)) < len(plan.trials) and tells_elsewhere(ended, setting):
+            for calibration in LocalCores().calibrate():
+                forecaster = Forecaster(replace(setting, unit_seconds=calibration.unit_seconds), ended)
+        pilot = run_pilot(plan, forecaster, self._pilot_view(), is_asked_for=is_asked_for)
+        told = Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])
+        return Foretold(told.forecasts(plan.trials), pilot)
 
     def plan_again(
         self,
         earlier: "RunFolder",
         trials: "Sequence[Trial]",
-        name: str | None = None,
         *,
         may_differ: bool = False,
-    ) -> Planned:
-        """Create the folder of a new run with trials of an earlier one; `may_differ` is as in `resume`."""
+    ) -> "runner.Plan":
+        """Return the plan of a new run with trials of an earlier one; `may_differ` is as in `resume`."""
         from mnistbench.execution import runner
 
         _, models, data = self.resume(earlier, may_differ=may_differ)
-        planned = runner.plan_again(earlier.info(), trials, data, models)
-        return Planned(self._create(planned, name), models, data)
+        return runner.plan_again(earlier.info(), trials, data, models)
 
     def resume(self, folder: "RunFolder", *, may_differ: bool = False) -> Planned:
         """Return an earlier run with its models, which may have changed only if `may_differ`, and its data.
@@ -201,12 +232,6 @@ class Training:
         if not (self.quiet or self.json):
             say(f"{status_counts(configurations(info, records))}: see {page}")
         return int(any(record.failure is not None for record in records)) if complete else INTERRUPTED
-
-    def _create(self, planned: "runner.Plan", name: str | None) -> "RunFolder":
-        from mnistbench.execution import runner
-
-        backend = "dask" if self.cluster else "local"
-        return runner.create_run(self.results, planned, _typed_command(), name=name, backend=backend)
 
     def _announce(self, sentence: str) -> None:
         if not self.quiet:
@@ -263,6 +288,11 @@ class Training:
                 f"\n{data.fallback_reason}.\n{advice(MNIST, cache)}.\n{_RULE}"
             )
         return data
+
+    def _pilot_view(self) -> "View":
+        from mnistbench.cli.live import PilotLines, View
+
+        return View() if self.quiet else PilotLines()
 
     def _view(self, folder: "RunFolder") -> "View":
         from rich.console import Console

@@ -4,7 +4,7 @@ import contextlib
 import re
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -19,7 +19,7 @@ from mnistbench.plan.baselines import published
 from mnistbench.plan.models import ModelFile, builtin_folder, read_model_file
 from mnistbench.runs.folder import RunFolder
 from mnistbench.runs.predictions import encode_truth
-from mnistbench.runs.records import ModelInfo, RunInfo, Session, Trial
+from mnistbench.runs.records import Forecast, ModelInfo, RunInfo, Session, Trial
 from mnistbench.stats.scores import MARGIN
 
 
@@ -42,6 +42,7 @@ class Plan:
         dataset_spec: The data set on the command line.
         measurements: Beside quality, `fit` and `predict`.
         margin: Difference in accuracy up to which two models are practically the same, a share.
+        forecasts: What its trials are expected to take, by id.
     """
 
     suite: str
@@ -52,6 +53,7 @@ class Plan:
     limits: Limits
     measurements: Sequence[str]
     margin: float = MARGIN
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
 
 
 def create_run(
@@ -87,6 +89,7 @@ def create_run(
         environment=machine.environment(),
         backend=backend,
         margin=plan.margin,
+        forecasts=plan.forecasts,
     )
     arrays, images = open_arrays(plan.dataset.arrays_folder), (info.split, info.holdout)
     # Another process may have added the groups since the run was planned without them.

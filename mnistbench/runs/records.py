@@ -266,6 +266,11 @@ class Measurement:
     copies_sha256: Mapping[str, str] | None = None
 
     @property
+    def work_seconds(self) -> float:
+        """Wall time of `fit` and of `predict` on all evaluation images."""
+        return self.fit_seconds + self.predict_seconds
+
+    @property
     def effective_cores(self) -> float:
         """Cores that `fit` kept busy on average: CPU seconds over wall seconds."""
         return self.fit_cpu_seconds / self.fit_seconds if self.fit_seconds > 0 else 0.0
@@ -318,6 +323,32 @@ class Record:
     predictions_sha256: str | None = None
     failure: Failure | None = None
     attempts: int = 1
+
+
+@dataclass(frozen=True)
+class Expected:
+    """A value that is expected, and the 95 % interval of a single one."""
+
+    value: float
+    low: float
+    high: float
+
+
+@dataclass(frozen=True)
+class Forecast:
+    """What a trial is expected to take, before it has run.
+
+    Attributes:
+        work_seconds: Wall time of `fit` and `predict` together.
+        trial_seconds: Wall time of the whole trial, as in its record.
+        peak_rss_bytes: Peak resident memory, as in its measurement.
+        source: What the forecast rests on, such as "this machine".
+    """
+
+    work_seconds: Expected
+    trial_seconds: Expected
+    peak_rss_bytes: Expected
+    source: str
 
 
 @dataclass(frozen=True)
@@ -376,6 +407,7 @@ class RunInfo:
         backend: Where the trials run: "local", or "dask" for the workers of a Dask cluster.
         schema_version: The version of the format of this folder's files.
         margin: Difference in accuracy up to which two models are practically the same, a share from 0 to 1.
+        forecasts: What the trials were expected to take, by id, where that could be foretold.
     """
 
     name: str
@@ -395,6 +427,7 @@ class RunInfo:
     schema_version: int = SCHEMA_VERSION
     margin: float = MARGIN
     fixed_threads: bool = False
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
 
     @property
     def split(self) -> str:

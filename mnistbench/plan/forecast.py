@@ -1,0 +1,305 @@
+"""Foretells what trials will take, from trials that have ended: a pure function of their records.
+
+A trial of the same model, parameters and threads, on images of the same shape, tells the cost at its own
+training size; three sizes tell it at others, by the law a + b n^k. A trial on other images of that shape, or
+on another machine (whose seconds are converted by the calibration units of both), tells less. Of all that is
+known, the forecast is the one with the narrowest interval.
+"""
+
+import contextlib
+import math
+import statistics
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from mnistbench.datasets import DatasetInfo
+from mnistbench.datasets.holdout import holdout_count
+from mnistbench.errors import MnistbenchError
+from mnistbench.runs.folder import RunFolder, find_runs
+from mnistbench.runs.records import Expected, Forecast, Measurement, Record, Trial
+from mnistbench.runs.sessions import unit_seconds
+
+HERE, OTHER_DATA, ELSEWHERE, PILOT = "this machine", "other images", "another machine", "a pilot"
+"""What a forecast rests on, the most similar first."""
+
+OF_A_RUN = frozenset({"calibration"})
+"""Measurements that are no part of any trial."""
+
+_RUNS = 20  # the newest of a folder; older ones were likely made by other versions
+_NORMAL = 1.96
+# Standard deviations of the logarithm of a time: of repeats in different runs, and what other images or
+# another machine add, as the reference runs and `benchmarks/studies/forecast.py` show.
+_REPEATS, _OTHER_DATA, _ELSEWHERE = 0.1, 0.35, 0.25
+
+
+@dataclass(frozen=True)
+class Setting:
+    """What the trials of a run have in common as far as their cost is concerned.
+
+    Attributes:
+        models: SHA-256 of each model's sources, by its name.
+        measurements: Measurements of each trial beside quality, `fit` and `predict`.
+        machine: `Environment.machine` of where they run.
+        unit_seconds: The calibration unit of that machine; None where it was not measured.
+    """
+
+    dataset: DatasetInfo
+    models: Mapping[str, str]
+    measurements: frozenset[str]
+    machine: tuple[object, ...]
+    unit_seconds: float | None = None
+
+
+@dataclass(frozen=True)
+class Known:
+    """A trial that has succeeded, and its setting; `is_pilot` if it ran for a forecast alone."""
+
+    record: Record
+    measurement: Measurement
+    setting: Setting
+    is_pilot: bool = False
+
+    @property
+    def recipe(self) -> tuple[object, ...]:
+        """The model's sources and its parameters."""
+        return _recipe(self.record.trial, self.setting)
+
+    @property
+    def threads(self) -> int:
+        """The threads that it had."""
+        return self.measurement.threads_used or self.record.trial.threads
+
+
+def known(folder: RunFolder, models: Iterable[str]) -> list[Known]:
+    """Return the successful trials of a run with one of these models, which are named by their SHA-256.
+
+    Raises:
+        MnistbenchError: The run is damaged.
+    """
+    info = folder.info()
+    by_name = {model.name: model.sha256 for model in info.models}
+    if set(models).isdisjoint(by_name.values()):
+        return []
+    sessions = folder.sessions()
+    return [
+        Known(
+            record,
+            record.measurement,
+            Setting(
+                info.dataset,
+                by_name,
+                frozenset(info.measurements) - OF_A_RUN,
+                record.environment.machine,
+                unit_seconds(sessions, record.trial.id),
+            ),
+        )
+        for record in folder.records()
+        if record.measurement is not None
+    ]
+
+
+def read_known(results: Path, models: Iterable[str]) -> list[Known]:
+    """Return what the newest runs in a results folder, and in folders within it, tell of these models.
+
+    Damaged runs are left out.
+    """
+    wanted = frozenset(models)
+    found = []
+    for place in (results, *(path for path in sorted(results.glob("[!.]*")) if path.is_dir())):
+        for folder in find_runs(place)[-_RUNS:]:
+            with contextlib.suppress(MnistbenchError):
+                found += known(folder, wanted)
+    return found
+
+
+def tells_elsewhere(ended: Iterable[Known], setting: Setting) -> bool:
+    """Return whether trials of other machines have calibration units."""
+    return any(
+        each.setting.unit_seconds is not None and each.setting.machine != setting.machine for each in ended
+    )
+
+
+class Forecaster:
+    """Foretells trials of one setting."""
+
+    def __init__(self, setting: Setting, ended: Iterable[Known]) -> None:
+        """Foretell from trials that have ended."""
+        self.setting, self.ended = setting, tuple(ended)
+        self._by_recipe: dict[tuple[object, ...], list[Known]] = {}
+        self._found: dict[tuple[object, ...], Forecast | None] = {}
+        for each in self.ended:
+            self._by_recipe.setdefault(each.recipe, []).append(each)
+
+    def forecast(self, trial: Trial) -> Forecast | None:
+        """Return what a trial will take; None if nothing tells."""
+        recipe = _recipe(trial, self.setting)
+        key = (*recipe, trial.dataset_sha256, trial.split, trial.train_size, trial.threads)
+        if key not in self._found:
+            candidates = list(self._candidates(trial, self._by_recipe.get(recipe, [])))
+            self._found[key] = min(candidates, key=_width) if candidates else None
+        return self._found[key]
+
+    def forecasts(self, trials: Iterable[Trial]) -> dict[str, Forecast]:
+        """Return the forecast of each trial that has one, by its id."""
+        found = {trial.id: self.forecast(trial) for trial in trials}
+        return {trial_id: forecast for trial_id, forecast in found.items() if forecast is not None}
+
+    def _candidates(self, trial: Trial, ended: Sequence[Known]) -> Iterator[Forecast]:
+        """Foretell from each group of trials that are equally similar to this one."""
+        dataset = self.setting.dataset
+        held_out = holdout_count(dataset, trial.holdout) if trial.split == "validation" else 0
+        images, evaluated = training_images(trial, dataset), held_out or dataset.test_count
+        groups: dict[tuple[bool, bool, bool], list[Known]] = {}
+        for each in ended:
+            of = each.setting.dataset
+            shape = of.image_shape, len(of.classes), each.measurement.test_images
+            if shape != (dataset.image_shape, len(dataset.classes), evaluated):
+                continue
+            is_here = each.setting.machine == self.setting.machine
+            if not is_here and None in (each.setting.unit_seconds, self.setting.unit_seconds):
+                continue
+            if trial.threads not in (each.threads, each.record.trial.threads):
+                continue
+            similarity = (
+                is_here,
+                each.record.trial.dataset_sha256 == trial.dataset_sha256,
+                each.threads == trial.threads,
+            )
+            groups.setdefault(similarity, []).append(each)
+        # A trial that had other threads than planned tells only where no other does.
+        had_all = {similarity: group for similarity, group in groups.items() if similarity[-1]}
+        for (is_here, is_same_data, _), group in (had_all or groups).items():
+            yield self._from(group, images, is_here=is_here, is_same_data=is_same_data)
+
+    def _from(self, group: Sequence[Known], images: int, *, is_here: bool, is_same_data: bool) -> Forecast:
+        doubt = math.hypot(0 if is_same_data else _OTHER_DATA, 0 if is_here else _ELSEWHERE)
+        alike = [each for each in group if each.setting.measurements == self.setting.measurements] or group
+
+        def foretold(
+            values: Sequence[Known], value: Callable[[Known], float], growth: _Growth, doubt: float
+        ) -> Expected:
+            points = [(each.measurement.train_images, value(each)) for each in values]
+            return _widened(growth.at(images, points), doubt)
+
+        work = foretold(group, lambda each: each.measurement.work_seconds * self._speed(each), _WORK, doubt)
+        rest = foretold(
+            alike,
+            lambda each: (each.record.trial_seconds - each.measurement.work_seconds) * self._speed(each),
+            _REST,
+            doubt,
+        )
+        source = HERE if is_same_data else f"{HERE}, {OTHER_DATA}"
+        if not is_here:
+            source = ELSEWHERE if is_same_data else f"{ELSEWHERE}, {OTHER_DATA}"
+        return Forecast(
+            work,
+            Expected(*(a + b for a, b in zip(_values(work), _values(rest), strict=True))),
+            foretold(group, lambda each: each.measurement.peak_rss_bytes, _MEMORY, 0.0),
+            PILOT if all(each.is_pilot for each in group) else source,
+        )
+
+    def _speed(self, each: Known) -> float:
+        """Return what a second of that trial is here, by the calibration units."""
+        there, here = each.setting.unit_seconds, self.setting.unit_seconds
+        if each.setting.machine == self.setting.machine or there is None or here is None:
+            return 1.0
+        return here / there
+
+
+def total_seconds(trials: Iterable[Trial], forecasts: Mapping[str, Forecast], side_by_side: int) -> Expected:
+    """Return the time of all these trials: the forecasts of one model err alike, others independently."""
+    by_model: dict[str, list[Expected]] = {}
+    for trial in trials:
+        by_model.setdefault(trial.model, []).append(forecasts[trial.id].trial_seconds)
+    sums = [
+        [math.fsum(each) for each in zip(*map(_values, found), strict=True)] for found in by_model.values()
+    ]
+    value = math.fsum(total for total, _, _ in sums)
+    down = math.hypot(*(total - low for total, low, _ in sums))
+    up = math.hypot(*(high - total for total, _, high in sums))
+    return Expected(*(seconds / side_by_side for seconds in (value, value - down, value + up)))
+
+
+def training_images(trial: Trial, dataset: DatasetInfo) -> int:
+    """Return how many images a trial is trained on."""
+    held_out = holdout_count(dataset, trial.holdout) if trial.split == "validation" else 0
+    return trial.train_size or dataset.train_count - held_out
+
+
+@dataclass(frozen=True)
+class _Growth:
+    """How a cost may grow.
+
+    Attributes:
+        exponents: Of the law, from the least k to the greatest.
+        carried: The same for the power law n^k, without a fixed part, and the likely k in the middle.
+        spread: Standard deviation of the logarithm of a repeat in another run, at the least.
+    """
+
+    exponents: tuple[float, float]
+    carried: tuple[float, float, float]
+    spread: float
+
+    def at(self, images: int, points: Sequence[tuple[int, float]]) -> Expected:
+        """Return the value to expect at a size from values at others, or at this one.
+
+        Fewer than three sizes, or than four values, show no law: the cost of the nearest size is then
+        carried on by the likely exponent, or by that between the sizes if it is steeper.
+        """
+        points = [(n, value) for n, value in points if value > 0] or [(images, 1e-3)]
+        by_size: dict[int, list[float]] = {}
+        for n, value in points:
+            by_size.setdefault(n, []).append(math.log(value))
+        if images in by_size:
+            return self._of_repeats(by_size[images])
+        if len(by_size) >= 3 and len(points) > 3:
+            from mnistbench.stats.growth import fit_law
+
+            sizes, values = zip(*points, strict=True)
+            law = fit_law(sizes, values, self.exponents)
+            interval = law.single_interval_at(images, self.spread)
+            if interval is not None:
+                return Expected(law.at(images), interval.low, interval.high)
+        return self._carried(images, {n: statistics.fmean(logs) for n, logs in by_size.items()})
+
+    def _of_repeats(self, logs: Sequence[float]) -> Expected:
+        spread = max(self.spread, statistics.stdev(logs) if len(logs) > 2 else 0.0)
+        value = math.exp(statistics.fmean(logs))
+        return _widened(Expected(value, value, value), spread * math.sqrt(1 + 1 / len(logs)))
+
+    def _carried(self, images: int, means: Mapping[int, float]) -> Expected:
+        nearest = min(means, key=lambda n: abs(math.log(n / images)))
+        farthest = max(means, key=lambda n: abs(math.log(n / images)))
+        low, likely, high = self.carried
+        if farthest != nearest:
+            slope = (means[nearest] - means[farthest]) / math.log(nearest / farthest)
+            likely = min(max(likely, slope), high)
+        step = math.log(images / nearest)
+        values = [math.exp(means[nearest] + k * step) for k in (likely, low, high)]
+        return _widened(Expected(values[0], min(values), max(values)), self.spread)
+
+
+_WORK = _Growth(exponents=(0.7, 3.0), carried=(0.0, 1.0, 2.0), spread=_REPEATS)
+_REST = _Growth(exponents=(0.0, 1.0), carried=(0.0, 0.0, 0.5), spread=_REPEATS)
+_MEMORY = _Growth(exponents=(0.7, 2.0), carried=(0.0, 0.3, 1.0), spread=0.05)
+
+
+def _recipe(trial: Trial, setting: Setting) -> tuple[object, ...]:
+    parameters = tuple(sorted((name, repr(value)) for name, value in trial.parameters.items()))
+    return setting.models.get(trial.model), parameters
+
+
+def _widened(expected: Expected, spread: float) -> Expected:
+    """Return the value with an interval that an independent disturbance of its logarithm widens."""
+    value, low, high = _values(expected)
+    down, up = (math.hypot(math.log(end / value), _NORMAL * spread) for end in (low, high))
+    return Expected(value, value * math.exp(-down), value * math.exp(up))
+
+
+def _values(expected: Expected) -> tuple[float, float, float]:
+    return expected.value, expected.low, expected.high
+
+
+def _width(forecast: Forecast) -> float:
+    return forecast.work_seconds.high / forecast.work_seconds.low
