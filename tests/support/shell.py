@@ -56,10 +56,10 @@ class Shell:
         assert answer.returncode == 0, answer.stderr
         return answer.stdout
 
-    def new(self, *arguments: object) -> list[object]:
+    def new(self, *arguments: object, command: str = "run") -> list[object]:
         """Return the arguments of a new run of stub models, which go before those of the test."""
         common = ("--models", self.models, "--dataset", self.data, "--offline", "--measure", "none")
-        return ["run", *common, "--threads", "1", *arguments]
+        return [command, *common, "--threads", "1", *arguments]
 
     def run(self, *arguments: object, **options: object) -> subprocess.CompletedProcess[str]:
         return self(*self.new(*arguments), **options)

@@ -1,0 +1,41 @@
+"""`mnistbench plan` prints what trials will take, and runs none of them; a run stores it."""
+
+import json
+
+from typer.main import get_command
+
+from mnistbench.cli import app
+
+
+def stored(shell, name):
+    return json.loads((shell.results / name / "run.json").read_text())
+
+
+def test_plan_takes_exactly_the_options_of_run():
+    commands = get_command(app).commands
+    taken = {name: [each.opts for each in commands[name].params] for name in ("run", "plan")}
+    assert taken["plan"] == taken["run"]
+
+
+def test_a_plan_without_earlier_trials_rests_on_a_pilot_and_leaves_nothing_behind(shell):
+    answer = shell(*shell.new("--only", "nearest", "--seeds", "0-2", command="plan"), env={"COLUMNS": "80"})
+    assert answer.returncode == 0, answer.stderr
+    assert "pilot: nearest on " in answer.stderr
+    assert "From a pilot: nearest." in answer.stdout
+    assert "Total: about " in answer.stdout
+    assert max(map(len, answer.stdout.splitlines())) <= 80
+    assert not shell.results.exists()
+
+
+def test_a_run_stores_the_forecasts_that_earlier_runs_on_this_machine_give(shell):
+    for name in ("first", "second"):
+        assert shell.run("--name", name, "--only", "nearest", "--quiet").returncode == 0
+    assert stored(shell, "first")["forecasts"] == {}
+    plan = stored(shell, "second")
+    ((trial_id, forecast),) = plan["forecasts"].items()
+    (line,) = (shell.results / "first" / "records.jsonl").read_text().splitlines()
+    assert trial_id == plan["trials"][0]["id"]
+    assert forecast["source"] == "this machine"
+    took, told = json.loads(line)["trial_seconds"], forecast["trial_seconds"]
+    assert told["low"] < took < told["high"]
+    assert "From this machine: nearest." in shell.done(*shell.new("--only", "nearest", command="plan"))
