@@ -22,6 +22,7 @@ from mnistbench.analysis.correctness import (
     most_frequent_share,
     pairs_frame,
 )
+from mnistbench.analysis.forecasts import ForecastErrors, forecast_errors
 from mnistbench.analysis.group_errors import GroupErrors, group_errors
 from mnistbench.analysis.headline import headline
 from mnistbench.analysis.robustness import Robustness, robustness
@@ -107,7 +108,7 @@ class Contents:
         """All values, raw, by name: those of the tables, and more."""
         return {
             **{name: table.frame for name, table in self.tables.items() if name not in _IN_OTHER_FRAMES},
-            "trials": tables.trials(self.rows),
+            "trials": tables.trials(self.rows, self.info.forecasts),
             "findings": tables.findings(self.findings),
             "pairs": pairs_frame(self.tests),
             "confused_pairs": confused_frame(self.found, self.info.dataset.classes),
@@ -129,6 +130,11 @@ class Contents:
     def drift(self) -> float | None:
         """How far the machine's speed moved; None where it is not known."""
         return machine_drift(self.sessions, [record.trial.id for record in self.records])
+
+    @property
+    def forecast_errors(self) -> ForecastErrors | None:
+        """How far the forecasts were off; None where there were none."""
+        return forecast_errors(self.info, self.records)
 
     @property
     def evaluated(self) -> int:

@@ -70,6 +70,9 @@ COLUMNS: Mapping[str, str] = {
     "started_at": "when the trial began, UTC, ISO 8601",
     "beside": "how many other trials ran beside it at most",
     "attempts": "how often it was started: 2 if its first machine was lost",
+    "expected_work_seconds": "fit and predict together as foretold before the run",
+    "expected_trial_seconds": "the whole trial as foretold before the run",
+    "expected_peak_rss_bytes": "peak memory as foretold before the run",
     "predictions_sha256": "SHA-256 of the file of its predictions",
     "warnings": "notes on it, and the warnings of its library",
     # scores

@@ -16,7 +16,7 @@ import pandas as pd
 from mnistbench.analysis.checks import Finding
 from mnistbench.analysis.configurations import NOT_RUN, STATUS_NAMES, Configuration, value_text
 from mnistbench.analysis.trust import Grade
-from mnistbench.runs.records import Measurement, ModelInfo, RunInfo, Status
+from mnistbench.runs.records import Forecast, Measurement, ModelInfo, RunInfo, Status
 from mnistbench.stats.accuracy import AccuracyEstimate
 from mnistbench.stats.verdicts import TieGroup
 from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, to_settle, visible
@@ -299,7 +299,7 @@ def parameters(row: Configuration) -> str:
     return ", ".join(f"{name}={value_text(value)}" for name, value in row.trials[0].parameters.items())
 
 
-def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
+def trials(rows: Sequence[Configuration], forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
     """List every trial of the plan with all that was measured, one row a trial, raw."""
     listed = []
     for row in rows:
@@ -318,6 +318,8 @@ def trials(rows: Sequence[Configuration]) -> pd.DataFrame:
                 "repeat": trial.repeat,
                 "status": NOT_RUN,
             }
+            if forecast := forecasts.get(trial.id):
+                values |= {f"expected_{name}": getattr(forecast, name).value for name in FORETOLD}
             record = ended.get(trial.id)
             if record is not None:
                 values |= {
@@ -342,6 +344,9 @@ def _flat(measurement: Measurement) -> dict[str, Any]:
     values = {name: value for name, value in vars(measurement).items() if name not in _PARTS}
     return {**values, "warnings": "; ".join(measurement.warnings)}
 
+
+FORETOLD = ("work_seconds", "trial_seconds", "peak_rss_bytes")
+"""What a forecast is of."""
 
 _PARTS = ("load", "inference", "cold_start", "learning_curve", "copies_sha256")  # no plain values
 

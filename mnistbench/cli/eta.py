@@ -1,32 +1,34 @@
 """How long the trials of a run will still take."""
 
 import bisect
-import contextlib
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from pathlib import Path
+from collections.abc import Iterable, Mapping, Sequence
 from typing import TypeAlias
 
-from mnistbench.errors import MnistbenchError
 from mnistbench.execution.isolation import Activity
-from mnistbench.runs.folder import find_runs
-from mnistbench.runs.records import Record, Status, Trial
-
-_EARLIER_RUNS = 20  # the newest; older ones were likely made by other versions
+from mnistbench.runs.records import Forecast, Record, Status, Trial
 
 Likeness: TypeAlias = tuple[tuple[object, ...], ...]
 """What trials of about the same duration have in common, the most similar first."""
 
 
 class Estimates:
-    """Estimates times from the model's own progress, else from similar trials that have ended.
+    """Estimates times from the model's own progress, else from similar trials of the run that have ended.
 
-    These belong to earlier runs on this machine, or to this run. A model that has never run here gets an
-    estimate once its first trial has ended: a pilot on a few images would take as long as many a trial, most
-    of which is starting a process and importing libraries.
+    A trial that is like none of these has the time of its forecast, if it has one.
     """
 
-    def __init__(self, finished: Iterable[Record] = ()) -> None:
-        """Learn from trials that have ended."""
+    def __init__(
+        self,
+        finished: Iterable[Record] = (),
+        trials: Iterable[Trial] = (),
+        forecasts: Mapping[str, Forecast] | None = None,
+    ) -> None:
+        """Learn from trials that have ended, and from the forecasts of others by their id."""
+        self._foretold = {
+            likeness(trial)[0]: forecasts[trial.id].trial_seconds.value
+            for trial in trials
+            if forecasts and trial.id in forecasts
+        }
         self._seconds: dict[tuple[object, ...], list[float]] = {}  # in order
         self._training_began: dict[str, float] = {}
         for record in finished:
@@ -39,11 +41,13 @@ class Estimates:
                 bisect.insort(self._seconds.setdefault(trait, []), record.trial_seconds)
 
     def expected_seconds(self, like: Likeness) -> float | None:
-        """Return the expected time of a whole trial, the median; None if no similar trial has ended."""
+        """Return the expected time of a whole trial; None if no similar one has ended or has a forecast."""
         for trait in like:
             if seconds := self._seconds.get(trait):
                 middle = len(seconds) // 2
                 return (seconds[middle] + seconds[-1 - middle]) / 2
+            if trait in self._foretold:
+                return self._foretold[trait]
         return None
 
     def seconds_left(self, trial: Trial, activity: Activity) -> float | None:
@@ -73,13 +77,6 @@ class Estimates:
                 return None
             total += count * seconds
         return total / max(side_by_side, 1)
-
-
-def earlier_records(results: Path, host: str) -> Iterator[Record]:
-    """Read the trials of the newest runs that ran on this machine; unreadable runs are skipped."""
-    for folder in find_runs(results)[-_EARLIER_RUNS:]:
-        with contextlib.suppress(MnistbenchError):
-            yield from (record for record in folder.records() if record.environment.host == host)
 
 
 def likeness(trial: Trial) -> Likeness:

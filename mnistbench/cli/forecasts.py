@@ -36,7 +36,7 @@ def _rows(plan: "Plan") -> "dict[tuple[str, int | None], list[Trial]]":
     from mnistbench.cli.live import trial_labels
 
     def anywhere(trial: "Trial") -> "Trial":
-        return replace(trial, train_size=None, seed=0, repeat=0)
+        return replace(trial, train_size=None, synthetic=0, seed=0, repeat=0)
 
     labels = trial_labels(list({each.id: each for each in map(anywhere, plan.trials)}.values()))
     rows: dict[tuple[str, int | None], list[Trial]] = {}

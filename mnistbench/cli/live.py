@@ -2,12 +2,11 @@
 
 import contextlib
 import heapq
-import itertools
 import json
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import IO, Any, Literal, Self
 
 from rich.console import Console, ConsoleOptions, Group, RenderableType, RenderResult
@@ -19,7 +18,7 @@ from mnistbench.analysis.configurations import STATUS_NAMES, value_text
 from mnistbench.cli.eta import Estimates, likeness
 from mnistbench.cli.output import complain
 from mnistbench.execution.isolation import Activity
-from mnistbench.runs.records import Record, Status, Trial
+from mnistbench.runs.records import Forecast, Record, Status, Trial
 from mnistbench.text import duration, visible
 
 _STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow"}
@@ -162,10 +161,10 @@ class LiveTable(View):
         console: Console,
         trials: Sequence[Trial],
         finished: Sequence[Record],
-        earlier: Iterable[Record] = (),
+        forecasts: Mapping[str, Forecast] | None = None,
         side_by_side: int = 1,
     ) -> None:
-        """Show a run's trials; `earlier` ones of this machine help to estimate how long these will take."""
+        """Show a run's trials, which take about as long as their forecasts say, by their ids."""
         self._trials = list(trials)
         self._labels = trial_labels(trials)
         self._records = {record.trial.id: record for record in finished}
@@ -176,7 +175,7 @@ class LiveTable(View):
         self._waiting = Counter(likeness(trial) for trial in trials if trial.id not in self._records)
         self._first_open = 0
         self._again: set[str] = set()
-        self._estimates = Estimates(itertools.chain(earlier, finished))
+        self._estimates = Estimates(finished, trials, forecasts)
         self._side_by_side = side_by_side
         self._lock = threading.Lock()
         self._is_stopping = False

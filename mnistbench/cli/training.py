@@ -304,10 +304,7 @@ class Training:
             console = Console(stderr=self.json)
             info, finished = folder.info(), folder.records()
             if console.is_terminal:
-                from mnistbench.cli.eta import earlier_records
-
-                earlier = earlier_records(folder.path.parent, info.environment.host)
-                view = LiveTable(console, info.trials, finished, earlier, info.jobs)
+                view = LiveTable(console, info.trials, finished, info.forecasts, info.jobs)
             else:
                 view = PlainLines(console, info.trials, finished)
         view.json_lines = sys.stdout if self.json else None

@@ -1,11 +1,11 @@
 """How long a run will still take is estimated from the model's own progress, else from similar trials."""
 
 import pytest
-from support.synthetic_runs import ENVIRONMENT, Model, make_run
+from support.synthetic_runs import Model, make_run
 
-from mnistbench.cli.eta import Estimates, earlier_records, likeness
+from mnistbench.cli.eta import Estimates, likeness
 from mnistbench.execution.isolation import Activity
-from mnistbench.runs.records import Status
+from mnistbench.runs.records import Expected, Forecast, Status
 
 
 @pytest.fixture
@@ -45,6 +45,13 @@ def test_a_trial_that_was_stopped_gives_no_estimate(run):
     assert Estimates(stopped).expected_seconds(likeness(stopped[0].trial)) is None
 
 
-def test_only_runs_of_this_machine_count(run):
-    assert len(list(earlier_records(run.path.parent, ENVIRONMENT.host))) == 6
-    assert list(earlier_records(run.path.parent, "another")) == []
+def test_a_trial_that_has_a_forecast_takes_as_long_until_one_like_it_has_ended(run):
+    info = run.info()
+    trial = next(each for each in info.trials if each.model == "cnn")
+    forecast = Forecast(*(Expected(value, value / 2, 2 * value) for value in (30.0, 40.0, 1e9)), "a pilot")
+    estimates = Estimates((), info.trials, {trial.id: forecast})
+    assert estimates.expected_seconds(likeness(trial)) == 40
+    assert estimates.run_seconds_left({likeness(trial): 3}, [], 1) == 120
+    first = run.records()[0]
+    estimates.learn(first)
+    assert estimates.expected_seconds(likeness(trial)) == first.trial_seconds
