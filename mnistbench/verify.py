@@ -362,14 +362,15 @@ def _votes(folder: RunFolder, notes: list[str]) -> Iterator[str]:
         ensemble = stored_ensemble(folder)
         if ensemble is None:
             return
-        validation = RunFolder(folder.path.resolve().parent / ensemble.validation_run)
-        if not (validation.path / "run.json").is_file():
+        beside = folder.path.resolve().parent
+        validations = [RunFolder(beside / name) for name in ensemble.validation_runs]
+        if gone := [run.name for run in validations if not (run.path / "run.json").is_file()]:
             notes.append(
-                f"the validation run {ensemble.validation_run} is not here, so the "
+                f"the validation run {gone[0]} is not here, so the "
                 "ensemble's weights could not be chosen again"
             )
             return
-        again = choose_ensemble(folder, validation)
+        again = choose_ensemble(folder, validations)
     except MnistbenchError as error:
         yield str(error)
         return

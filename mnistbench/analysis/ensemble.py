@@ -47,11 +47,11 @@ class Ensemble:
     Attributes:
         members: The models, heaviest first.
         sharpness: The power to which the weighted geometric mean of their probabilities is taken.
-        validation_run: The name of the run on whose predictions the weights were chosen.
-        holdout_images: Images of the hold-out.
-        holdout_accuracy: The ensemble's accuracy on it, mean over the seeds.
+        validation_run: The name of the run on whose predictions the weights were chosen; several with commas.
+        holdout_images: Images of the hold-outs.
+        holdout_accuracy: The ensemble's accuracy on them, mean over the seeds.
         holdout_log_loss: Its log loss there, which the weights minimise, in nats.
-        left_out: Models of the run that are excluded: without probabilities, or not in the validation run.
+        left_out: Models of the run that are excluded: without probabilities, or not on each hold-out.
     """
 
     members: tuple[Member, ...]
@@ -61,6 +61,11 @@ class Ensemble:
     holdout_accuracy: float
     holdout_log_loss: float
     left_out: tuple[str, ...] = ()
+
+    @property
+    def validation_runs(self) -> list[str]:
+        """The names of the runs on whose predictions the weights were chosen."""
+        return self.validation_run.split(",")
 
 
 @dataclass(frozen=True)
@@ -77,17 +82,79 @@ class Vote:
     fit_seconds: float
 
 
-def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
-    """Choose the weights of a run's models on a validation run of the same models.
+def choose_ensemble(folder: RunFolder, validations: Sequence[RunFolder]) -> Ensemble:
+    """Choose the weights of a run's models on validation runs of the same models, on one or more hold-outs.
 
     Raises:
-        UsageError: The first is a validation run or the second is not, they are of different data sets, or
-            they have fewer than two models with probabilities in common.
+        UsageError: The first is a validation run or another is not, they are of different data sets, or they
+            have fewer than two models with probabilities in common.
         MnistbenchError: Stored predictions are missing or damaged.
     """
-    info, held_out = folder.info(), validation.info()
+    info = folder.info()
     if info.is_validation:
         raise UsageError(f"{info.name} is a validation run; an ensemble needs a run on test images.")
+    rows = configurations(info, folder.records())
+    voters = [row for row in rows if _probabilities(folder, row)]
+    held_out: dict[str, _HeldOut] = {}
+    for validation in validations:
+        _refuse_unfit(folder, validation)
+        _add(held_out, validation, voters)
+    names = [validation.name for validation in validations]
+    labels = [row.label for row in voters if all(row.label in each.given for each in held_out.values())]
+    if len(labels) < 2:
+        raise UsageError(
+            f"{info.name} and {' and '.join(names)} share {plural(len(labels), 'model')} with probabilities; "
+            "an ensemble needs at least two with the same parameters."
+        )
+    ballots = [ballot for each in held_out.values() for ballot in each.ballots(labels)]
+    truth = np.concatenate([each for each, _ in ballots])
+    weights = pool_weights(
+        np.concatenate([votes for _, votes in ballots], axis=1), truth, info.dataset.classes
+    )
+    scores = [_scored(each, pooled(weights, votes), info.dataset.classes) for each, votes in ballots]
+    images = [len(each) for each, _ in ballots]
+    sharpness = float(weights.sum())
+    shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
+    members = [Member(label, float(share)) for label, share in zip(labels, shares, strict=True)]
+    return Ensemble(
+        members=tuple(sorted(members, key=lambda member: -member.weight)),
+        sharpness=sharpness,
+        validation_run=",".join(names),
+        holdout_images=sum(len(each.truth) for each in held_out.values()),
+        holdout_accuracy=float(np.average([score.accuracy for score in scores], weights=images)),
+        holdout_log_loss=float(np.average([score.log_loss for score in scores], weights=images)),
+        left_out=tuple(row.label for row in rows if row.label not in labels),
+    )
+
+
+@dataclass(frozen=True, eq=False)
+class _HeldOut:
+    """What validation runs say of one hold-out.
+
+    Attributes:
+        name: The first of these runs.
+        truth: The true labels, (n,).
+        given: The probabilities of each row and seed, (n, k).
+    """
+
+    name: str
+    truth: NDArray[np.int64]
+    given: dict[str, dict[int, Probabilities]]
+
+    def ballots(self, labels: Sequence[str]) -> list[tuple[NDArray[np.int64], Probabilities]]:
+        """Return for each seed the true labels and the rows' probabilities, (rows, n, k).
+
+        Raises:
+            UsageError: No seed has those of every row.
+        """
+        seeds = sorted(set.intersection(*(set(self.given[label]) for label in labels)))
+        if not seeds:
+            raise UsageError(f"no seed of {self.name} has predictions of every model.")
+        return [(self.truth, np.stack([self.given[label][seed] for label in labels])) for seed in seeds]
+
+
+def _refuse_unfit(folder: RunFolder, validation: RunFolder) -> None:
+    info, held_out = folder.info(), validation.info()
     if not held_out.is_validation:
         make = command("run", "--validation", results=folder.path.parent)
         raise UsageError(
@@ -96,41 +163,21 @@ def choose_ensemble(folder: RunFolder, validation: RunFolder) -> Ensemble:
         )
     if info.dataset.sha256 != held_out.dataset.sha256:
         raise UsageError(f"{info.name} and {held_out.name} use different data sets.")
-    rows = configurations(info, folder.records())
-    known = {_identity(row): row for row in configurations(held_out, validation.records())}
-    stacks: dict[str, dict[int, Probabilities]] = {}
-    for row in rows:
-        chosen = known.get(_identity(row))
-        given = _probabilities(validation, chosen) if chosen is not None else {}
-        if given and _probabilities(folder, row):
-            stacks[row.label] = given
-    if len(stacks) < 2:
-        raise UsageError(
-            f"{info.name} and {held_out.name} share {plural(len(stacks), 'model')} with probabilities; "
-            "an ensemble needs at least two with the same parameters."
-        )
-    seeds = sorted(set.intersection(*(set(each) for each in stacks.values())))
-    if not seeds:
-        raise UsageError(f"no seed of {held_out.name} has predictions of every model.")
+
+
+def _add(held_out: dict[str, _HeldOut], validation: RunFolder, voters: Sequence[Configuration]) -> None:
+    """Add the probabilities that a validation run has of these rows to those of its hold-out."""
+    info = validation.info()
     truth = validation.true_labels()
     if truth is None:
-        raise MnistbenchError(f"{held_out.name} has lost its true labels (labels.npz); run it again.")
-    stacked = [np.concatenate([each[seed] for seed in seeds]) for each in stacks.values()]
-    weights = pool_weights(np.stack(stacked), np.tile(truth, len(seeds)), held_out.dataset.classes)
-    votes = [pooled(weights, [each[seed] for each in stacks.values()]) for seed in seeds]
-    scores = [_scored(truth, vote, held_out.dataset.classes) for vote in votes]
-    sharpness = float(weights.sum())
-    shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
-    members = [Member(label, float(share)) for label, share in zip(stacks, shares, strict=True)]
-    return Ensemble(
-        members=tuple(sorted(members, key=lambda member: -member.weight)),
-        sharpness=sharpness,
-        validation_run=held_out.name,
-        holdout_images=len(truth),
-        holdout_accuracy=float(np.mean([score.accuracy for score in scores])),
-        holdout_log_loss=float(np.mean([score.log_loss for score in scores])),
-        left_out=tuple(row.label for row in rows if row.label not in stacks),
-    )
+        raise MnistbenchError(f"{info.name} has lost its true labels (labels.npz); run it again.")
+    same = held_out.setdefault(info.holdout, _HeldOut(info.name, truth, {}))
+    known = {_identity(row): row for row in configurations(info, validation.records())}
+    for row in voters:
+        found = known.get(_identity(row))
+        given = _probabilities(validation, found) if found is not None else {}
+        if given:
+            same.given.setdefault(row.label, {}).update(given)
 
 
 def pool_weights(

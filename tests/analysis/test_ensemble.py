@@ -34,9 +34,9 @@ DATA = dataset(test_count=300)
 def pair(place, models=MODELS, seeds=(0, 1)):
     """Make a run on test images and a validation run, which here have the same images."""
     folder = make_run(place, models, name="record", data=DATA, seeds=seeds)
-    return folder, make_run(
-        place, models, name="record-validation", data=DATA, seeds=seeds, split="validation"
-    )
+    return folder, [
+        make_run(place, models, name="record-validation", data=DATA, seeds=seeds, split="validation")
+    ]
 
 
 @st.composite
@@ -95,9 +95,40 @@ def test_models_without_probabilities_take_no_part(tmp_path):
     assert ensemble.validation_run == "record-validation"
 
 
+def test_several_hold_outs_count_together_whichever_run_has_a_model(tmp_path):
+    folder, validations = pair(tmp_path)
+    elsewhere = dataclasses.replace(DATA, holdout="stratified")
+    for model, error_rate in (("cnn", 0.3), ("mlp", 0.1)):
+        worse = {model: dataclasses.replace(MODELS[model], error_rate=error_rate)}
+        validations.append(make_run(tmp_path, worse, name=f"{model}-2", data=elsewhere, split="validation"))
+    ensemble = choose_ensemble(folder, validations)
+
+    def votes(model, *runs):
+        records = [(run, r) for run in runs for r in run.records() if r.trial.model == model]
+        return np.concatenate([run.predictions(r.trial.id).probabilities for run, r in records])
+
+    stacked = [
+        votes(model, validations[0], run) for model, run in zip(("cnn", "mlp"), validations[1:], strict=True)
+    ]
+    weights = pool_weights(np.array(stacked, float), np.tile(true_labels(DATA), 3), DATA.classes)
+    assert ensemble.sharpness == pytest.approx(weights.sum(), abs=1e-4)
+    shares = {member.model: member.weight for member in ensemble.members}
+    assert [shares["cnn"], shares["mlp"]] == pytest.approx(list(weights / weights.sum()), abs=1e-4)
+    assert (
+        shares["cnn"]
+        < 0.5
+        < {m.model: m.weight for m in choose_ensemble(*pair(tmp_path / "one")).members}["cnn"]
+    )
+    assert ensemble.holdout_images == 2 * 300
+    store_ensemble(folder, ensemble)
+    page = write_report(folder, None).read_text(encoding="utf-8")
+    assert "validation runs `record-validation` and `cnn-2` and `mlp-2`." in page
+    assert verify(folder, cache=tmp_path / "cache").differences == ()
+
+
 def test_the_report_scores_it_from_the_stored_predictions(tmp_path):
-    folder, validation = pair(tmp_path)
-    ensemble = choose_ensemble(folder, validation)
+    folder, validations = pair(tmp_path)
+    ensemble = choose_ensemble(folder, validations)
     store_ensemble(folder, ensemble)
     assert stored_ensemble(folder) == ensemble
     text = write_report(folder, None).read_text(encoding="utf-8")
@@ -117,8 +148,8 @@ def test_the_report_scores_it_from_the_stored_predictions(tmp_path):
 
 
 def test_verify_chooses_the_weights_again(tmp_path):
-    folder, validation = pair(tmp_path)
-    store_ensemble(folder, choose_ensemble(folder, validation))
+    folder, validations = pair(tmp_path)
+    store_ensemble(folder, choose_ensemble(folder, validations))
     write_report(folder, None)
 
     def found():
@@ -141,28 +172,28 @@ def test_verify_chooses_the_weights_again(tmp_path):
     assert any("its sharpness is -1.0" in line for line in found().differences)
     stored["sharpness"] = 1.0
     (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
-    validation.path.rename(tmp_path / "gone")
+    validations[0].path.rename(tmp_path / "gone")
     assert any("could not be chosen again" in note for note in found().notes)
     (folder.path / FILE).write_text("{", encoding="utf-8")
     assert any("ensemble.json cannot be read" in line for line in found().differences)
 
 
 def test_what_cannot_vote_is_refused(tmp_path):
-    folder, validation = pair(tmp_path)
+    folder, validations = pair(tmp_path)
     for run, judge, reason in (
-        (validation, validation, "is a validation run"),
+        (validations[0], validations[0], "is a validation run"),
         (folder, folder, f"is not a validation run.*run --validation --results {folder.path.parent}`"),
     ):
         with pytest.raises(UsageError, match=reason):
-            choose_ensemble(run, judge)
+            choose_ensemble(run, [judge])
     other = dataclasses.replace(DATA, sha256="0" * 64)
     stranger = make_run(tmp_path, MODELS, name="other", data=other, split="validation")
     with pytest.raises(UsageError, match="use different data sets"):
-        choose_ensemble(folder, stranger)
+        choose_ensemble(folder, [*validations, stranger])
     alone = make_run(tmp_path, {"cnn": MODELS["cnn"]}, name="alone", data=DATA, split="validation")
     with pytest.raises(UsageError, match="share 1 model with probabilities"):
-        choose_ensemble(folder, alone)
-    for path in (validation.path / "predictions").glob("*.npz"):
+        choose_ensemble(folder, [alone])
+    for path in (validations[0].path / "predictions").glob("*.npz"):
         path.unlink()
     with pytest.raises(MnistbenchError, match="cannot be read"):
-        choose_ensemble(folder, validation)
+        choose_ensemble(folder, validations)

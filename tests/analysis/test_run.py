@@ -27,7 +27,7 @@ def run(tmp_path_factory):
     place = tmp_path_factory.mktemp("results")
     folder = make_run(place, MODELS, data=DATA, groups=WRITERS, serving=True, learning=True, calibrated=True)
     validation = make_run(place, MODELS, data=DATA, name="validation", split="validation")
-    store_ensemble(folder, choose_ensemble(folder, validation))
+    store_ensemble(folder, choose_ensemble(folder, [validation]))
     return mnistbench.load_run(folder.path)
 
 
