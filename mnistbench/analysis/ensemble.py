@@ -111,7 +111,7 @@ def choose_ensemble(folder: RunFolder, validations: Sequence[RunFolder]) -> Ense
     weights = pool_weights(
         np.concatenate([votes for _, votes in ballots], axis=1), truth, info.dataset.classes
     )
-    scores = [_scored(each, pooled(weights, votes), info.dataset.classes) for each, votes in ballots]
+    scores = [_scored(each, pooled(weights, list(votes)), info.dataset.classes) for each, votes in ballots]
     images = [len(each) for each, _ in ballots]
     sharpness = float(weights.sum())
     shares = weights / sharpness if sharpness else np.full(len(weights), 1 / len(weights))
