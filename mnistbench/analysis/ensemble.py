@@ -1,9 +1,9 @@
 """A soft vote of a run's models, from their stored predictions: nothing is trained for it.
 
 It is the weighted geometric mean of their probabilities, in which a confident model weighs more than an
-unsure one: on MNIST's hold-out its log loss is below the arithmetic mean's (`benchmarks/_pooling.py`). The
-weights are chosen on the hold-out of the training images, from a validation run of the same models, and then
-applied to the test predictions, once.
+unsure one: on MNIST's hold-out its log loss is below the arithmetic mean's, as
+`benchmarks/studies/pooling.py` shows. The weights are chosen on the hold-out of the training images, from a
+validation run of the same models, and then applied to the test predictions, once.
 """
 
 import json

@@ -250,7 +250,7 @@ def _result(row: Configuration) -> dict[str, Any]:
 
 
 def scores(row: Configuration) -> dict[str, float | None]:
-    """Return the means over seeds of every score of `metrics.Quality` beside the accuracy."""
+    """Return the means over seeds of every score of `stats.scores.Quality` beside the accuracy."""
     return {name: _mean([getattr(r.quality, name) for r in row.by_seed]) for name in SCORES}
 
 

@@ -50,11 +50,9 @@ def fetch(
     ]
     if unpublished:
         say(
-            f"No hash is published of {', '.join(unpublished)}: those of the first fetch are kept in "
-            "sha256.txt there, and later ones must have the same."
+            f"No hashes are published for {', '.join(unpublished)}. Those of the first fetch are kept in "
+            "sha256.txt there, and every later fetch must match them."
         )
     if named.writers is not None and not groups:
         files = " and ".join(named.writers.files)
-        say(
-            f"Without {files}, who wrote each image is unknown, and intervals take the images as independent."
-        )
+        say(f"Without {files}, the writers are unknown, so intervals treat the images as independent.")

@@ -77,17 +77,21 @@ Dataset = Annotated[
 PixelMax = Annotated[
     float | None,
     of_plan(
-        "The value of white in your own data, such as 1 or 65535: pixels are scaled from 0-N to 0-255.",
+        "White in your own data, such as 1 or 65535; pixels are scaled from 0-N to 0-255.",
         "N",
         callback=_checked_pixel_max,
     ),
 ]
 Unseen = Annotated[
-    Literal["refuse", "drop"], of_plan("What to do with test images of classes without training images.")
+    Literal["refuse", "drop"], of_plan("What to do with test images of classes that have no training images.")
 ]
 TrainSize = Annotated[
     Sizes | None,
-    of_plan("Training images, stratified; 0 is all; several as 1000,5000.", "N,...", parser=parse_sizes),
+    of_plan(
+        "Numbers of training images, stratified by class, such as 1000,5000; 0 is all.",
+        "N,...",
+        parser=parse_sizes,
+    ),
 ]
 Seeds = Annotated[
     Integers | None, of_plan("Seeds: 0,1,2 or 0-2; 3 is seed 3 alone.", "SEED,...", parser=_parsed_seeds)
@@ -98,7 +102,9 @@ Threads = Annotated[
 ]
 Timeout = Annotated[float | None, of_plan("Time limit of each trial in seconds.", "SECONDS", min=0.001)]
 Models = Annotated[list[Path] | None, of_plan("A folder of your own model files; may be repeated.", "FOLDER")]
-_MARGIN = "Models whose accuracies differ by at most so many percentage points are practically the same."
+_MARGIN = (
+    "Models whose accuracies differ by at most this many percentage points count as practically the same."
+)
 Margin = Annotated[float | None, of_plan(f"{_MARGIN} 0.2 by default.", "POINTS", parser=parse_margin)]
 MarginOfComparison = Annotated[
     float | None,
@@ -125,6 +131,6 @@ Regression = Annotated[
     bool,
     typer.Option(
         "--fail-on-regression",
-        help="Exit with status 1 if a model now fails, is significantly less accurate or really slower.",
+        help="Exit with status 1 if a model now fails, is significantly less accurate or clearly slower.",
     ),
 ]

@@ -59,11 +59,17 @@ Set = Annotated[
     of_plan("Set a parameter; several values make variants.", "MODEL.PARAM=VALUE", "--set"),
 ]
 Validation = Annotated[
-    bool, of_plan("Evaluate on a sixth of the training images, held out for it.", None, "--validation")
+    bool,
+    of_plan(
+        "Evaluate on held-out training images, a sixth of them, instead of the test images.",
+        None,
+        "--validation",
+    ),
 ]
 TrainOn = Annotated[str | None, of_plan("Train on this data set, with --test-on.", "DATASET", "--train-on")]
 TestOn = Annotated[
-    str | None, of_plan("Test on another data set, by nobody who is trained on.", "DATASET", "--test-on")
+    str | None,
+    of_plan("Test on another data set, none of whose writers is trained on.", "DATASET", "--test-on"),
 ]
 RunFolderName = Annotated[str | None, of_plan("Name of the run's folder.", "NAME")]
 WhereTrialsRun = Annotated[
@@ -205,8 +211,8 @@ def _refuse_misuse(context: typer.Context) -> None:
     name, resume, trial = (context.params[each] for each in ("run_name", "resume", "trial"))
     if name is not None and (trial is not None or not resume):
         raise UsageError(
-            f"`mnistbench run {name}`: a run is named only to resume it: add --resume. "
-            f"To run one model: --only {name}."
+            f"`mnistbench run {name}` names a run, which only --resume takes. Add --resume to resume it. "
+            f"To run one model, use --only {name}."
         )
     if trial is None and not resume:
         return
@@ -218,7 +224,7 @@ def _refuse_misuse(context: typer.Context) -> None:
         if parameter.name in settled and source is not None and source.name == "COMMANDLINE":
             option = "--trial" if trial is not None else "--resume"
             raise UsageError(
-                f"{parameter.opts[0]} changes nothing with {option}, which keeps to the run's own plan; "
+                f"{parameter.opts[0]} has no effect with {option}, which follows the run's own plan; "
                 "leave it out."
             )
 

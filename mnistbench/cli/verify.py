@@ -30,8 +30,8 @@ def verify(
 ) -> None:
     """Recompute every number of a report from the stored predictions, timings and the data set.
 
-    Exit status: 0 if everything is as it should be, 1 if anything differs or
-    the data set is not in the cache: each is one line.
+    Exit status: 0 if nothing differs, 1 if something does or the data set is
+    not in the cache. Each difference is one line.
     """
     from mnistbench import verify as verification
     from mnistbench.datasets import cache_folder

@@ -88,7 +88,7 @@ def _own(spec: str, cache: Path, reading: Reading, named: Mapping[str, Named]) -
     """
     if "://" in spec:
         raise UsageError(
-            f"--dataset accepts no address; for a mirror of MNIST use `{command('fetch', '--from', spec)}`."
+            f"--dataset takes no address; `{command('fetch', '--from', spec)}` fetches MNIST from a mirror."
         )
     path = Path(spec).expanduser()
     if path.exists():

@@ -103,6 +103,6 @@ def _checked_overlap(train: DatasetInfo, test: DatasetInfo, ours: Arrays, theirs
     if shared.any():
         count = plural(len(np.unique(wrote[shared])), "writer")
         raise UsageError(
-            f"{what}: {count} of the test images wrote training images, too, so the result would flatter."
+            f"{what}: {count} of the test images also wrote training images, so the result would be too good."
         )
     return f"None of the {len(np.unique(wrote)):,} writers of the test images wrote a training image."

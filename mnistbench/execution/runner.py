@@ -130,8 +130,8 @@ def models_of(info: RunInfo, dataset: DatasetInfo, *, may_differ: bool = False) 
         if model.sha256 != known.sha256 and not (may_differ and path.exists()):
             change = "has changed" if path.exists() else "has gone missing"
             raise UsageError(
-                f"the model file {path} {change} since the run {info.name} was planned, so trials would not "
-                "be comparable. Restore the file, or start a new run."
+                f"the model file {path} {change} since the run {info.name} was planned, so its trials would "
+                "not be comparable. Restore the file, or start a new run."
             )
         found[known.name] = model
     return found

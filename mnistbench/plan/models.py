@@ -94,7 +94,7 @@ def discover(folders: Iterable[Path]) -> dict[str, ModelFile]:
             raise UsageError(f"{folder} is not a folder; --models expects a folder of model files.")
         paths = sorted(p for p in folder.glob("*.py") if not p.name.startswith(("_", ".")))
         if not paths:
-            raise UsageError(f"{folder} holds no models; a model is a file NAME.py with a function `build`.")
+            raise UsageError(f"{folder} has no models; a model is a file NAME.py with a function `build`.")
         for path in paths:
             if path.stem in found:
                 raise UsageError(
@@ -114,7 +114,9 @@ def read_model_file(path: Path) -> ModelFile:
         return ModelFile(name, path, sha256="", problem=cannot_be_read(path, error))
     source, digest = sources[path.name], sources_digest(sources)
     if not _NAME.fullmatch(name):
-        problem = "its name must start with a letter and hold only letters, digits, hyphens and underscores"
+        problem = (
+            "its name must start with a letter and contain only letters, digits, hyphens and underscores"
+        )
         return ModelFile(name, path, digest, problem=problem)
     try:
         module = _parsed(source)

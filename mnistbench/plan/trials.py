@@ -138,7 +138,7 @@ def plan(
     if options.split == "validation" and dataset.holdout is None:
         whole = ", and its groups stay whole" if dataset.groups_sha256 else ""
         raise UsageError(
-            "--validation holds out a sixth of the training images and needs each class in both parts: "
+            "--validation holds out a sixth of the training images, and both parts need every class: "
             f"{dataset.title} is too small, with {dataset.train_count:,} training images of "
             f"{len(dataset.classes)} classes{whole}."
         )

@@ -53,7 +53,7 @@ def quiet_place(tmp_path_factory) -> Shell:
         (["fetch", "fashion", "--offline"], 2, "Did you mean fashion-mnist?"),
         (["fetch", "kmnist", "--offline"], 3, "There is no intact Kuzushiji-MNIST in the cache"),
         (["run", "svm"], 2, "--only svm"),
-        (["run", "svm", "--trial", "x/1"], 2, "a run is named only to resume it"),
+        (["run", "svm", "--trial", "x/1"], 2, "names a run, which only --resume takes"),
         (["report", "nothing"], 2, "no run named 'nothing'"),
         (["verify", "two"], 2, "no run named 'two'"),
         (["report"], 2, "no run in results yet"),

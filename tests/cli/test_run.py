@@ -195,7 +195,7 @@ def test_an_option_that_would_change_nothing_is_refused(typed, kept):
     for parameter in settled:
         values = {"unseen": ["drop"], "measure": ["none"], "validation": [], "resume": []}
         option, *_ = parameter.opts
-        complaint = f"{option} changes nothing with {typed[0]}, which keeps to the run's own plan"
+        complaint = f"{option} has no effect with {typed[0]}, which follows the run's own plan"
         with pytest.raises(UsageError, match=complaint):
             app(["run", *typed, option, *values.get(parameter.name, ["1"])], standalone_mode=False)
 

@@ -107,9 +107,7 @@ class _Planned:
             started_at=first.started_at.isoformat(timespec="seconds"),
             trial_seconds=(datetime.now(UTC) - first.started_at).total_seconds(),
             environment=last.worker.environment,
-            failure=Failure(
-                "worker lost", f"the workers it ran on, on {hosts}, were lost one after the other"
-            ),
+            failure=Failure("worker lost", f"its workers, on {hosts}, were lost one after the other"),
         )
         return Finished(self.job, outcome, beside=0, attempts=len(self.lost))
 
@@ -168,8 +166,8 @@ class Cluster:
         most = self.most_cores()
         if widest > most:
             raise UsageError(
-                f"there are trials of {widest} threads, and no worker of {self._address} has more than "
-                f"{most} cores; add one that has, or start a new run with --threads {most}."
+                f"a trial needs {widest} threads, but no worker of {self._address} has more than {most} "
+                f"cores; add one that has, or start a new run with --threads {most}."
             )
         cores: dict[str, set[int]] = {}
         for worker in workers:

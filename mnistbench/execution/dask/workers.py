@@ -64,7 +64,7 @@ class Workers:
     def refuse(self, address: str, host: str, reason: MnistbenchError) -> None:
         """Send no more trials to a worker, and log why."""
         self._refused[address] = reason
-        _LOG.warning("The Dask worker %s on %s gets no trials: %s", address, host, reason)
+        _LOG.warning("The Dask worker %s on %s will not be used: %s", address, host, reason)
 
     def none(self, message: str) -> MnistbenchError:
         """Return the error of a cluster without workers, of the kind of the last reason for that."""
@@ -124,5 +124,5 @@ class Workers:
     def _scheduler_lost(self) -> MnistbenchError:
         return MnistbenchError(
             f"the connection to the Dask scheduler {self._scheduler} is lost; what was finished is kept. "
-            f"Once it is back, go on with --resume --backend dask --scheduler {self._scheduler}."
+            f"Once it is back, resume with --resume --backend dask --scheduler {self._scheduler}."
         )
