@@ -131,8 +131,13 @@ def test_what_is_not_fitted_pickles_whole():
     assert pickle.loads(pickle.dumps(classifier())).hidden_layers == DenseLayers()
 
 
-@pytest.mark.parametrize("average", [None, 0.9])
-@pytest.mark.parametrize("precision", ["float32", "bfloat16"])
+@pytest.mark.parametrize(
+    ("precision", "average"),
+    [
+        *(("float32", 0.9), ("bfloat16", None)),
+        *(pytest.param(*both, marks=pytest.mark.slow) for both in (("float32", None), ("bfloat16", 0.9))),
+    ],
+)
 def test_precision_and_averaging_keep_the_accuracy(odd_digits, precision, average):
     X, y = odd_digits
     estimator = classifier(precision=precision, average=average).fit(X[:TRAIN], y[:TRAIN])
@@ -165,7 +170,10 @@ def noisy_images(shape, classes):
 @pytest.mark.parametrize("name", ["mlp", "cnn"])
 @pytest.mark.parametrize(
     ("shape", "classes"),
-    [((8, 8), 10), ((5, 9), 2), pytest.param((40, 33), 32, marks=pytest.mark.slow), ((1, 1), 2)],
+    [
+        *(((5, 9), 2), ((1, 1), 2)),
+        *(pytest.param(*images, marks=pytest.mark.slow) for images in (((8, 8), 10), ((40, 33), 32))),
+    ],
 )
 def test_the_model_files_take_any_size_and_any_number_of_classes(name, shape, classes):
     X, y = noisy_images(shape, classes)

@@ -331,9 +331,7 @@ def fill(disk: Path) -> Path:
 
 
 @pytest.mark.root
-@pytest.mark.parametrize(
-    "pages", [0, pytest.param(1, marks=pytest.mark.slow), 2, pytest.param(4, marks=pytest.mark.slow)]
-)
+@pytest.mark.parametrize("pages", [0, *(pytest.param(pages, marks=pytest.mark.slow) for pages in (1, 2, 4))])
 def test_a_disk_that_fills_up_in_mid_run_loses_nothing(on_small_disk, small_disk, pages, record_property):
     bench = on_small_disk
     ways = ("raising-0", f"spilling-{pages}", "steady-0")

@@ -43,7 +43,7 @@ def build():
 """
 
 
-@pytest.mark.parametrize("how", ["loky", "spawn", "forkserver"])
+@pytest.mark.parametrize("how", ["loky", "spawn", pytest.param("forkserver", marks=pytest.mark.slow)])
 def test_what_a_file_defines_reaches_the_processes_that_it_starts(how, make_job):
     if how == "forkserver" and os.name != "posix":
         pytest.skip("there is no forkserver here")

@@ -34,15 +34,13 @@ def marked(mark: str) -> list[psutil.Process]:
     return found
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def crowd():
     """Run many processes that do nothing: the table of processes then takes long to walk."""
-    idle = [
-        subprocess.Popen([sys.executable, "-S", "-c", "input()"], stdin=subprocess.PIPE) for _ in range(100)
-    ]
+    idle = [subprocess.Popen(["cat"], stdin=subprocess.PIPE) for _ in range(100)]
     yield
     for process in idle:
-        process.communicate(b"\n")
+        process.communicate()
 
 
 @pytest.mark.parametrize("seconds", [0.03, 0.003])

@@ -115,8 +115,8 @@ def test_every_model_of_the_suite_is_in_order():
     models = discover([builtin_folder()])
     assert list(models) == sorted(models)
     for model in models.values():
-        assert model.problem is None
-        assert model.summary
+        assert model.problem is None, model.name
+        assert model.summary.endswith("."), model.name
 
 
 NO_DEFAULT = "`build` has an argument 'depth' without a default, which the suite does not supply"

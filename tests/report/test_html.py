@@ -71,8 +71,17 @@ def written(folder) -> Page:
     return page
 
 
-def test_it_loads_nothing_and_runs_its_own_scripts_alone(tmp_path):
-    page = written(make_run(tmp_path, MODELS))
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A run of three models, and its page."""
+    folder = make_run(tmp_path_factory.mktemp("plain"), MODELS)
+    return folder, written(folder)
+
+
+def test_it_loads_nothing_runs_its_own_scripts_alone_and_no_two_figures_share_an_id(plain):
+    _, page = plain
+    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
+    assert len(ids) == len(set(ids))
     for tag, attributes in page.tags:
         for name in ("src", "href", "srcset", "action", "poster"):
             assert attributes.get(name, "#").startswith(("#", "data:")), (tag, attributes)
@@ -96,9 +105,8 @@ def titles(page: Page, chart: str) -> list[str]:
     return [html.unescape(title) for title in re.findall(r"<use[^>]*><title>(.*?)</title>", drawn[1])]
 
 
-def test_its_numbers_are_those_of_the_records(tmp_path):
-    folder = make_run(tmp_path, MODELS)
-    page = written(folder)
+def test_its_numbers_are_those_of_the_records(plain):
+    folder, page = plain
     for chart in ("accuracy-fit", "accuracy-predict"):
         assert sorted(titles(page, chart)) == sorted(
             f"{r.trial.model}: {percent(r.quality.accuracy, 1000)} % right "
@@ -115,12 +123,6 @@ def test_its_numbers_are_those_of_the_records(tmp_path):
     for record in folder.records():
         assert f"{percent(record.quality.accuracy, 1000)} (" in page.text
         assert re.search(rf"\b{re.escape(three_digits(record.measurement.fit_seconds))}\b", page.text)
-
-
-def test_no_two_figures_share_an_id(tmp_path):
-    page = written(make_run(tmp_path, MODELS))
-    ids = [attributes["id"] for _, attributes in page.tags if "id" in attributes]
-    assert len(ids) == len(set(ids))
 
 
 def test_the_images_behind_the_cells_are_the_mistakes(tmp_path):

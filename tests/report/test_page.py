@@ -83,25 +83,18 @@ def test_the_newest_run_is_the_report_of_all(tmp_path):
     assert "Run `newer run`" in page.read_text(encoding="utf-8")
 
 
-def test_the_same_run_gives_the_same_bytes(tmp_path):
+def test_the_same_run_gives_the_same_bytes_and_figures_of_an_earlier_report_go_away(tmp_path):
     def content() -> dict[str, bytes]:
         write_report(folder, None)
         made = [*folder.path.glob("figures/*"), *folder.path.glob("tables/*"), folder.path / "report.md"]
         return {str(path): path.read_bytes() for path in made}
 
     folder = make_run(tmp_path, GOOD)
-    assert content() == content()
-
-
-def test_figures_of_an_earlier_report_go_away(tmp_path):
-    folder = make_run(tmp_path, GOOD)
-    write_report(folder, None)
-    stale = folder.path / "figures" / "confusion-gone.svg"
-    stale.write_text("<svg/>")
-    (folder.path / "figures" / "notes.txt").write_text("mine")
-    write_report(folder, None)
-    assert not stale.exists()
-    assert (folder.path / "figures" / "notes.txt").exists()
+    before = content()
+    (folder.path / "figures" / "confusion-gone.svg").write_text("<svg/>")
+    notes = folder.path / "figures" / "notes.txt"
+    notes.write_text("mine")
+    assert content() == before | {str(notes): b"mine"}
 
 
 def test_failures_have_a_cause_a_log_and_a_way_to_run_them_again(tmp_path):
@@ -143,9 +136,16 @@ def test_an_interrupted_run_lists_what_is_missing(tmp_path):
     assert [(row[0], row[-1]) for row in rows_of(page, "## Results")] == [("svm", "ok"), ("late", "not run")]
 
 
-def test_several_seeds_keep_two_sources_of_variation_apart(tmp_path):
-    folder = make_run(tmp_path, GOOD, seeds=(0, 1, 2))
-    page = write_report(folder, None)
+@pytest.fixture(scope="module")
+def of_seeds(tmp_path_factory) -> RunFolder:
+    """A run of three models with three seeds each, reported."""
+    folder = make_run(tmp_path_factory.mktemp("seeds"), GOOD, seeds=(0, 1, 2))
+    write_report(folder, None)
+    return folder
+
+
+def test_several_seeds_keep_two_sources_of_variation_apart(of_seeds):
+    folder, page = of_seeds, of_seeds.path / "report.md"
     frame = pd.read_csv(folder.path / "tables" / "results.csv").set_index("row")
     accuracies = [r.quality.accuracy for r in folder.records() if r.trial.model == "cnn"]
     assert frame.loc["cnn", "seeds"] == 3
@@ -217,9 +217,14 @@ def test_digits_instead_of_mnist_cannot_be_missed(tmp_path):
         assert set(pd.read_csv(path)["dataset"]) <= {"digits instead of MNIST"}
 
 
-def test_validation_cannot_be_taken_for_a_test(tmp_path):
+@pytest.mark.parametrize("holdout", ["last", "groups-0123456789ab"])
+def test_validation_cannot_be_taken_for_a_test_and_names_its_hold_out(tmp_path, holdout):
     folder = make_run(tmp_path, GOOD, split="validation")
+    plan = folder.path / "run.json"
+    plan.write_text(plan.read_text().replace('"holdout": "last"', f'"holdout": "{holdout}"'))
     text = write_report(folder, None).read_text(encoding="utf-8")
+    assert f"trained without {described(holdout)} and evaluated on them" in text
+    assert f"trained without {described(holdout)} and evaluated" in (folder.path / "report.html").read_text()
     assert "VALIDATION IMAGES" in text.split("\n")[0]
     assert "errors in 1,000 validation images" in text
     assert all(
@@ -228,7 +233,7 @@ def test_validation_cannot_be_taken_for_a_test(tmp_path):
     assert set(pd.read_csv(folder.path / "tables" / "trials.csv")["split"]) == {"validation"}
 
 
-@pytest.mark.parametrize("classes", [range(4, 68, 2), range(60), [3]], ids=["32", "60", "1"])
+@pytest.mark.parametrize("classes", [range(4, 64), [3]], ids=["60", "1"])
 def test_any_number_of_classes_is_drawn(tmp_path, classes):
     folder = make_run(tmp_path, {"svm": Model(0.1)}, data=dataset(classes=classes, test_count=400))
     write_report(folder, None)
@@ -306,16 +311,6 @@ def test_a_run_that_was_planned_without_images_to_judge_it_is_reported(tmp_path)
     assert "a" in [row[0] for row in rows_of(write_report(folder, tmp_path), "## Results")]
 
 
-@pytest.mark.parametrize("holdout", ["last", "stratified", "groups-0123456789ab"])
-def test_a_validation_run_names_its_hold_out(tmp_path, holdout):
-    folder = make_run(tmp_path, GOOD, split="validation")
-    plan = folder.path / "run.json"
-    plan.write_text(plan.read_text().replace('"holdout": "last"', f'"holdout": "{holdout}"'))
-    page = write_report(folder, tmp_path).read_text()
-    assert f"trained without {described(holdout)} and evaluated on them" in page
-    assert f"trained without {described(holdout)} and evaluated" in (folder.path / "report.html").read_text()
-
-
 def test_an_error_names_damaged_labels(tmp_path):
     folder = make_run(tmp_path, GOOD)
     (folder.path / "labels.npz").write_bytes(b"rubbish")
@@ -330,20 +325,17 @@ def test_a_report_that_cannot_be_written_is_an_error_with_advice(tmp_path):
         write_report(folder, None)
 
 
-def test_csv_holds_the_records_unrounded(tmp_path):
-    folder = make_run(tmp_path, GOOD, repeats=2)
-    write_report(folder, None)
-    frame = pd.read_csv(folder.path / "tables" / "trials.csv").set_index("id")
-    for record in folder.records():
+def test_csv_holds_the_records_unrounded(of_seeds):
+    frame = pd.read_csv(of_seeds.path / "tables" / "trials.csv").set_index("id")
+    for record in of_seeds.records():
         row = frame.loc[record.trial.id]
         assert row["accuracy"] == record.quality.accuracy
         assert row["fit_seconds"] == record.measurement.fit_seconds
         assert row["peak_rss_bytes"] == record.measurement.peak_rss_bytes
 
 
-def test_the_quality_of_probabilities_is_the_records_own(tmp_path):
-    folder = make_run(tmp_path, GOOD, seeds=(0, 1))
-    page = write_report(folder, None)
+def test_the_quality_of_probabilities_is_the_records_own(of_seeds):
+    folder, page = of_seeds, of_seeds.path / "report.md"
     frame = pd.read_csv(folder.path / "tables" / "quality.csv").set_index("row")
     for name in GOOD:
         qualities = [r.quality for r in folder.records() if r.trial.model == name]
@@ -352,22 +344,20 @@ def test_the_quality_of_probabilities_is_the_records_own(tmp_path):
             if None in values:
                 assert pd.isna(frame.loc[name, score])
             else:
-                assert frame.loc[name, score] == pytest.approx(sum(values) / 2)
+                assert frame.loc[name, score] == pytest.approx(sum(values) / 3)
     assert [row[0] for row in rows_of(page, "## Quality")] == ["cnn", "svm", "logreg"]
     figures = {path.stem for path in folder.path.glob("figures/*.svg")}
     assert {"reliability-cnn", "reliability-logreg", "significance"} <= figures
     assert "reliability-svm" not in figures, "it gives no probabilities"
 
 
-def test_classes_and_confusions_add_up(tmp_path):
-    folder = make_run(tmp_path, GOOD, seeds=(0, 1))
-    write_report(folder, None)
-    pairs = pd.read_csv(folder.path / "tables" / "confused_pairs.csv")
-    classes = pd.read_csv(folder.path / "tables" / "classes.csv")
+def test_classes_and_confusions_add_up(of_seeds):
+    pairs = pd.read_csv(of_seeds.path / "tables" / "confused_pairs.csv")
+    classes = pd.read_csv(of_seeds.path / "tables" / "classes.csv")
     for name in GOOD:
-        errors = sum(r.quality.error_count for r in folder.records() if r.trial.model == name)
+        errors = sum(r.quality.error_count for r in of_seeds.records() if r.trial.model == name)
         assert pairs.loc[pairs["row"] == name, "count"].sum() == errors
-        assert classes.loc[classes["row"] == name, "support"].sum() == 2000
+        assert classes.loc[classes["row"] == name, "support"].sum() == 3000
 
 
 def test_statistically_tied_models_share_a_letter(tmp_path):

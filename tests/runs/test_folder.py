@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 import threading
 import time
 from dataclasses import replace
@@ -238,34 +236,6 @@ def test_a_record_that_is_written_outlives_an_interruption_right_after(folder, m
     assert folder.records() == [RECORD]
     folder.append(FAILED, None, b"")
     assert folder.records() == [RECORD, FAILED]
-
-
-@pytest.mark.root
-@pytest.mark.skipif(not sys.platform.startswith("linux") or os.geteuid() != 0, reason="only root may mount")
-def test_a_disk_that_fills_up_keeps_every_record_before(tmp_path, info):
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    if subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=256k", "tmpfs", disk], capture_output=True
-    ).returncode:
-        pytest.skip("this root may not mount")
-    try:
-        folder = RunFolder.create(disk, info)
-        kept = []
-
-        def fill() -> None:
-            for seed in range(1000):
-                record = replace(RECORD, trial=replace(TRIAL, seed=seed))
-                folder.append(record, os.urandom(5_000), b"x" * 1000)
-                kept.append(record)
-
-        with pytest.raises(OSError, match="No space left"):
-            fill()
-        assert len(kept) > 3
-        assert folder.records() == kept
-        assert not list(folder.path.rglob("*.partial"))
-    finally:
-        subprocess.run(["umount", disk], check=True)
 
 
 # Finding runs

@@ -67,7 +67,8 @@ def test_the_fit_is_that_of_scipy():
     [
         (0.1, 1e-4, 1.0, 0.03),  # a linear cost, measured well
         (0.0, 1e-7, 2.2, 0.15),  # a kernel method, measured badly, without a fixed part: at a's edge
-        (1.0, 1e-6, 1.5, 0.15),  # the fixed part is most of it up to 10,000 images
+        # the fixed part is most of it up to 10,000 images
+        pytest.param(1.0, 1e-6, 1.5, 0.15, marks=pytest.mark.slow),
         (0.01, 2.0, -0.5, 0.04),  # an error with a floor
     ],
 )

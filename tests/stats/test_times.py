@@ -116,7 +116,10 @@ def test_a_single_timing_has_a_ratio_but_no_interval():
     assert (comparison.interval, comparison.p_value, comparison.repeats_to_settle) == (None, None, None)
 
 
-@pytest.mark.parametrize(("n_before", "n_after"), [(3, 3), (4, 4), (5, 5), (3, 5), (10, 10)])
+@pytest.mark.parametrize(
+    ("n_before", "n_after"),
+    [(3, 3), (3, 5), *(pytest.param(n, n, marks=pytest.mark.slow) for n in (4, 5, 10))],
+)
 @pytest.mark.parametrize("spreads", [(0.02, 0.02), (0.02, 0.2)])
 def test_the_interval_of_a_time_ratio_covers_it(n_before, n_after, spreads):
     rng = np.random.default_rng(11)
@@ -129,7 +132,7 @@ def test_the_interval_of_a_time_ratio_covers_it(n_before, n_after, spreads):
     assert 0.93 <= covered / 2000 <= 0.98
 
 
-@pytest.mark.parametrize("n", [3, 5, 10])
+@pytest.mark.parametrize("n", [3, *(pytest.param(n, marks=pytest.mark.slow) for n in (5, 10))])
 def test_slow_outliers_on_both_sides_do_not_raise_false_alarms(n):
     rng = np.random.default_rng(12)
 
