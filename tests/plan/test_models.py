@@ -224,7 +224,7 @@ def test_two_models_of_one_name_are_refused(tmp_path):
 def test_a_folder_must_exist_and_hold_models(tmp_path):
     with pytest.raises(UsageError, match="is not a folder"):
         discover([tmp_path / "nowhere"])
-    with pytest.raises(UsageError, match="holds no model"):
+    with pytest.raises(UsageError, match="has no models"):
         discover([tmp_path])
 
 
