@@ -4,8 +4,9 @@
 is not in the cache, and runs the models on each as on a user's own .npz file. Every digit is slightly warped,
 so that images may be many. A class beyond ten is a two-digit number, its digits side by side at half their
 width. A model should take at most the plain set's CPU time for each class and image, and at most 3 GB for
-100,000 images of 784 pixels; what takes more is listed below the table. CPU time hardly depends on what else
-runs on the machine. How time grows with the images alone is what the suite `scaling` measures.
+100,000 images of 784 pixels; what takes more is listed below the table, with the reason where it is the
+method's own, and otherwise makes the exit status 1. CPU time hardly depends on what else runs on the machine.
+How time grows with the images alone is what the suite `scaling` measures.
 
 `make bench-growth ARGS="--images 5000"` takes a few minutes. Other options are those of `mnistbench run`.
 """
@@ -29,6 +30,15 @@ MOST_GROWTH = 1.0
 MOST_GIGABYTES = 3.0
 TEST_SHARE = 1 / 6  # of the training images, as in MNIST
 WARP = RandomWarp(rotation=10, scale=0.1, shear=0.1)
+
+
+# What a method takes of itself, by model, data and what there is too much of.
+EXCEPTIONS = {
+    ("rf", "no-black", "time"): "it sorts pixels at every node, and black ones tie",
+    ("xgboost", "no-black", "time"): "black pixels are missing values, which cost a histogram nothing",
+    ("extra_trees", "62-classes", "memory"): "every node of a tree keeps the share of every class",
+    ("extra_trees", "47-classes", "memory"): "every node of a tree keeps the share of every class",
+}
 
 
 @dataclass(frozen=True)
@@ -144,7 +154,7 @@ def row(record, plain, classes):
 
 
 def main():
-    """Print the table; exit with status 1 where a model takes more time or memory than it should."""
+    """Print the table; exit with status 1 where a model takes more than its method has a reason for."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("--images", type=int, default=100_000, help="training images of each set (100000)")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="the sets to compare with plain (all)")
@@ -156,17 +166,18 @@ def main():
     for heading in ("model", "data", "accuracy, %", "s", "CPU s", "growth", "peak GB"):
         table.add_column(heading, justify="left" if heading in ("model", "data") else "right")
     table.add_column("too much")
-    found = []
+    found = {}
     for model, plain in runs["plain"].items():
         for name in chosen:
             cells, too_much = row(runs[name][model], plain, SHAPES[name].classes)
-            found += [f"{model} on {name} ({', '.join(too_much)})"] * bool(too_much)
+            found |= {(model, name, what): EXCEPTIONS.get((model, name, what)) for what in too_much}
             table.add_row(model, name, *cells, ", ".join(too_much))
     console = Console(highlight=False)
     console.print(table)
     console.print("\ngrowth: CPU seconds for each class and image, over those of the plain set")
-    console.print(f"Too much time or memory: {', '.join(found) or 'none'}")
-    sys.exit(bool(found))
+    for (model, name, what), reason in found.items():
+        console.print(f"{model} on {name}, {what}: {reason or 'too much'}")
+    sys.exit(None in found.values())
 
 
 if __name__ == "__main__":
