@@ -1,9 +1,9 @@
 """How the ensemble's rule was chosen: ways to pool probabilities, cross-validated on training hold-outs.
 
 `python benchmarks/studies/pooling.py results/selection/*` takes the stored predictions of the recipes of the
-record suite that are scored on every hold-out of these runs, chooses each rule's weights on all hold-outs but
-one, and scores them on that one, each once. With a single hold-out, as in
-`results/reference/record-validation`, its fifths take their place. The test images are never used.
+record suite that are scored on every hold-out of these runs (`selection.py --recipes` trains them), chooses
+each rule's weights on all hold-outs but one, and scores them on that one, each once. With a single hold-out,
+as in `results/reference/record-validation`, its fifths take their place. The test images are never used.
 """
 
 import argparse

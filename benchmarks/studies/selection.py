@@ -87,6 +87,7 @@ def main():
     parser.add_argument("models", nargs="*", metavar="MODEL", help=f"any of {', '.join(SWEEPS)}")
     parser.add_argument("--dataset", default="mnist", help="names of data sets, separated by commas")
     parser.add_argument("--holdouts", type=int, default=1, help="how many, one at a time: 1 to 6")
+    parser.add_argument("--recipes", action="store_true", help="the recipes alone, without other candidates")
     parser.add_argument("--train-size", default="0", help="number of training images; 0 for all")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--threads", help="threads of each fit; by default, all cores that are free")
@@ -131,7 +132,7 @@ def candidates(model, data, threads, arguments):
     """Return the trials of a model's sweeps, the recipe first, each once."""
     suite = Suite("selection", "", (model,), parse_sizes(arguments.train_size), (arguments.seed,), 0.0)
     trials = []
-    for sweep in [{}, *SWEEPS[model]]:
+    for sweep in [{}, *([] if arguments.recipes else SWEEPS[model])]:
         parameters = parse_assignments(f"{model}.{name}={values}" for name, values in sweep.items())
         options = Options(threads=threads, parameters=parameters, split="validation")
         trials += plan(suite, options, [MODELS[model]], data)
