@@ -302,6 +302,7 @@ def parameters(row: Configuration) -> str:
 def trials(rows: Sequence[Configuration], forecasts: Mapping[str, Forecast]) -> pd.DataFrame:
     """List every trial of the plan with all that was measured, one row a trial, raw."""
     listed = []
+    extended = any(trial.synthetic for row in rows for trial in row.trials)
     for row in rows:
         ended = {r.trial.id: r for r in row.records}
         for trial in row.trials:
@@ -311,7 +312,7 @@ def trials(rows: Sequence[Configuration], forecasts: Mapping[str, Forecast]) -> 
                 "model": trial.model,
                 "parameters": parameters(row),
                 "train_size": trial.train_size,
-                "synthetic_images": trial.synthetic,
+                **({"synthetic_images": trial.synthetic} if extended else {}),
                 "seed": trial.seed,
                 "threads": trial.threads,
                 "split": trial.split,
