@@ -116,7 +116,7 @@ class _ImageTransformer(_FloatTransformer):
 
 
 class BlockMeans(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: ignore[misc]
-    """Shrinks images to the means of square blocks, on two grids, the second half a block further.
+    """Shrinks images to the means of square blocks, on one grid or two, the second half a block further.
 
     Two grids of 2 x 2 blocks have half as many columns as an image has pixels, and together show nearly as
     much. The blocks are the largest that leave `side` of them along each side. What lies outside is 0.
@@ -124,21 +124,25 @@ class BlockMeans(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: i
     Args:
         image_shape: (height, width) of the images.
         side: Least number of blocks along the shorter side; smaller images than twice that stay as they are.
+        grids: 1 or 2.
     """
 
-    def __init__(self, image_shape: tuple[int, int] | None = None, side: int = 14) -> None:
+    def __init__(self, image_shape: tuple[int, int] | None = None, side: int = 14, grids: int = 2) -> None:
         self.image_shape = image_shape
         self.side = side
+        self.grids = grids
 
     def _lay_out(self, height: int, width: int) -> None:
         if self.side < 1:
             raise ValueError(f"side is {self.side}; expected at least 1")
+        if self.grids not in (1, 2):
+            raise ValueError(f"grids is {self.grids}; expected 1 or 2")
         self.block_ = max(1, min(height, width) // self.side)
         self._n_features_out = self._transformed(np.zeros((1, height, width))).shape[1]
 
     def _transformed(self, images: Images) -> Rows:
         half = self.block_ // 2
-        grids = [images, images[:, half:, half:]] if half else [images]
+        grids = [images, images[:, half:, half:]] if half and self.grids == 2 else [images]
         return np.concatenate([self._means(grid) for grid in grids], axis=1)
 
     def _means(self, images: Images) -> Rows:
