@@ -11,7 +11,8 @@ def build(
     seed,
     threads,
     image_shape,
-    rounds=400,
+    rounds=280,
+    hard_rounds=480,
     learning_rate=0.25,
     max_depth=6,
     max_bin=16,
@@ -20,6 +21,7 @@ def build(
 ):
     trees = BoostedTrees(
         n_estimators=rounds,
+        hard_rounds=hard_rounds,
         learning_rate=learning_rate,
         max_depth=max_depth,
         max_bin=max_bin,
@@ -29,6 +31,6 @@ def build(
         n_jobs=threads,
         random_state=seed,
     )
-    # With one grid of means, twice the rounds take the time that two grids would.
+    # With one grid of means, more rounds take the time that two grids would.
     shrink = BlockMeans(image_shape, grids=1)
     return make_pipeline(shrink, VarianceThreshold(), QuantizePixels(levels=256), trees)

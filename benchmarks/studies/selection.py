@@ -25,7 +25,7 @@ SWEEPS = {
     "logreg": [{"C": "0.05,0.15,0.3", "tol": "0.00015,0.0003,0.0006"}],
     "svm": [{"components": "60,80,100,150", "gamma": "1.0,1.5"}, {"C": "5"}],
     "rf": [{"trees": "40,60,80", "bootstrap": "false,true"}],
-    "xgboost": [{"rounds": "200,240"}, {"min_child_weight": "1,4"}, {"colsample_bynode": "0.1,0.3"}],
+    "xgboost": [{"rounds": "320,400,480"}, {"min_child_weight": "1,4"}, {"colsample_bynode": "0.1,0.3"}],
     "mlp": [{"epochs": "4,5,6"}, {"hard_epochs": "8,10"}, {"label_smoothing": "0.05,0.1"}],
     "cnn": [{"epochs": "2,3,4"}, {"hard_epochs": "3,4,5"}],
     "svm_record": [

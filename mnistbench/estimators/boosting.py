@@ -8,17 +8,28 @@ from xgboost import Booster, DMatrix, XGBClassifier
 from xgboost.callback import TrainingCallback
 
 from mnistbench.estimators.arrays import Labels, Progress
+from mnistbench.estimators.hardness import are_hard
 
 
 class BoostedTrees(XGBClassifier):
-    """An `xgboost.XGBClassifier` that reports each round; its parameters are that class's.
+    """An `xgboost.XGBClassifier` that reports each round, and may take more of them for hard images.
+
+    Args:
+        hard_rounds: Number of rounds for images that are hard (`hardness.are_hard`), in place of
+            `n_estimators`. None makes no difference.
+        **parameters: Those of `XGBClassifier`.
 
     Attributes:
+        rounds_: Number of rounds that `fit` took.
         on_progress: None, or a function that `fit` calls as on_progress(done, total, "round") after each
             round.
     """
 
     on_progress: Progress | None = None
+
+    def __init__(self, *, hard_rounds: int | None = None, **parameters: Any) -> None:
+        super().__init__(**parameters)
+        self.hard_rounds = hard_rounds
 
     def fit(self, X: Any, y: Any, **options: Any) -> Self:
         """Train on X, numbers of any type, shape (n, d), and labels y from 0 to k - 1, shape (n,).
@@ -31,14 +42,25 @@ class BoostedTrees(XGBClassifier):
         Raises:
             ValueError: X or y cannot be used, or the labels are not 0 to k - 1.
         """
+        self.rounds_ = super().get_num_boosting_rounds()
+        if self.hard_rounds is not None and are_hard(X, y):
+            self.rounds_ = self.hard_rounds
         callbacks = self.callbacks
         if self.on_progress is not None:
-            self.callbacks = [*(callbacks or []), _Report(self.on_progress, self.get_num_boosting_rounds())]
+            self.callbacks = [*(callbacks or []), _Report(self.on_progress, self.rounds_)]
         try:
             super().fit(X, y, **options)
         finally:
             self.callbacks = callbacks
         return self
+
+    def get_num_boosting_rounds(self) -> int:
+        """Return the number of rounds that `fit` takes or took."""
+        return self.rounds_ if hasattr(self, "rounds_") else super().get_num_boosting_rounds()
+
+    def get_xgb_params(self) -> dict[str, Any]:
+        """Return the parameters for the library itself."""
+        return {key: value for key, value in super().get_xgb_params().items() if key != "hard_rounds"}
 
     def staged_predict(self, X: Any) -> Iterator[Labels]:
         """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training."""

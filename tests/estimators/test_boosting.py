@@ -38,6 +38,15 @@ def test_each_round_is_reported(digits):
     assert calls == [(done, 6, "round") for done in range(1, 7)]
 
 
+@pytest.mark.parametrize(("hard_rounds", "rounds"), [(9, 9), (None, 6)])
+def test_hard_images_get_more_rounds(hard_rounds, rounds):
+    hard = np.array([[0], [2], [1], [3]] * 10), np.array([0, 0, 1, 1] * 10)
+    easy = np.sort(hard[0], axis=0), np.sort(hard[1])
+    model = clone(small(hard_rounds=hard_rounds))
+    assert model.fit(*easy).get_booster().num_boosted_rounds() == 6
+    assert model.fit(*hard).get_booster().num_boosted_rounds() == rounds
+
+
 @pytest.mark.parametrize("classes", [2, 10])
 def test_a_stage_predicts_with_the_trees_so_far(digits, classes):
     X, y = (array[digits[1] < classes] for array in digits)

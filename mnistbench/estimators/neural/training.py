@@ -16,13 +16,13 @@ from typing import Any
 import numpy as np
 
 from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress
+from mnistbench.estimators.hardness import are_hard
 
 Loss = Callable[[Any, Any], Any]
 
 _REPORTS_PER_EPOCH = 5
 # Keras's 0.999 would retain the first gradients to the end of a training of a few hundred steps.
 _SQUARED_GRADIENT_DECAY = 0.99
-_HARD_SHARE = 0.25
 
 
 @dataclass(frozen=True)
@@ -31,9 +31,7 @@ class Training:
 
     Attributes:
         epochs: Number of passes over the training images.
-        hard_epochs: The same for images that are hard: over a quarter of them are nearer to the mean of
-            another class than to their own's. Of MNIST it is 19 %, of Fashion-MNIST 32 %. None makes no
-            difference.
+        hard_epochs: The same for images that are hard (`hardness.are_hard`). None makes no difference.
         batch_size: Images per step, at most all of them. Each epoch leaves out the images of a last, smaller
             batch.
         peak_rate: Adam's learning rate at its peak.
@@ -121,7 +119,7 @@ class Epochs:
         self.batch_size = min(training.batch_size, len(images))
         self.steps_per_epoch = len(images) // self.batch_size
         wanted = training.epochs
-        if training.hard_epochs is not None and _nearest_mean_error(images, labels) > _HARD_SHARE:
+        if training.hard_epochs is not None and are_hard(images, labels):
             wanted = training.hard_epochs
         self.count = max(wanted, -(-training.min_steps // self.steps_per_epoch))
         self.step_count = self.count * self.steps_per_epoch
@@ -147,15 +145,6 @@ class Epochs:
             )
         interval = max(1, self.steps_per_epoch // _REPORTS_PER_EPOCH)
         return (step, self.step_count, "step") if step % interval == 0 or step == self.step_count else None
-
-
-def _nearest_mean_error(images: Images, labels: Labels) -> float:
-    """Return for how many of the images, shape (n, ...), another class's mean is nearest, as a share of 1."""
-    rows = images.reshape(len(images), -1)
-    members = (labels[:, None] == np.arange(labels.max() + 1)).astype(rows.dtype)
-    means = members.T @ rows / members.sum(axis=0)[:, None]
-    nearest = (rows @ means.T - (means**2).sum(axis=1) / 2).argmax(axis=1)
-    return float(np.mean(nearest != labels))
 
 
 def _train_compiled(
