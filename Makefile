@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-contention bench-growth bench-units bench-jobs bench-harness bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
+.PHONY: help setup bench bench-speed bench-contention bench-growth bench-forecast bench-units bench-jobs bench-harness bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -27,6 +27,9 @@ bench-contention: setup ## Time the suite alone, then beside a busy program of a
 
 bench-growth: setup ## Compare time and memory on many classes, few pixels and no black with MNIST's; ARGS="--images 5000" is quick
 	@.venv/bin/python benchmarks/studies/growth.py $(ARGS)
+
+bench-forecast: setup ## Measure how far forecasts are from what trials take; ARGS="--of FOLDER" takes finished runs
+	@.venv/bin/python benchmarks/studies/forecast.py $(ARGS)
 
 bench-units: setup ## Run the suite ten times and tell how far the runs disagree, in seconds and in units
 	@.venv/bin/python benchmarks/studies/units.py $(ARGS)

@@ -8,17 +8,16 @@ from mnistbench.cli.output import print_table, say
 from mnistbench.text import count, duration, megabytes, plural
 
 if TYPE_CHECKING:
-    from mnistbench.cli.training import Foretold
     from mnistbench.execution.runner import Plan
     from mnistbench.runs.records import Expected, Forecast, Trial
 
 
-def print_forecasts(plan: "Plan", foretold: "Foretold") -> None:
+def print_forecasts(plan: "Plan") -> None:
     """Print a row for the trials that differ in their seed or repeat alone, where each forecast is from."""
     from mnistbench.plan.forecast import training_images
 
     rows = _rows(plan)
-    forecasts = [foretold.forecasts.get(trials[0].id) for trials in rows.values()]
+    forecasts = [plan.forecasts.get(trials[0].id) for trials in rows.values()]
     table = [
         (label, count(training_images(trials[0], plan.dataset)), count(len(trials)), *_cells(forecast))
         for ((label, _), trials), forecast in zip(rows.items(), forecasts, strict=True)
@@ -27,7 +26,7 @@ def print_forecasts(plan: "Plan", foretold: "Foretold") -> None:
     heads = ("model", "images", "trials", "fit + predict", "whole trial", "(95 %)", "MB")
     print_table(heads, table, right=heads[1:])
     say("")
-    for line in _notes(plan, foretold):
+    for line in _notes(plan):
         say(line)
 
 
@@ -68,11 +67,11 @@ def _rough(seconds: float) -> str:
     return duration(60 * round(seconds / 60))
 
 
-def _notes(plan: "Plan", foretold: "Foretold") -> list[str]:
-    """Return the total, where each forecast is from, and what the pilot cost."""
+def _notes(plan: "Plan") -> list[str]:
+    """Return the total and where each forecast is from."""
     from mnistbench.plan.forecast import total_seconds
 
-    forecasts, pilot = foretold.forecasts, foretold.pilot
+    forecasts = plan.forecasts
     known = [trial for trial in plan.trials if trial.id in forecasts]
     notes = []
     if known:
@@ -85,8 +84,6 @@ def _notes(plan: "Plan", foretold: "Foretold") -> list[str]:
     for trial in known:
         sources.setdefault(forecasts[trial.id].source, []).append(trial.model)
     notes += [f"From {source}: {_listed(models)}." for source, models in sources.items()]
-    if pilot.seconds:
-        notes.append(f"The pilot took {duration(pilot.seconds)}.")
     return notes
 
 

@@ -18,6 +18,7 @@ from mnistbench.plan.options import (
     MEASUREMENTS,
     parse_assignments,
     parse_bytes,
+    parse_duration,
     parse_measurements,
 )
 from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_suite
@@ -50,6 +51,14 @@ Measure = Annotated[
         f"Measurements besides quality, fit and predict: {', '.join(MEASUREMENTS)}; or none.",
         "NAME,...",
         parser=parse_measurements,
+    ),
+]
+Budget = Annotated[
+    float | None,
+    of_plan(
+        "Choose the training sizes and repeats that fit into this time: 10m, 90s, 1h30m.",
+        "TIME",
+        parser=parse_duration,
     ),
 ]
 Jobs = Annotated[int, of_plan("Trials side by side, on disjoint cores.", "N", min=1)]
@@ -104,6 +113,7 @@ def run(
     seeds: options.Seeds = None,
     threads: options.Threads = None,
     repeats: Repeats = 1,
+    budget: Budget = None,
     measure: Measure = None,
     jobs: Jobs = 1,
     backend: WhereTrialsRun = "local",
@@ -151,11 +161,12 @@ def run(
                 timeout_seconds=timeout,
                 memory_limit_bytes=memory_limit,
                 margin=margin,
+                budget_seconds=budget,
             )
             plans = training.plans(new)
         if is_rehearsal:
             for each in plans:
-                print_forecasts(each, training.foretell(each, is_asked_for=True))
+                print_forecasts(training.foretell(each, is_asked_for=True))
             return
         status = 0
         resumed = [training.resume(_interrupted(results, run_name))] if resume else []

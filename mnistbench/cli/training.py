@@ -1,27 +1,30 @@
 """What the commands that train share: a run is planned or found, its trials run, its report written."""
 
 import contextlib
+import math
 import sys
+import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from mnistbench.cli.interruptions import Interruptions
 from mnistbench.cli.output import complain, say, set_farewell, write_error
-from mnistbench.errors import MnistbenchError
+from mnistbench.errors import MnistbenchError, UsageError
 from mnistbench.plan.models import ModelFile, builtin_folder
 from mnistbench.plan.options import choose_threads, parse_names
 from mnistbench.plan.trials import Options, Suite, choose_models, extension_for, plan
+from mnistbench.text import duration
 
 if TYPE_CHECKING:
     from mnistbench.cli.live import View
     from mnistbench.datasets import DatasetInfo, Reading
     from mnistbench.execution import runner
     from mnistbench.execution.dask.cluster import Cluster
-    from mnistbench.execution.pilot import Pilot
+    from mnistbench.plan.forecast import Forecaster
     from mnistbench.runs.folder import RunFolder
-    from mnistbench.runs.records import Forecast, Trial
+    from mnistbench.runs.records import Trial
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _RULE = "!" * 78
@@ -38,6 +41,7 @@ class NewRun:
         drop_unseen: Whether test images of classes without training images are left out.
         threads: As typed; each trial's share of the cores if None.
         memory_limit_bytes: Of each trial; its share of nine tenths of the memory if None.
+        budget_seconds: The time that the runs on all data sets are to fit into together, if any.
     """
 
     suite: Suite
@@ -52,21 +56,16 @@ class NewRun:
     timeout_seconds: float | None = None
     memory_limit_bytes: int | None = None
     margin: float | None = None
+    budget_seconds: float | None = None
 
 
 class Planned(NamedTuple):
-    """A run folder with its plan, and what its trials need."""
+    """A run folder with its plan, what its trials need, and by when they end, by `time.monotonic`."""
 
     folder: "RunFolder"
     models: Mapping[str, ModelFile]
     data: "DatasetInfo"
-
-
-class Foretold(NamedTuple):
-    """What the trials of a plan are expected to take, by id, and the pilot that told it."""
-
-    forecasts: "Mapping[str, Forecast]"
-    pilot: "Pilot"
+    deadline: float = math.inf
 
 
 @dataclass(frozen=True)
@@ -78,6 +77,7 @@ class Training:
         json: Whether standard output gets one JSON object a trial.
         cluster: Where the trials run; on this machine if None.
         scheduler: The address of that cluster.
+        began: When the command did, in seconds of `time.monotonic`.
     """
 
     results: Path
@@ -87,6 +87,7 @@ class Training:
     json: bool = False
     cluster: "Cluster | None" = None
     scheduler: str | None = None
+    began: float = field(default_factory=time.monotonic)
 
     def plans(self, new: NewRun) -> "list[runner.Plan]":
         """Return the plan of a new run on each data set, once all can be planned.
@@ -99,6 +100,8 @@ class Training:
         from mnistbench.machine import usable_cores, usable_memory_bytes
         from mnistbench.stats.scores import MARGIN
 
+        if self.cluster and new.budget_seconds is not None:
+            raise UsageError("--budget is for this machine alone; leave it out with --backend dask.")
         if not self.quiet:
             self._give_hints(new)
         cluster, suite = self.cluster, new.suite
@@ -109,7 +112,8 @@ class Training:
         options = replace(new.options, threads=choose_threads(new.threads, new.jobs, cores, place))
         own = [name for name, model in new.models.items() if model.path.parent != builtin_folder()]
         models = choose_models(suite, options, new.models, own)
-        return [
+        datasets = self._datasets(new)
+        plans = [
             runner.Plan(
                 suite=suite.name,
                 dataset=data,
@@ -124,9 +128,31 @@ class Training:
                 ),
                 measurements=suite.measurements if new.measurements is None else new.measurements,
                 margin=MARGIN if new.margin is None else new.margin,
+                budget_seconds=new.budget_seconds and new.budget_seconds / len(datasets),
             )
-            for spec, data in self._datasets(new)
+            for spec, data in datasets
         ]
+        return plans if new.budget_seconds is None else [self._within(each, new, options) for each in plans]
+
+    def _within(self, each: "runner.Plan", new: NewRun, options: Options) -> "runner.Plan":
+        """Return the part of a plan that fits into its budget, with its forecasts."""
+        from mnistbench.plan.budget import choose
+
+        def planned(sizes: "Sequence[int | None]", repeats: int) -> "Sequence[Trial]":
+            changed = replace(options, repeats=repeats, train_sizes=tuple(sizes) or options.train_sizes)
+            return plan(new.suite, changed, each.models, each.dataset)
+
+        forecaster = self._forecaster(each, is_asked_for=True)
+        left_seconds = (each.budget_seconds or 0.0) - (time.monotonic() - self.began)
+        choice = choose(planned, forecaster, repeats=new.options.repeats, seconds=left_seconds, jobs=new.jobs)
+        for sentence in choice.left_out:
+            self._announce(f"the budget leaves out {sentence}.")
+        return replace(
+            each,
+            trials=choice.trials,
+            forecasts=forecaster.forecasts(choice.trials),
+            left_out=choice.left_out,
+        )
 
     def create(self, plans: "Sequence[runner.Plan]", name: str | None = None) -> list[Planned]:
         """Create the folder of each plan, with its forecasts."""
@@ -135,25 +161,32 @@ class Training:
 
         backend = "dask" if self.cluster else "local"
         created = []
+        deadline = self.began
         for each in plans:
             own = name if name is None or len(plans) == 1 else f"{name}-{each.dataset.name}"
             data = each.dataset
             if data.extension is None:
                 data = extended(data, extension_for(each.trials), self._announce)
-            ready = replace(each, dataset=data, forecasts=self.foretell(each).forecasts)
+            ready = self.foretell(replace(each, dataset=data))
             folder = runner.create_run(self.results, ready, _typed_command(), name=own, backend=backend)
-            created.append(Planned(folder, {model.name: model for model in ready.models}, data))
+            deadline += each.budget_seconds or math.inf
+            created.append(Planned(folder, {model.name: model for model in each.models}, data, deadline))
         return created
 
-    def foretell(self, plan: "runner.Plan", *, is_asked_for: bool = False) -> Foretold:
-        """Foretell the trials of a plan on this machine, after a pilot where no earlier trial tells."""
+    def foretell(self, plan: "runner.Plan", *, is_asked_for: bool = False) -> "runner.Plan":
+        """Return a plan with the forecasts of its trials, if it has none and runs on this machine."""
+        if plan.forecasts or self.cluster:
+            return plan
+        forecaster = self._forecaster(plan, is_asked_for=is_asked_for)
+        return replace(plan, forecasts=forecaster.forecasts(plan.trials))
+
+    def _forecaster(self, plan: "runner.Plan", *, is_asked_for: bool) -> "Forecaster":
+        """Return what foretells a plan's trials, after a pilot where no earlier trial does."""
         from mnistbench.execution.local import LocalCores
-        from mnistbench.execution.pilot import Pilot, run_pilot
+        from mnistbench.execution.pilot import run_pilot
         from mnistbench.machine import environment
         from mnistbench.plan.forecast import OF_A_RUN, Forecaster, Setting, read_known, tells_elsewhere
 
-        if self.cluster:  # whose machines differ
-            return Foretold({}, Pilot((), 0.0))
         setting = Setting(
             plan.dataset,
             {model.name: model.sha256 for model in plan.models},
@@ -166,8 +199,9 @@ class Training:
             for calibration in LocalCores().calibrate():
                 forecaster = Forecaster(replace(setting, unit_seconds=calibration.unit_seconds), ended)
         pilot = run_pilot(plan, forecaster, self._pilot_view(), is_asked_for=is_asked_for)
-        told = Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])
-        return Foretold(told.forecasts(plan.trials), pilot)
+        if pilot.seconds:
+            self._announce(f"the pilot took {duration(pilot.seconds)}.")
+        return Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])
 
     def plan_again(
         self,
@@ -179,7 +213,7 @@ class Training:
         """Return the plan of a new run with trials of an earlier one; `may_differ` is as in `resume`."""
         from mnistbench.execution import runner
 
-        _, models, data = self.resume(earlier, may_differ=may_differ)
+        _, models, data, _ = self.resume(earlier, may_differ=may_differ)
         return runner.plan_again(earlier.info(), trials, data, models)
 
     def resume(self, folder: "RunFolder", *, may_differ: bool = False) -> Planned:
@@ -205,7 +239,7 @@ class Training:
         """
         from mnistbench.execution import runner
 
-        folder, models, data = planned
+        folder, models, data, deadline = planned
         set_farewell(
             "standard output was closed; the run continues without it and writes "
             f"{folder.path / 'report.md'}."
@@ -216,7 +250,7 @@ class Training:
                 self._view(folder) as view,
                 interruptions.allowed(view.stopping),
             ):
-                runner.run(folder, models, data, view, self.cluster)
+                runner.run(folder, models, data, view, self.cluster, deadline)
             complete = len(folder.records()) == len(folder.info().trials)
             if not complete:
                 backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()

@@ -5,6 +5,7 @@ process is left behind.
 """
 
 import json
+import math
 import os
 import signal
 import subprocess
@@ -39,8 +40,10 @@ from mnistbench.runs.json import from_json
 from mnistbench.runs.predictions import decode_predictions, predictions_digest
 from mnistbench.runs.records import ColdStart, Failure, Measurement, Record, Status, Trial
 from mnistbench.stats.scores import quality
+from mnistbench.text import duration
 from mnistbench.trial.request import MODULES, Request
 
+_BUDGET = "time budget"
 _QUOTED_LINES = 3  # of the log, in the message of a time limit
 
 __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
@@ -55,6 +58,8 @@ class Job:
         memory_limit_bytes: Limit on the resident memory of its process tree.
         measurements: Measurements beside quality, `fit` and `predict`.
         dataset_spec: The data set on the command line, valid on any machine.
+        deadline: By when it has to end, in seconds of this machine's `time.monotonic`.
+        expected_seconds: What it is expected to take; 0 where that is unknown.
     """
 
     trial: Trial
@@ -65,6 +70,8 @@ class Job:
     measurements: tuple[str, ...] = ()
     dataset_spec: str = ""
     fixed_threads: bool = False
+    deadline: float = math.inf
+    expected_seconds: float = 0.0
 
 
 @dataclass(frozen=True)
@@ -135,6 +142,10 @@ def run_trial(
     if stop is not None and stop.is_set():
         raise Interrupted
     open_arrays(job.dataset.arrays_folder)
+    left_seconds = job.deadline - time.monotonic()
+    is_short_of_time = left_seconds < job.timeout_seconds
+    if is_short_of_time:
+        job = replace(job, timeout_seconds=max(left_seconds, 0.0))
     if not job.fixed_threads:
         cores = machine.free_cores(cores)
     started_at = datetime.now(UTC).isoformat(timespec="seconds")
@@ -144,6 +155,10 @@ def run_trial(
         seconds = time.perf_counter() - before
         return Outcome(status, started_at, seconds, machine.environment(), **found)
 
+    if left_seconds <= job.expected_seconds:
+        reason = f"was not started: it would take about {duration(job.expected_seconds)}, and "
+        reason += f"{duration(max(left_seconds, 0.0))} of the budget were left"
+        return outcome(Status.LEFT_OUT, failure=Failure(_BUDGET, reason))
     try:
         files = outbox_files(job, cores)
     except _UnfitModelError as error:
@@ -153,7 +168,10 @@ def run_trial(
         def run(task: str) -> _Exit:
             return _run_process(task, job, len(cores), outbox, on_activity, stop)
 
-        return _run_processes(run, outbox, outcome)
+        ended = _run_processes(run, outbox, outcome)
+    if ended.failure is not None and ended.status is Status.TIMEOUT and is_short_of_time:
+        ended = replace(ended, failure=replace(ended.failure, kind=_BUDGET))
+    return ended
 
 
 @dataclass(frozen=True)

@@ -43,7 +43,9 @@ def run_pilot(plan: Plan, forecaster: Forecaster, observer: Observer, *, is_aske
             if known_cost is None:
                 is_affordable = is_asked_for or count * MOST_SHARE >= 1
             else:
-                is_affordable = spent + known_cost.trial_seconds.value <= MOST_SHARE * total
+                is_affordable = spent + known_cost.trial_seconds.value <= MOST_SHARE * min(
+                    total, plan.budget_seconds or total
+                )
             if is_affordable:
                 found, seconds = _run(replace(plan, trials=[trial]), Path(place), observer)
                 ended += found

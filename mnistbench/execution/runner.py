@@ -1,6 +1,7 @@
 """Runs the trials of a plan and stores each record as soon as its trial ends."""
 
 import contextlib
+import math
 import re
 import time
 from collections.abc import Mapping, Sequence
@@ -43,6 +44,8 @@ class Plan:
         measurements: Beside quality, `fit` and `predict`.
         margin: Difference in accuracy up to which two models are practically the same, a share.
         forecasts: What its trials are expected to take, by id.
+        budget_seconds: The time that it was made to fit into, if any.
+        left_out: What was left out for it, in words.
     """
 
     suite: str
@@ -54,6 +57,8 @@ class Plan:
     measurements: Sequence[str]
     margin: float = MARGIN
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    budget_seconds: float | None = None
+    left_out: tuple[str, ...] = ()
 
 
 def create_run(
@@ -90,6 +95,8 @@ def create_run(
         backend=backend,
         margin=plan.margin,
         forecasts=plan.forecasts,
+        budget_seconds=plan.budget_seconds,
+        left_out=plan.left_out,
     )
     arrays, images = open_arrays(plan.dataset.arrays_folder), (info.split, info.holdout)
     # Another process may have added the groups since the run was planned without them.
@@ -143,8 +150,11 @@ def run(
     dataset: DatasetInfo,
     observer: Observer,
     backend: Backend | None = None,
+    deadline: float = math.inf,
 ) -> bool:
     """Run the trials of a plan that have no record yet, by default on this machine; store each as it ends.
+
+    Trials end by the deadline, in seconds of `time.monotonic`: those that would take longer are left out.
 
     Returns:
         Whether every trial of the plan now has a record; False after a KeyboardInterrupt.
@@ -155,7 +165,7 @@ def run(
     """
     with folder.locked():
         info = folder.info()
-        jobs = _unfinished(folder, info, models, dataset)
+        jobs = _unfinished(folder, info, models, dataset, deadline)
         backend = backend or LocalCores(info.jobs)
         side_by_side = backend.side_by_side([job.trial for job in jobs])
         calibrating = bool(jobs) and "calibration" in info.measurements
@@ -200,7 +210,11 @@ def run(
 
 
 def _unfinished(
-    folder: RunFolder, info: RunInfo, models: Mapping[str, ModelFile], dataset: DatasetInfo
+    folder: RunFolder,
+    info: RunInfo,
+    models: Mapping[str, ModelFile],
+    dataset: DatasetInfo,
+    deadline: float,
 ) -> list[Job]:
     recorded = {record.trial.id for record in folder.records()}
     return [
@@ -213,6 +227,8 @@ def _unfinished(
             measurements=info.measurements,
             dataset_spec=info.dataset_spec,
             fixed_threads=info.fixed_threads,
+            deadline=deadline,
+            expected_seconds=told.trial_seconds.value if (told := info.forecasts.get(trial.id)) else 0.0,
         )
         for trial in info.trials
         if trial.id not in recorded

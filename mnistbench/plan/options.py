@@ -132,6 +132,23 @@ def parse_bytes(text: str) -> int:
     return int(size)
 
 
+def parse_duration(text: str) -> float:
+    """Parse a time such as "90s", "10m" or "1h30m"; the result is in seconds.
+
+    Raises:
+        UsageError: The text is not such a time.
+    """
+    match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", text.strip(), re.ASCII)
+    seconds = (
+        sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
+        if match
+        else 0
+    )
+    if seconds < 1:
+        raise UsageError(f"--budget {text!r} is not understood; expected a time, e.g. 90s, 10m or 1h30m.")
+    return float(seconds)
+
+
 def parse_margin(text: str) -> float:
     """Parse a margin in percentage points, such as "0.2"; the result is a share, 0.002.
 

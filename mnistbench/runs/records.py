@@ -26,6 +26,7 @@ class Status(StrEnum):
     OUT_OF_MEMORY = "out_of_memory"
     INVALID = "invalid"
     UNAVAILABLE = "unavailable"
+    LEFT_OUT = "left_out"
 
 
 @dataclass(frozen=True)
@@ -408,6 +409,8 @@ class RunInfo:
         schema_version: The version of the format of this folder's files.
         margin: Difference in accuracy up to which two models are practically the same, a share from 0 to 1.
         forecasts: What the trials were expected to take, by id, where that could be foretold.
+        budget_seconds: The time that the plan was made to fit into, if any.
+        left_out: What was left out for it, in words.
     """
 
     name: str
@@ -428,6 +431,8 @@ class RunInfo:
     margin: float = MARGIN
     fixed_threads: bool = False
     forecasts: Mapping[str, Forecast] = field(default_factory=dict)
+    budget_seconds: float | None = None
+    left_out: tuple[str, ...] = ()
 
     @property
     def split(self) -> str:

@@ -10,7 +10,7 @@ from mnistbench.analysis.ensemble import choose_ensemble, store_ensemble
 from mnistbench.analysis.run import COLUMNS, FRAMES, NUMBERED_COLUMNS
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import UsageError
-from mnistbench.runs.records import Published
+from mnistbench.runs.records import Expected, Forecast, Published
 
 PUBLISHED = (Published(0.9906, "A table"),)
 MODELS = {
@@ -18,6 +18,7 @@ MODELS = {
     "svm": Model(0.03, 5, probabilities=False),
     "mlp": Model(0.04, 9),
 }
+FORECAST = Forecast(*(Expected(value, value, value) for value in (9.0, 12.0, 6e8)), "this machine")
 DATA = dataset(test_count=200, groups_sha256="0" * 64, group_noun="writer", strata=("employees", "students"))
 WRITERS = EvaluationGroups(np.arange(200) // 8, np.arange(200) // 100, np.arange(200) < 16)
 
@@ -34,7 +35,7 @@ def run(tmp_path_factory):
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
     sizes = (300, 600, None)
-    folder = make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes)
+    folder = make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes, forecast=FORECAST)
     return mnistbench.load_run(with_copies(folder).path)
 
 

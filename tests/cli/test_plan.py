@@ -39,3 +39,24 @@ def test_a_run_stores_the_forecasts_that_earlier_runs_on_this_machine_give(shell
     took, told = json.loads(line)["trial_seconds"], forecast["trial_seconds"]
     assert told["low"] < took < told["high"]
     assert "From this machine: nearest." in shell.done(*shell.new("--only", "nearest", command="plan"))
+
+
+def test_a_run_within_a_budget_gives_every_model_the_same_sizes_and_repeats(shell):
+    answer = shell.run("--name", "short", "--only", "nearest,constant", "--budget", "3m")
+    assert answer.returncode == 0, answer.stderr
+    plan = stored(shell, "short")
+    of_models = [
+        [(each["train_size"], each["repeat"]) for each in plan["trials"] if each["model"] == model]
+        for model in ("nearest", "constant")
+    ]
+    assert of_models[0] == of_models[1]
+    assert len(of_models[0]) > 1
+    assert plan["budget_seconds"] == 180
+    assert "The run was made to fit into 3 min." in (shell.results / "short" / "report.md").read_text()
+
+
+def test_a_budget_in_which_nothing_fits_is_refused_before_anything_runs(shell):
+    answer = shell.run("--only", "nearest", "--budget", "1s")
+    assert answer.returncode == 2
+    assert "--budget is too short" in answer.stderr
+    assert not shell.results.exists()

@@ -19,7 +19,7 @@ import numpy as np
 import psutil
 import pytest
 from support.processes import has_ended, wait_for
-from support.trials import CORE, MODELS, record_of, write_dataset
+from support.trials import CORE, MODELS, job_of, record_of, write_dataset
 
 from mnistbench.datasets import open_arrays
 from mnistbench.errors import DataError, MnistbenchError
@@ -454,3 +454,17 @@ def test_a_kill_by_the_kernel_is_reported_as_out_of_memory(tmp_path):
         group.rmdir()
     last = answer.stdout.splitlines()[-1]
     assert last.startswith("out_of_memory its process was killed by the kernel"), answer
+
+
+def test_what_a_budget_has_no_time_for_is_left_out_and_what_takes_longer_is_stopped(dataset):
+    began = time.monotonic()
+    deadline = began + 6
+    unstarted, stopped = (
+        record_of(job_of("hanging", dataset=dataset, deadline=deadline, expected_seconds=seconds))
+        for seconds in (30, 0)
+    )
+    assert time.monotonic() - began < 6 + 4  # to end a process
+    assert unstarted.status is Status.LEFT_OUT
+    assert str(unstarted.failure).startswith("time budget: was not started: it would take about 30.0 s, and ")
+    assert stopped.status is Status.TIMEOUT
+    assert stopped.failure.kind == "time budget"

@@ -33,6 +33,7 @@ from mnistbench.runs.records import (
     Batches,
     ColdStart,
     Failure,
+    Forecast,
     Inference,
     LearningCurve,
     MachineLoad,
@@ -97,6 +98,7 @@ FAILURES = {
     Status.OUT_OF_MEMORY: Failure("memory limit", "took more than 4000 MB"),
     Status.INVALID: Failure("ContractError", "predict returned shape (3,); expected (10000,)"),
     Status.UNAVAILABLE: Failure("ModuleNotFoundError", "No module named 'sometree'"),
+    Status.LEFT_OUT: Failure("time budget", "was not started: it would take about 40.0 s"),
 }
 
 
@@ -138,6 +140,7 @@ def make_run(
     store_labels: bool = True,
     groups: EvaluationGroups | None = None,
     margin: float = MARGIN,
+    forecast: Forecast | None = None,
 ) -> RunFolder:
     """Make a run folder with one trial for every combination; a status of None leaves a trial not run.
 
@@ -160,6 +163,7 @@ def make_run(
         store_labels: Whether the run keeps the true labels.
         groups: The groups of the evaluation images, which it keeps beside them.
         margin: Difference in accuracy up to which two models are practically the same.
+        forecast: What each trial was expected to take.
     """
     data = data or dataset()
     planned = [
@@ -209,6 +213,7 @@ def make_run(
         measurements=(),
         environment=ENVIRONMENT,
         margin=margin,
+        forecasts={} if forecast is None else {trial.id: forecast for _, trial in planned},
     )
     folder = RunFolder.create(results, info)
     truth = true_labels(data)

@@ -1,5 +1,6 @@
 """A small data set on disk, and the stub models in `models/`."""
 
+import math
 import os
 import shutil
 from collections.abc import Sequence
@@ -77,6 +78,8 @@ def job_of(
     dataset: DatasetInfo,
     timeout_seconds: float = 60,
     memory_limit_bytes: int = 4 * 2**30,
+    deadline: float = math.inf,
+    expected_seconds: float = 0.0,
     **trial: object,
 ) -> Job:
     """Return the job of a stub model, or of any model file; it gets its threads whatever else runs."""
@@ -90,6 +93,8 @@ def job_of(
         dataset=dataset,
         timeout_seconds=timeout_seconds,
         memory_limit_bytes=memory_limit_bytes,
+        deadline=deadline,
+        expected_seconds=expected_seconds,
         fixed_threads=True,
     )
 
