@@ -34,7 +34,7 @@ def run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def grown(tmp_path_factory):
-    sizes = (300, 600, None)
+    sizes = (300, 600, 90_000)
     folder = make_run(tmp_path_factory.mktemp("grown"), MODELS, train_sizes=sizes, forecast=FORECAST)
     return mnistbench.load_run(with_copies(folder).path)
 

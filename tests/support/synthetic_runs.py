@@ -150,7 +150,7 @@ def make_run(
         name: The run's name.
         data: The data set, else MNIST with 1,000 test images.
         seeds: One trial each.
-        train_sizes: One trial each; None for all images.
+        train_sizes: One trial each; None for all images; what the data set lacks is synthetic.
         threads: One trial each.
         repeats: How often every trial is measured.
         split: "test" or "validation".
@@ -180,6 +180,7 @@ def make_run(
                 split,
                 repeat,
                 data.holdout or "last",
+                synthetic=max((size or 0) - data.train_count, 0),
             ),
         )
         for repeat in range(repeats)
