@@ -1,13 +1,15 @@
 """XGBoost's classifier, reporting each round of its training."""
 
-from collections.abc import Iterator
+import tempfile
+from collections.abc import Callable, Iterator
 from typing import Any, Self
 
 import numpy as np
-from xgboost import Booster, DMatrix, XGBClassifier
+from xgboost import Booster, DataIter, DMatrix, ExtMemQuantileDMatrix, XGBClassifier, train
 from xgboost.callback import TrainingCallback
 
 from mnistbench.estimators.arrays import Labels, Progress
+from mnistbench.estimators.blocks import Blocks
 from mnistbench.estimators.hardness import are_hard
 
 
@@ -42,17 +44,20 @@ class BoostedTrees(XGBClassifier):
         Raises:
             ValueError: X or y cannot be used, or the labels are not 0 to k - 1.
         """
-        self.rounds_ = super().get_num_boosting_rounds()
-        if self.hard_rounds is not None and are_hard(X, y):
-            self.rounds_ = self.hard_rounds
         callbacks = self.callbacks
-        if self.on_progress is not None:
-            self.callbacks = [*(callbacks or []), _Report(self.on_progress, self.rounds_)]
+        self.callbacks = self._started(X, y)
         try:
             super().fit(X, y, **options)
         finally:
             self.callbacks = callbacks
         return self
+
+    def _started(self, X: Any, y: Any) -> list[TrainingCallback]:
+        """Choose the number of rounds by some training images, and return the callbacks of the training."""
+        is_hard = self.hard_rounds is not None and are_hard(X, y)
+        self.rounds_ = self.hard_rounds if is_hard else super().get_num_boosting_rounds()
+        reports = [] if self.on_progress is None else [_Report(self.on_progress, self.rounds_)]
+        return [*(self.callbacks or []), *reports]
 
     def get_num_boosting_rounds(self) -> int:
         """Return the number of rounds that `fit` takes or took."""
@@ -61,6 +66,27 @@ class BoostedTrees(XGBClassifier):
     def get_xgb_params(self) -> dict[str, Any]:
         """Return the parameters for the library itself."""
         return {key: value for key, value in super().get_xgb_params().items() if key != "hard_rounds"}
+
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Train on blocks by XGBoost's external memory: quantised features are in files, a page a block.
+
+        https://xgboost.readthedocs.io/en/stable/tutorials/external_memory.html
+        """
+        callbacks = self._started(*blocks[0])
+        parameters = {**self.get_xgb_params(), "objective": "binary:logistic"}
+        if blocks.class_count > 2:  # as XGBClassifier chooses
+            parameters |= {"objective": "multi:softprob", "num_class": blocks.class_count}
+        with tempfile.TemporaryDirectory(prefix="xgboost-") as folder:
+            rows = ExtMemQuantileDMatrix(
+                _Pages(blocks, f"{folder}/page"),
+                missing=self.missing,
+                nthread=self.n_jobs,
+                max_bin=self.max_bin,
+            )
+            trained = train(parameters, rows, self.rounds_, callbacks=callbacks)
+            del rows  # before its files
+        self.load_model(trained.save_raw("ubj"))
+        return self
 
     def staged_predict(self, X: Any) -> Iterator[Labels]:
         """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training."""
@@ -75,6 +101,24 @@ class BoostedTrees(XGBClassifier):
         state = dict(super().__getstate__())
         state.pop("on_progress", None)
         return state
+
+
+class _Pages(DataIter):
+    def __init__(self, blocks: Blocks, prefix: str) -> None:
+        super().__init__(cache_prefix=prefix, release_data=True)
+        self._blocks = blocks
+        self._number = 0
+
+    def next(self, input_data: Callable[..., Any]) -> bool:
+        if self._number == len(self._blocks.sizes):
+            return False
+        rows, labels = self._blocks[self._number]
+        input_data(data=rows, label=labels)
+        self._number += 1
+        return True
+
+    def reset(self) -> None:
+        self._number = 0
 
 
 class _Report(TrainingCallback):

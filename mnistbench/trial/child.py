@@ -98,10 +98,11 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     from mnistbench.trial.measure import Stages, rss_bytes, saved_bytes, timed
 
     progress.phase("load")
-    load = timed(lambda: load_images(request))
+    load = timed(lambda: load_images(request, most_train=0 if request.synthetic else None))
     images, shape, load_seconds = load.value, load.value.shape, load.wall_seconds
     del load
-    train_count, eval_count, image = len(images.x_train), len(images.x_eval), images.x_eval[:1].copy()
+    train_count = (request.synthetic and request.train_size) or len(images.x_train)
+    eval_count, image = len(images.x_eval), images.x_eval[:1].copy()
 
     progress.phase("build")
     built = timed(lambda: build(**arguments(request, shape)))
@@ -110,11 +111,17 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     stages = Stages(progress.step)
     if "learning_curve" in request.measurements:
         note_stages(estimator, stages.note)
+    train: Callable[[], Any] = partial(estimator.fit, images.x_train, images.y_train)
+    way = ""
+    if request.synthetic:
+        opened = timed(lambda: _training_beyond(request, estimator))
+        (train, way), load_seconds = opened.value, load_seconds + opened.wall_seconds
+        del opened
     baseline = rss_bytes()
 
-    fitted, first, predicted, costs = _timed_training(estimator, images, image, progress)
+    fitted, first, predicted, costs = _timed_training(estimator, train, images, image, progress)
     progress.phase("evaluate")
-    del images
+    del images, train
     train_accuracy = _evaluated(request, estimator, first.value, predicted.value, notes, outbox)
     further = _further(request, estimator, image, outbox)  # before the extra predictions, which may change it
     measurement = Measurement(
@@ -127,7 +134,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         train_images=train_count,
         test_images=eval_count,
         train_accuracy=train_accuracy,
-        engine=engine(estimator),
+        engine=engine(estimator) + way,
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
         threads_used=request.threads,
@@ -185,8 +192,21 @@ def _imported(request: Request, outbox: Path) -> tuple[Callable[..., Any], float
     return build, time.perf_counter() - before
 
 
+def _training_beyond(request: Request, estimator: Any) -> tuple[Callable[[], Any], str]:
+    """Return the call that trains on synthetic images too, and what to add to the engine.
+
+    An estimator that learns by blocks reads them as it trains; any other gets all in memory.
+    """
+    from mnistbench.estimators.blocks import fit_by_blocks, learns_by_blocks
+    from mnistbench.trial.images import load_training, open_images
+
+    if learns_by_blocks(estimator):
+        return partial(fit_by_blocks, estimator, open_images(request)[1]), ", by blocks"
+    return partial(estimator.fit, *load_training(request)), ""
+
+
 def _timed_training(
-    estimator: Any, images: "Images", image: Any, progress: Progress
+    estimator: Any, train: Callable[[], Any], images: "Images", image: Any, progress: Progress
 ) -> "tuple[Timed[Any], Timed[Any], Timed[Any], dict[str, Any]]":
     """Return the fit, the predictions of one image and of all, and the `Measurement` fields they give."""
     from mnistbench.trial.measure import LoadMeter, peak_rss_bytes, timed
@@ -194,7 +214,7 @@ def _timed_training(
     progress.phase("fit")
     gc.collect()  # with Keras loaded it takes a tenth of a second, which must not fall into `fit`
     meter = LoadMeter()
-    fitted = timed(partial(estimator.fit, images.x_train, images.y_train))
+    fitted = timed(train)
     progress.phase("predict")
     gc.collect(1)  # the garbage of `fit`; a full collection would take as long again
     first = timed(partial(estimator.predict, image.copy()))

@@ -41,36 +41,36 @@ class Blocks:
     """
 
     def __init__(
-        self, parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64]]], classes: Sequence[int]
+        self,
+        parts: Sequence[tuple[NDArray[np.uint8], NDArray[np.int64], NDArray[np.int64]]],
+        classes: Sequence[int],
     ) -> None:
-        """Take memory-mapped images, shape (n, height, width), and their labels, out of `classes`."""
+        """Take parts: memory-mapped images, shape (n, height, width), their labels, and an order of them."""
         self._blocks = [
-            (images[start : start + BLOCK], labels[start : start + BLOCK])
-            for images, labels in parts
-            for start in range(0, len(labels), BLOCK)
+            (images, labels, order[start : start + BLOCK])
+            for images, labels, order in parts
+            for start in range(0, len(order), BLOCK)
         ]
         self._classes = np.asarray(classes)
-        self.count = sum(len(labels) for _, labels in self._blocks)
+        self.sizes = [len(order) for _, _, order in self._blocks]
+        self.class_count = len(self._classes)
+        self.count = sum(self.sizes)
 
-    def __len__(self) -> int:
-        """Return the number of blocks."""
-        return len(self._blocks)
-
-    def __getitem__(self, index: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return a block."""
-        images, labels = self._blocks[index]
-        return scaled(images), encoded(labels, self._classes)
+        images, labels, order = self._blocks[number]
+        return scaled(images[order]), encoded(labels[order], self._classes)
 
     def rows(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return some of the images and labels, by their ascending numbers, in new arrays."""
         x = np.empty((len(chosen), math.prod(self._blocks[0][0].shape[1:])), np.float32)
         y, first = np.empty(len(chosen), np.int64), 0
-        for images, labels in self._blocks:
-            here = slice(*np.searchsorted(chosen, [first, first + len(labels)]))
-            inside = chosen[here] - first
+        for images, labels, order in self._blocks:
+            here = slice(*np.searchsorted(chosen, [first, first + len(order)]))
+            inside = order[chosen[here] - first]
             x[here] = images[inside].reshape(len(inside), x.shape[1])
             y[here] = encoded(labels[inside], self._classes)
-            first += len(labels)
+            first += len(order)
         x /= 255
         return x, y
 
@@ -80,11 +80,22 @@ def open_images(request: Request) -> tuple[Split, Blocks]:
     arrays = open_arrays(request.arrays_folder)
     own = None if request.synthetic else request.train_size
     chosen = split(arrays, request.split, own, request.subset_seed, request.holdout)
-    parts = [(chosen.x_train, chosen.y_train)]
+    order = np.arange(len(chosen.y_train))
+    parts = [(chosen.x_train, chosen.y_train, order)]
     if request.synthetic:
+        np.random.RandomState(0).shuffle(
+            order
+        )  # a data set may be sorted, and a block is to have all classes
         holdout = request.holdout if request.split == "validation" else None
-        parts += open_blocks(Path(request.synthetic_folder), arrays, request.synthetic, holdout)
+        made = open_blocks(Path(request.synthetic_folder), arrays, request.synthetic, holdout)
+        parts += [(images, labels, np.arange(len(labels))) for images, labels in made]
     return chosen, Blocks(parts, request.classes)
+
+
+def load_training(request: Request) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
+    """Return all training images and labels of a trial in new arrays."""
+    blocks = open_images(request)[1]
+    return blocks.rows(np.arange(blocks.count))
 
 
 def load_images(request: Request, most_train: int | None = None) -> Images:

@@ -7,6 +7,7 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,6 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Images, Labels, Progress, Rows, Scores
+from mnistbench.estimators.blocks import Blocks
 from mnistbench.estimators.neural.training import Training, train
 
 _BACKENDS = ("tensorflow", "torch", "jax")
@@ -150,17 +152,30 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
             raise ValueError(f"{type(self).__name__} needs at least 2 classes; y holds 1 class")
         if self.image_shape is not None and np.prod(self.image_shape) != X.shape[1]:
             raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
+        images = self._images(X)
+        return self._trained(
+            _InMemory(images, encoded.astype(np.int32), len(self.classes_)), images.shape[1:]
+        )
+
+    def fit_blocks(self, blocks: Blocks) -> Self:
+        """Train on blocks of images and labels from 0 to k - 1, of which one at a time is in memory."""
+        self.classes_ = np.arange(blocks.class_count)
+        rows = blocks[0][0]
+        self.n_features_in_ = rows.shape[1]
+        return self._trained(_AsImages(blocks, self._images), self._images(rows[:1]).shape[1:])
+
+    def _trained(self, blocks: Blocks, shape: tuple[int, ...]) -> Self:
+        """Train a network for images of a shape, (height, width, 1)."""
         keras = load_keras(self.backend, self.threads)
         precision = self._chosen_precision(keras)
-        images, labels = self._images(X), encoded.astype(np.int32)
         seeds = np.random.SeedSequence(self.seed)
-        model = self._model(keras, images.shape[1:], precision, int(seeds.generate_state(1)[0]))
+        model = self._model(keras, shape, precision, int(seeds.generate_state(1)[0]))
         self._network, self._stages = _Network(keras, model), list[list[Any]]()
         self.engine_ = _engine(keras, precision)
         self.device_ = _device(keras)
         stages = self._stages if self.keep_stages else None
         generator = np.random.default_rng(seeds)
-        train(model, self.training, images, labels, generator, self.on_progress, stages)
+        train(model, self.training, blocks, generator, self.on_progress, stages)
         return self
 
     def predict(self, X: Any) -> Labels:
@@ -226,6 +241,42 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if "_network" in state:
             state["hidden_layers"], state["_stages"] = None, []
         return state
+
+
+@dataclass(frozen=True)
+class _InMemory:
+    """All images, shape (n, height, width, 1), and their labels as one block."""
+
+    images: Images
+    labels: Labels
+    class_count: int
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        return [len(self.images)]
+
+    def __getitem__(self, number: int) -> tuple[Images, Labels]:
+        return self.images, self.labels
+
+
+@dataclass(frozen=True)
+class _AsImages:
+    """Blocks whose rows become images, shape (n, height, width, 1)."""
+
+    blocks: Blocks
+    reshape: Callable[[Rows], Images]
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        return self.blocks.sizes
+
+    @property
+    def class_count(self) -> int:
+        return self.blocks.class_count
+
+    def __getitem__(self, number: int) -> tuple[Images, Labels]:
+        rows, labels = self.blocks[number]
+        return self.reshape(rows), labels.astype(np.int32)
 
 
 class _Network:

@@ -1,6 +1,7 @@
 """How networks are trained: the epochs, the cycle of the learning rate, and the loop for each Keras backend.
 
-The images stay in memory, and are shuffled and distorted once an epoch. The learning rate climbs along a
+The images are shuffled and distorted once an epoch: all at once, or block by block, in random order of the
+blocks, where they are too many for the memory. The learning rate climbs along a
 cosine from a 25th of its peak to the peak, and falls along a cosine to zero: L. N. Smith and N. Topin,
 "Super-convergence", arXiv:1708.07120, in the form that fastai made common. The optimiser is Adam
 (D. P. Kingma and J. Ba, arXiv:1412.6980) with decoupled weight decay (I. Loshchilov and F. Hutter,
@@ -16,6 +17,7 @@ from typing import Any
 import numpy as np
 
 from mnistbench.estimators.arrays import Distortion, Images, Labels, Progress
+from mnistbench.estimators.blocks import Blocks
 from mnistbench.estimators.hardness import are_hard
 
 Loss = Callable[[Any, Any], Any]
@@ -63,8 +65,7 @@ class Training:
 def train(
     model: Any,
     training: Training,
-    images: Images,
-    labels: Labels,
+    blocks: Blocks,
     generator: np.random.Generator,
     on_progress: Progress | None,
     stages: list[list[Any]] | None,
@@ -77,14 +78,13 @@ def train(
     Args:
         model: Its weights are changed.
         training: How.
-        images: float32, shape (n, height, width, 1).
-        labels: int32, shape (n,), from 0 to k - 1.
+        blocks: Images, float32, shape (n, height, width, 1), with labels, int32.
         generator: Draws the order and the distortions.
         on_progress: See `NeuralClassifier`.
         stages: Gets a copy of the model's weights at each report; None for no copies.
     """
     keras = importlib.import_module("keras")
-    epochs = Epochs(training, images, labels, generator)
+    epochs = Epochs(training, blocks, generator)
     optimizer = keras.optimizers.Adam(
         _one_cycle(keras, training.peak_rate, training.warm_up, epochs.step_count),
         beta_1=training.momentum,
@@ -93,7 +93,7 @@ def train(
         use_ema=training.average is not None,
         ema_momentum=training.average or 0.0,
     )
-    loss = _loss(keras, int(labels.max()) + 1, training.label_smoothing)
+    loss = _loss(keras, blocks.class_count, training.label_smoothing)
     loop = _train_compiled if keras.config.backend() == "tensorflow" else _train_with_keras
 
     def report(done: int, total: int, unit: str) -> None:
@@ -107,32 +107,33 @@ def train(
 
 
 class Epochs:
-    """The batches of a whole training, an epoch at a time; `train` has its arguments."""
+    """The batches of a whole training, a block of an epoch at a time; `train` has its arguments."""
 
-    def __init__(
-        self, training: Training, images: Images, labels: Labels, generator: np.random.Generator
-    ) -> None:
-        self._images = images
-        self._labels = labels
+    def __init__(self, training: Training, blocks: Blocks, generator: np.random.Generator) -> None:
+        self._blocks = blocks
         self._generator = generator
         self._distort = training.distort
-        self.batch_size = min(training.batch_size, len(images))
-        self.steps_per_epoch = len(images) // self.batch_size
+        self.batch_size = min(training.batch_size, max(blocks.sizes))
+        self._steps = [size // self.batch_size for size in blocks.sizes]
+        self.steps_per_epoch = sum(self._steps)
         wanted = training.epochs
-        if training.hard_epochs is not None and are_hard(images, labels):
+        if training.hard_epochs is not None and are_hard(*blocks[0]):
             wanted = training.hard_epochs
         self.count = max(wanted, -(-training.min_steps // self.steps_per_epoch))
         self.step_count = self.count * self.steps_per_epoch
 
     def __iter__(self) -> Iterator[tuple[Images, Labels]]:
-        """Yield each epoch's images and labels in the order of training, whole batches only."""
+        """Yield the images and labels of each block of each epoch in random order, whole batches only."""
+        several = len(self._steps) > 1
         for _ in range(self.count):
-            order = self._generator.permutation(len(self._images))[: self.steps_per_epoch * self.batch_size]
-            images = self._images[order]
-            if self._distort is not None:
-                images = self._distort(images[..., 0], self._generator)[..., None]
-            yield images, self._labels[order]
-            del images  # the next epoch's take as much memory
+            for number in self._generator.permutation(np.flatnonzero(self._steps)) if several else [0]:
+                images, labels = self._blocks[number]
+                order = self._generator.permutation(len(images))[: self._steps[number] * self.batch_size]
+                images, labels = images[order], labels[order]
+                if self._distort is not None:
+                    images = self._distort(images[..., 0], self._generator)[..., None]
+                yield images, labels
+                del images  # the next ones take as much memory
 
     def progress(self, step: int) -> tuple[int, int, str] | None:
         """Return (done, total, unit) after `step` steps, or None if nothing is due.
@@ -171,13 +172,14 @@ def _train_compiled(
     done = 0
     for images, labels in epochs:
         in_memory = tensorflow.constant(images), tensorflow.constant(labels)
+        starts = range(0, len(labels), size)
         del images, labels
-        for start in range(0, epochs.steps_per_epoch * size, size):
+        for start in starts:
             step(*in_memory, tensorflow.constant(start))
             done += 1
             if progress := epochs.progress(done):
                 report(*progress)
-        del in_memory  # the next epoch's take as much
+        del in_memory  # the next ones take as much
     optimizer.finalize_variable_values(variables)
 
 
@@ -193,22 +195,25 @@ def _train_with_keras(
     size = epochs.batch_size
 
     class Batches(keras.utils.PyDataset):  # type: ignore[misc]
-        """The batches of the epoch that is being trained."""
+        """The batches of the epoch that is being trained, which Keras asks for in their order."""
 
         def __init__(self) -> None:
             super().__init__()
-            self._epochs = iter(epochs)
-            self._images, self._labels = next(self._epochs)
+            self._parts = iter(epochs)
+            self._first, (self._images, self._labels) = 0, next(self._parts)
 
         def __len__(self) -> int:
             return epochs.steps_per_epoch
 
         def __getitem__(self, index: int) -> tuple[Images, Labels]:
-            chosen = slice(index * size, (index + 1) * size)
-            return self._images[chosen], self._labels[chosen]
+            while (start := index * size - self._first) >= len(self._labels):
+                self._first += len(self._labels)
+                self._images, self._labels = next(self._parts)
+            return self._images[start : start + size], self._labels[start : start + size]
 
         def on_epoch_end(self) -> None:
-            self._images, self._labels = next(self._epochs, (self._images, self._labels))
+            self._first = 0
+            self._images, self._labels = next(self._parts, (self._images, self._labels))
 
     class Report(keras.callbacks.Callback):  # type: ignore[misc]
         """Counts the steps."""
