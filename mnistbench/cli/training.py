@@ -167,7 +167,9 @@ class Training:
             data = each.dataset
             if data.extension is None:
                 data = extended(data, extension_for(each.trials), self._announce)
-            ready = self.foretell(replace(each, dataset=data))
+            # What is refused beyond the data set is refused for its forecast, so that one is worth a pilot.
+            is_beyond = data.extension is not None
+            ready = self.foretell(replace(each, dataset=data), is_asked_for=is_beyond)
             folder = runner.create_run(self.results, ready, _typed_command(), name=own, backend=backend)
             deadline += each.budget_seconds or math.inf
             created.append(Planned(folder, {model.name: model for model in each.models}, data, deadline))

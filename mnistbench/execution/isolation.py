@@ -40,7 +40,7 @@ from mnistbench.runs.json import from_json
 from mnistbench.runs.predictions import decode_predictions, predictions_digest
 from mnistbench.runs.records import ColdStart, Failure, Measurement, Record, Status, Trial
 from mnistbench.stats.scores import quality
-from mnistbench.text import duration
+from mnistbench.text import duration, megabytes
 from mnistbench.trial.request import MODULES, Request
 
 _BUDGET = "time budget"
@@ -60,6 +60,7 @@ class Job:
         dataset_spec: The data set on the command line, valid on any machine.
         deadline: By when it has to end, in seconds of this machine's `time.monotonic`.
         expected_seconds: What it is expected to take; 0 where that is unknown.
+        expected_bytes: The same for its peak resident memory.
     """
 
     trial: Trial
@@ -72,6 +73,20 @@ class Job:
     fixed_threads: bool = False
     deadline: float = math.inf
     expected_seconds: float = 0.0
+    expected_bytes: float = 0.0
+
+    def expectations(self) -> dict[str, Any]:
+        """Return the fields of the request by which a trial that would exceed its limits is refused."""
+        seconds, size = self.expected_seconds, self.expected_bytes
+        return {
+            "forecast": (
+                f"{self.trial.model} on {self.trial.train_size:,} images: about {duration(seconds)} and "
+                f"{megabytes(size)} MB; the limits are {duration(self.timeout_seconds)} and "
+                f"{megabytes(self.memory_limit_bytes)} MB (--timeout, --memory-limit)"
+            ),
+            "too_long": seconds > self.timeout_seconds,
+            "too_large": size > self.memory_limit_bytes,
+        }
 
 
 @dataclass(frozen=True)
@@ -368,6 +383,7 @@ def _request(job: Job, cores: tuple[int, ...]) -> bytes:
         measurements=job.measurements,
         synthetic=trial.synthetic,
         synthetic_folder=str(extension_folder(job.dataset).resolve()) if trial.synthetic else "",
+        **job.expectations(),
     ).to_json()
 
 

@@ -229,6 +229,7 @@ def _unfinished(
             fixed_threads=info.fixed_threads,
             deadline=deadline,
             expected_seconds=told.trial_seconds.value if (told := info.forecasts.get(trial.id)) else 0.0,
+            expected_bytes=told.peak_rss_bytes.value if told else 0.0,
         )
         for trial in info.trials
         if trial.id not in recorded

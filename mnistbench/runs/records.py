@@ -27,6 +27,7 @@ class Status(StrEnum):
     INVALID = "invalid"
     UNAVAILABLE = "unavailable"
     LEFT_OUT = "left_out"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)

@@ -27,7 +27,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from mnistbench.trial.contract import checked_estimator, checked_labels, probabilities_of
-from mnistbench.trial.failure import collect_warnings, failure_of, status_of
+from mnistbench.trial.failure import Refused, collect_warnings, failure_of, status_of
 from mnistbench.trial.model import (
     arguments,
     attribute,
@@ -196,11 +196,17 @@ def _training_beyond(request: Request, estimator: Any) -> tuple[Callable[[], Any
     """Return the call that trains on synthetic images too, and what to add to the engine.
 
     An estimator that learns by blocks reads them as it trains; any other gets all in memory.
+
+    Raises:
+        Refused: It is foretold to exceed its limits, which only an estimator in hand shows.
     """
     from mnistbench.estimators.blocks import fit_by_blocks, learns_by_blocks
     from mnistbench.trial.images import load_training, open_images
 
-    if learns_by_blocks(estimator):
+    by_blocks = learns_by_blocks(estimator)
+    if request.too_long or (request.too_large and not by_blocks):
+        raise Refused(request.forecast)
+    if by_blocks:
         return partial(fit_by_blocks, estimator, open_images(request)[1]), ", by blocks"
     return partial(estimator.fit, *load_training(request)), ""
 

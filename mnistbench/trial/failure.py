@@ -14,6 +14,10 @@ _KEPT_WARNINGS = 20
 _KERAS_BACKEND = os.environ.get("KERAS_BACKEND")  # the user's; a model may set its own
 
 
+class Refused(Exception):  # noqa: N818 - its name is read in reports
+    """A trial on synthetic images is foretold to exceed its limits."""
+
+
 def collect_warnings() -> dict[str, None]:
     """Return a dictionary whose keys become the first distinct warnings from now on, in order."""
     kept: dict[str, None] = {}
@@ -37,6 +41,8 @@ def status_of(error: BaseException) -> str:
         return "out_of_memory"
     if isinstance(error, ImportError):
         return "unavailable"
+    if isinstance(error, Refused):
+        return "refused"
     return "failed"
 
 

@@ -25,6 +25,9 @@ class Request:
         measurements: Measurements beside quality, `fit` and `predict`.
         synthetic: How many of the training images are synthetic.
         synthetic_folder: The folder of their blocks; empty without any.
+        forecast: What the trial is foretold to take, and its limits, in words.
+        too_long: Whether that is more than its time limit.
+        too_large: Whether all images in memory are foretold to take more than its memory limit.
     """
 
     parent: int
@@ -44,6 +47,9 @@ class Request:
     measurements: Sequence[str]
     synthetic: int = 0
     synthetic_folder: str = ""
+    forecast: str = ""
+    too_long: bool = False
+    too_large: bool = False
 
     def to_json(self) -> bytes:
         """Return the bytes of request.json."""

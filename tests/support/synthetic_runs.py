@@ -99,6 +99,7 @@ FAILURES = {
     Status.INVALID: Failure("ContractError", "predict returned shape (3,); expected (10000,)"),
     Status.UNAVAILABLE: Failure("ModuleNotFoundError", "No module named 'sometree'"),
     Status.LEFT_OUT: Failure("time budget", "was not started: it would take about 40.0 s"),
+    Status.REFUSED: Failure("Refused", "svm on 600,000 images: about 3 h 5 min and 61,000 MB"),
 }
 
 

@@ -183,6 +183,7 @@ def test_scikit_learn_intelex_is_the_engine_only_where_one_dal_fitted_every_mach
         (MemoryError(), "out_of_memory"),
         (ModuleNotFoundError("x"), "unavailable"),
         (ImportError("x"), "unavailable"),
+        (failure.Refused("x"), "refused"),
         (ValueError("x"), "failed"),
         (SystemExit(0), "failed"),
         (KeyboardInterrupt(), "failed"),
