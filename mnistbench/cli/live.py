@@ -21,7 +21,10 @@ from mnistbench.execution.isolation import Activity
 from mnistbench.runs.records import Forecast, Record, Status, Trial
 from mnistbench.text import duration, visible
 
-_STYLES = {Status.OK: "green", Status.UNAVAILABLE: "yellow", Status.LEFT_OUT: "yellow"}
+_STYLES = {
+    Status.OK: "green",
+    **dict.fromkeys((Status.UNAVAILABLE, Status.LEFT_OUT, Status.REFUSED), "yellow"),
+}
 _RESERVED_LINES = 7  # the table's heading, the lines below it, and the prompt
 _ROOMY = 72  # columns of the terminal from which a running trial has a bar
 _OTHERS = 50  # columns that the others need beside the progress

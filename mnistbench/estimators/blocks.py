@@ -33,6 +33,24 @@ class Blocks(Protocol):
         """Return the images, shape (n, d), and the labels, shape (n,), of a block, in new arrays."""
 
 
+@dataclass(frozen=True, eq=False)
+class OneBlock:
+    """All images in memory, as a block; its arrays are not new ones."""
+
+    images: Rows
+    labels: Labels
+    class_count: int
+
+    @property
+    def sizes(self) -> Sequence[int]:
+        """Number of images, alone."""
+        return [len(self.images)]
+
+    def __getitem__(self, number: int) -> tuple[Rows, Labels]:
+        """Return the images and labels."""
+        return self.images, self.labels
+
+
 @dataclass(frozen=True)
 class PreparedBlocks:
     """Blocks that go through fitted transformers when they are read."""

@@ -78,6 +78,8 @@ class Job:
     def expectations(self) -> dict[str, Any]:
         """Return the fields of the request by which a trial that would exceed its limits is refused."""
         seconds, size = self.expected_seconds, self.expected_bytes
+        if not self.trial.synthetic:
+            return {}
         return {
             "forecast": (
                 f"{self.trial.model} on {self.trial.train_size:,} images: about {duration(seconds)} and "

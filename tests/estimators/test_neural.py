@@ -19,6 +19,7 @@ from sklearn.preprocessing import MinMaxScaler
 from sklearn.utils.estimator_checks import parametrize_with_checks
 from support.files import peak_bytes
 
+from mnistbench.estimators.blocks import OneBlock
 from mnistbench.estimators.distortions import RandomShift
 from mnistbench.estimators.neural import Committee, NeuralClassifier, Training, load_keras
 from mnistbench.estimators.neural.training import Epochs, _one_cycle
@@ -244,7 +245,7 @@ def epochs(count, *, size=1, batch_size=4, min_steps=0, distort=None):
     images = np.arange(size, dtype=np.float32).reshape(-1, 1, 1, 1)
     labels = np.arange(size, dtype=np.int32)
     training = Training(count, batch_size, min_steps=min_steps, distort=distort)
-    return Epochs(training, images, labels, np.random.default_rng(0))
+    return Epochs(training, OneBlock(images, labels, 2), np.random.default_rng(0))
 
 
 def test_an_epoch_has_whole_batches_of_different_images_with_their_labels():
@@ -269,7 +270,7 @@ def test_images_nearer_to_the_mean_of_another_class_are_seen_more_often(pixels, 
     images = np.array(pixels, dtype=np.float32).reshape(-1, 1, 1, 1)
     training = Training(2, 2, hard_epochs=hard_epochs, min_steps=0)
     labels = np.array([0, 0, 1, 1], dtype=np.int32)
-    assert Epochs(training, images, labels, np.random.default_rng(0)).count == count
+    assert Epochs(training, OneBlock(images, labels, 2), np.random.default_rng(0)).count == count
 
 
 def test_each_epoch_is_distorted_from_the_images_as_they_are():
@@ -281,7 +282,9 @@ def test_each_epoch_is_distorted_from_the_images_as_they_are():
 
 def test_an_epoch_is_gone_before_the_next_is_made():
     images, labels = np.zeros((2_000, 28, 28, 1), np.float32), np.arange(2_000) % 2
-    made = iter(Epochs(Training(3, distort=RandomShift(1)), images, labels, np.random.default_rng(0)))
+    made = iter(
+        Epochs(Training(3, distort=RandomShift(1)), OneBlock(images, labels, 2), np.random.default_rng(0))
+    )
     _, peak = peak_bytes(lambda: [len(next(made)[0]) for _ in range(3)])
     assert peak < 2.5 * images.nbytes  # in the order of the epoch, and shifted
 

@@ -17,7 +17,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Images, Labels, Progress, Rows, Scores
-from mnistbench.estimators.blocks import Blocks
+from mnistbench.estimators.blocks import Blocks, OneBlock
 from mnistbench.estimators.neural.training import Training, train
 
 _BACKENDS = ("tensorflow", "torch", "jax")
@@ -153,9 +153,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if self.image_shape is not None and np.prod(self.image_shape) != X.shape[1]:
             raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
         images = self._images(X)
-        return self._trained(
-            _InMemory(images, encoded.astype(np.int32), len(self.classes_)), images.shape[1:]
-        )
+        return self._trained(OneBlock(images, encoded.astype(np.int32), len(self.classes_)), images.shape[1:])
 
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Train on blocks of images and labels from 0 to k - 1, of which one at a time is in memory."""
@@ -241,22 +239,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if "_network" in state:
             state["hidden_layers"], state["_stages"] = None, []
         return state
-
-
-@dataclass(frozen=True)
-class _InMemory:
-    """All images, shape (n, height, width, 1), and their labels as one block."""
-
-    images: Images
-    labels: Labels
-    class_count: int
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        return [len(self.images)]
-
-    def __getitem__(self, number: int) -> tuple[Images, Labels]:
-        return self.images, self.labels
 
 
 @dataclass(frozen=True)
