@@ -52,21 +52,6 @@ class BoostedTrees(XGBClassifier):
             self.callbacks = callbacks
         return self
 
-    def _started(self, X: Any, y: Any) -> list[TrainingCallback]:
-        """Choose the number of rounds by some training images, and return the callbacks of the training."""
-        is_hard = self.hard_rounds is not None and are_hard(X, y)
-        self.rounds_ = self.hard_rounds if is_hard else super().get_num_boosting_rounds()
-        reports = [] if self.on_progress is None else [_Report(self.on_progress, self.rounds_)]
-        return [*(self.callbacks or []), *reports]
-
-    def get_num_boosting_rounds(self) -> int:
-        """Return the number of rounds that `fit` takes or took."""
-        return self.rounds_ if hasattr(self, "rounds_") else super().get_num_boosting_rounds()
-
-    def get_xgb_params(self) -> dict[str, Any]:
-        """Return the parameters for the library itself."""
-        return {key: value for key, value in super().get_xgb_params().items() if key != "hard_rounds"}
-
     def fit_blocks(self, blocks: Blocks) -> Self:
         """Train on blocks by XGBoost's external memory: quantised features are in files, a page a block.
 
@@ -87,6 +72,22 @@ class BoostedTrees(XGBClassifier):
             del rows  # before its files
         self.load_model(trained.save_raw("ubj"))
         return self
+
+    def _started(self, X: Any, y: Any) -> list[TrainingCallback]:
+        """Choose the number of rounds by some training images, and return the callbacks of the training."""
+        self.rounds_: int = super().get_num_boosting_rounds()
+        if self.hard_rounds is not None and are_hard(X, y):
+            self.rounds_ = self.hard_rounds
+        reports = [] if self.on_progress is None else [_Report(self.on_progress, self.rounds_)]
+        return [*(self.callbacks or []), *reports]
+
+    def get_num_boosting_rounds(self) -> int:
+        """Return the number of rounds that `fit` takes or took."""
+        return self.rounds_ if hasattr(self, "rounds_") else super().get_num_boosting_rounds()
+
+    def get_xgb_params(self) -> dict[str, Any]:
+        """Return the parameters for the library itself."""
+        return {key: value for key, value in super().get_xgb_params().items() if key != "hard_rounds"}
 
     def staged_predict(self, X: Any) -> Iterator[Labels]:
         """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training."""
