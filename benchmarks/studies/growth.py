@@ -31,7 +31,6 @@ MOST_GIGABYTES = 3.0
 TEST_SHARE = 1 / 6  # of the training images, as in MNIST
 WARP = RandomWarp(rotation=10, scale=0.1, shear=0.1)
 
-
 # What a method takes of itself, by model, data and what there is too much of.
 EXCEPTIONS = {
     ("rf", "no-black", "time"): "it sorts pixels at every node, and black ones tie",
@@ -159,7 +158,10 @@ def main():
     parser.add_argument("--images", type=int, default=100_000, help="training images of each set (100000)")
     parser.add_argument("--shapes", default=",".join(SHAPES), help="the sets to compare with plain (all)")
     arguments, options = parser.parse_known_args()
-    chosen = [name for name in SHAPES if name in ("plain", *arguments.shapes.split(","))]
+    wanted = {"plain", *arguments.shapes.split(",")}
+    if unknown := wanted - set(SHAPES):
+        parser.error(f"--shapes: there is no {', '.join(unknown)}; expected some of {', '.join(SHAPES)}")
+    chosen = [name for name in SHAPES if name in wanted]
     with tempfile.TemporaryDirectory() as folder:
         runs = {name: records_of(name, arguments, Path(folder), options) for name in chosen}
     table = Table(box=None, pad_edge=False)
