@@ -92,6 +92,7 @@ class _ImageTransformer(_FloatTransformer):
         if height * width != X.shape[1]:
             raise ValueError(f"X has {X.shape[1]} pixels a row; image_shape is {self.image_shape}")
         self.image_shape_ = (height, width)
+        self._n_features_out = X.shape[1]
         self._lay_out(height, width)
         return self
 
@@ -103,10 +104,10 @@ class _ImageTransformer(_FloatTransformer):
         """
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
-        starts = range(0, len(X), _BATCH)
-        return np.concatenate(
-            [self._transformed(X[at : at + _BATCH].reshape(-1, *self.image_shape_)) for at in starts]
-        )
+        rows = np.empty((len(X), self._n_features_out), X.dtype)
+        for at in range(0, len(X), _BATCH):
+            rows[at : at + _BATCH] = self._transformed(X[at : at + _BATCH].reshape(-1, *self.image_shape_))
+        return rows
 
     def _lay_out(self, height: int, width: int) -> None:
         pass

@@ -10,6 +10,7 @@ from sklearn.base import clone
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 from sklearn.utils.estimator_checks import parametrize_with_checks
+from support.files import peak_bytes
 
 from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
@@ -87,6 +88,13 @@ def test_blocks_leave_so_many_a_side_and_keep_the_ink_of_the_first_grid(shape, b
     first = -(-shape[0] // block) * -(-shape[1] // block)
     np.testing.assert_allclose(block**2 * shrunk[:, :first].sum(axis=1), images.sum(axis=1), rtol=1e-5)
     assert (shrunk.shape[1] > first) == (block > 1)
+
+
+def test_transformed_images_are_in_memory_once():
+    images = np.zeros((30_000, 784), np.float32)
+    blocks = BlockMeans((28, 28)).fit(images[:2])
+    means, peak = peak_bytes(lambda: blocks.transform(images))
+    assert peak < 1.5 * means.nbytes
 
 
 def test_the_second_grid_lies_half_a_block_further():
