@@ -245,7 +245,7 @@ class _Growth:
         """Return the value to expect at a size from values at others, or at this one.
 
         Fewer than three sizes, or than four values, show no law: the cost of the nearest size is then
-        carried on by the likely exponent, or by that between the sizes if it is steeper.
+        carried on by the likely exponent, without a fixed part or with part of the one that two sizes show.
         """
         points = [(n, value) for n, value in points if value > 0] or [(images, 1e-3)]
         by_size: dict[int, list[float]] = {}
@@ -272,17 +272,25 @@ class _Growth:
         nearest = min(means, key=lambda n: abs(math.log(n / images)))
         farthest = max(means, key=lambda n: abs(math.log(n / images)))
         low, likely, high = self.carried
-        if farthest != nearest:
-            slope = (means[nearest] - means[farthest]) / math.log(nearest / farthest)
-            likely = min(max(likely, slope), high)
         step = math.log(images / nearest)
-        values = [math.exp(means[nearest] + k * step) for k in (likely, low, high)]
-        return _widened(Expected(values[0], min(values), max(values)), self.spread)
+        ends = [math.exp(means[nearest] + k * step) for k in (low, high)]
+        value = math.exp(means[nearest] + likely * step)
+        if farthest != nearest:
+            near, far = (math.exp(means[n]) for n in (nearest, farthest))
+            slope = (means[nearest] - means[farthest]) / math.log(nearest / farthest)
+            line = near + (near - far) / (nearest - farthest) * (images - nearest)
+            # The fixed part is between none and that of the line through both, as long as the line has one.
+            value = (
+                math.sqrt(value * max(line, min(ends)))
+                if 0 <= slope <= 1
+                else math.exp(means[nearest] + min(max(likely, slope), high) * step)
+            )
+        return _widened(Expected(value, min(value, *ends), max(value, *ends)), self.spread)
 
 
 _WORK = _Growth(exponents=(0.7, 3.0), carried=(0.0, 1.0, 2.0), spread=_REPEATS)
 _REST = _Growth(exponents=(0.0, 1.0), carried=(0.0, 0.0, 0.5), spread=_REPEATS)
-_MEMORY = _Growth(exponents=(0.7, 2.0), carried=(0.0, 0.3, 1.0), spread=0.05)
+_MEMORY = _Growth(exponents=(0.7, 2.0), carried=(0.0, 0.15, 1.0), spread=0.05)
 
 
 def _recipe(trial: Trial, setting: Setting) -> tuple[object, ...]:
