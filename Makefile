@@ -5,7 +5,7 @@
 # All paths are relative, so that the folder's path may contain spaces.
 
 .DEFAULT_GOAL := help
-.PHONY: help setup bench bench-speed bench-contention bench-growth bench-forecast bench-units bench-jobs bench-harness bench-report bench-robust list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
+.PHONY: help setup bench bench-speed bench-contention bench-growth bench-forecast bench-units bench-jobs bench-harness bench-report bench-robust bench-blocks list report readme fetch test test-all faults browser-tests screenshots check wheel lock clean
 
 help: ## List the targets
 	@echo 'Targets (arguments pass through: make bench ARGS="--only cnn,svm"):'
@@ -45,6 +45,9 @@ bench-report: setup ## Measure the time and memory that the report of 10,000 syn
 
 bench-robust: setup ## Measure the time and memory that the corrupted copies of 10,000 images take
 	@.venv/bin/python tests/budgets/corruptions.py $(ARGS)
+
+bench-blocks: setup ## Measure how the memory of training by blocks grows with the images
+	@.venv/bin/python tests/budgets/blocks.py $(ARGS)
 
 list: setup ## List the models and the suites
 	@.venv/bin/mnistbench list $(ARGS)
