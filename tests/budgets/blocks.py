@@ -2,7 +2,7 @@
 
 `make bench-blocks` trains short recipes on 4 and on 16 blocks of 10,000 random images, 14 by 14, each in a
 process of its own. In memory, the 120,000 further images alone would take 94 MB as float32. The budget for
-the growth is 60 MB, as the kernel may map XGBoost's files of quantised pixels, 24 MB more, into memory; beyond
+the growth is 60 MB, as the kernel may map XGBoost's files of quantised pixels, 24 MB, into memory; beyond
 it the exit status is 1.
 """
 
