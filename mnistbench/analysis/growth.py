@@ -94,6 +94,8 @@ def growth(found: Sequence[Family]) -> Table | None:
     images = max(row.test_count for family in found for row in family.rows)
     largest = set(frame["largest_size"])
     there = f"{min(largest):,}" if len(largest) == 1 else "the largest size"
+    if any(family.rows[-1].trials[0].synthetic for family in found):
+        there += ", partly synthetic"
     columns = (
         Column("row", "model", text, right=False),
         Column("exponent", "k (95 %)", _exponent, beside=("exponent_low", "exponent_high")),
