@@ -133,12 +133,12 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Parse a time such as "90s", "10m" or "1h30m"; the result is in seconds.
+    """Parse a time such as "90s", "10m" or "1h30m", in seconds without a unit; the result is in seconds.
 
     Raises:
         UsageError: The text is not such a time.
     """
-    match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s)?", text.strip(), re.ASCII)
+    match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
     seconds = (
         sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
         if match
