@@ -167,7 +167,9 @@ def test_a_margin_is_read_in_points():
     assert [parse_margin(text) for text in ("0.2", "0", "1", "100")] == [0.002, 0, 0.01, 1]
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("90s", 90), ("90", 90), ("10m", 600), ("1h30m", 5400), ("2h", 7200)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("90s", 90), ("90", 90), ("10m", 600), ("1h30m", 5400), ("2h", 7200)]
+)
 def test_a_budget_is_a_time_with_its_units(text, seconds):
     assert parse_duration(text) == seconds
 
