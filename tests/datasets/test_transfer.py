@@ -45,7 +45,7 @@ REFUSED = {
     "a writer of both": (
         (0, WRITERS),
         (-15, WRITERS),
-        "5 writers of the test images wrote training images, too",
+        "5 writers of the test images also wrote training images",
     ),
     "writers of one unknown": ((0, WRITERS), (None, WRITERS), "does not say who wrote each image"),
     "no writers at all": ((0, WRITERS), (30, {"people": "writers of NIST"}), "is not known of both"),

@@ -102,13 +102,13 @@ def test_failures_have_a_cause_a_log_and_a_way_to_run_them_again(tmp_path):
     folder = make_run(tmp_path, {"good": Model(), **models})
     page = write_report(folder, None)
     text = page.read_text(encoding="utf-8")
-    counts = "1 ok, 1 failed, 1 crashed, 1 timed out, 1 out of memory, 1 invalid, 1 unavailable, 1 left out"
-    assert f"8 trials ({counts})" in text
+    counts = "1 ok, 1 failed, 1 crashed, 1 timed out, 1 out of memory, 1 invalid, 1 unavailable"
+    assert f"9 trials ({counts}, 1 left out, 1 refused)" in text
     for record in folder.records():
         if record.failure is not None:
             assert f"mnistbench run --trial run/{record.trial.id}" in text
             assert record.failure.kind in text
-    assert text.count("and then it stopped") == 7
+    assert text.count("and then it stopped") == 8
     assert rows_of(page, "## Results")[0][0] == "good"
 
 
