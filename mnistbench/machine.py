@@ -143,7 +143,9 @@ def _busy_shares(cores: Sequence[int], seconds: float) -> dict[int, float]:
     """Watch the cores for some seconds; return the share of the time that each was busy, 0 if unknown."""
     import psutil
 
-    shares = [1 - core.idle / 100 for core in psutil.cpu_times_percent(seconds, percpu=True)]
+    # A core that waits for a disk is free: the end of the last trial, which is written with fsync, is no load.
+    looked = psutil.cpu_times_percent(seconds, percpu=True)
+    shares = [1 - (core.idle + getattr(core, "iowait", 0.0)) / 100 for core in looked]
     return {core: shares[core] if core < len(shares) else 0.0 for core in cores}
 
 

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 from pathlib import Path
+from types import SimpleNamespace
 from unittest import mock
 
 import psutil
@@ -113,6 +114,12 @@ def test_cores_that_another_program_keeps_busy_are_not_free(busy_core):
     free = machine.free_cores(cores)
     assert 1 <= len(free) < len(cores)
     assert set(free) < set(cores)
+
+
+def test_a_core_that_waits_for_a_disk_is_free():
+    core = SimpleNamespace(idle=30.0, iowait=65.0)
+    with mock.patch("psutil.cpu_times_percent", return_value=[core, SimpleNamespace(idle=100.0)]):
+        assert machine._busy_shares((0, 1), 0.1) == pytest.approx({0: 0.05, 1: 0.0})
 
 
 @given(st.lists(st.floats(0, 1), min_size=2, max_size=9))
