@@ -15,6 +15,7 @@ import platform
 import statistics
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -123,8 +124,11 @@ def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
         return cores
     count = 1
     for seconds in _LOOKS_SECONDS:
+        before = time.process_time()
         busy = _busy_shares(cores, seconds)
-        count = max(count, round(len(cores) - sum(busy.values())))
+        # This process is no other program: it may be scoring the last trial's predictions.
+        own = (time.process_time() - before) / seconds
+        count = max(count, min(len(cores), round(len(cores) - sum(busy.values()) + own)))
         if count == len(cores):
             return cores
     return tuple(sorted(sorted(cores, key=lambda core: busy[core])[:count]))
@@ -143,7 +147,7 @@ def _busy_shares(cores: Sequence[int], seconds: float) -> dict[int, float]:
     """Watch the cores for some seconds; return the share of the time that each was busy, 0 if unknown."""
     import psutil
 
-    # A core that waits for a disk is free: the end of the last trial, which is written with fsync, is no load.
+    # A core that waits for a disk is free: records are written with fsync.
     looked = psutil.cpu_times_percent(seconds, percpu=True)
     shares = [1 - (core.idle + getattr(core, "iowait", 0.0)) / 100 for core in looked]
     return {core: shares[core] if core < len(shares) else 0.0 for core in cores}

@@ -5,6 +5,7 @@ import json
 import os
 import platform
 import subprocess
+import time
 from pathlib import Path
 from types import SimpleNamespace
 from unittest import mock
@@ -116,6 +117,17 @@ def test_cores_that_another_program_keeps_busy_are_not_free(busy_core):
     assert set(free) < set(cores)
 
 
+def test_a_core_that_this_process_keeps_busy_is_free():
+    def work(cores, seconds):
+        until = time.process_time() + seconds
+        while time.process_time() < until:
+            pass
+        return {0: 1.0, 1: 0.0}
+
+    with mock.patch.multiple(machine, _running_tasks=lambda: 2, _busy_shares=work):
+        assert machine.free_cores((0, 1)) == (0, 1)
+
+
 def test_a_core_that_waits_for_a_disk_is_free():
     core = SimpleNamespace(idle=30.0, iowait=65.0)
     with mock.patch("psutil.cpu_times_percent", return_value=[core, SimpleNamespace(idle=100.0)]):
@@ -129,6 +141,7 @@ def test_the_least_busy_cores_are_free_as_many_as_are_left_over(shares):
         machine,
         _running_tasks=lambda: 2,
         _busy_shares=lambda cores, seconds: dict(zip(cores, shares, strict=True)),
+        time=mock.Mock(process_time=lambda: 0.0),
     ):
         free = machine.free_cores(cores)
     assert len(free) == max(1, round(len(cores) - sum(shares)))
