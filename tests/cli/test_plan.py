@@ -55,8 +55,9 @@ def test_a_run_within_a_budget_gives_every_model_the_same_sizes_and_repeats(shel
     assert "The run was made to fit into 3 min." in (shell.results / "short" / "report.md").read_text()
 
 
-def test_a_budget_in_which_nothing_fits_is_refused_before_anything_runs(shell):
-    answer = shell.run("--only", "nearest", "--budget", "1s")
+def test_a_budget_in_which_nothing_fits_is_refused_before_anything_runs(shell, tmp_path):
+    slow = ("--set", "stub.how=noting-12", "--set", f"stub.folder={tmp_path}")
+    answer = shell.run("--only", "stub", *slow, "--budget", "1s")
     assert answer.returncode == 2
     assert "--budget is too short" in answer.stderr
     assert not shell.results.exists()

@@ -44,7 +44,7 @@ def hidden_layers(layers):
 
 
 def network():
-    return NeuralClassifier(hidden_layers, Training(epochs=3, batch_size=32), (6, 6), seed=1, threads=1)
+    return NeuralClassifier(hidden_layers, Training(epochs=3, batch_size=32), (6, 6), seed=1)
 
 
 def trees():
