@@ -15,7 +15,6 @@ import platform
 import statistics
 import subprocess
 import sys
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -124,11 +123,8 @@ def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
         return cores
     count = 1
     for seconds in _LOOKS_SECONDS:
-        before = time.process_time()
         busy = _busy_shares(cores, seconds)
-        # This process is no other program: it may be scoring the last trial's predictions.
-        own = (time.process_time() - before) / seconds
-        count = max(count, min(len(cores), round(len(cores) - sum(busy.values()) + own)))
+        count = max(count, round(len(cores) - sum(busy.values())))
         if count == len(cores):
             return cores
     return tuple(sorted(sorted(cores, key=lambda core: busy[core])[:count]))
@@ -147,9 +143,14 @@ def _busy_shares(cores: Sequence[int], seconds: float) -> dict[int, float]:
     """Watch the cores for some seconds; return the share of the time that each was busy, 0 if unknown."""
     import psutil
 
-    # A core that waits for a disk is free: records are written with fsync.
-    looked = psutil.cpu_times_percent(seconds, percpu=True)
-    shares = [1 - (core.idle + getattr(core, "iowait", 0.0)) / 100 for core in looked]
+    # Of less than a second psutil gives too small percentages, so that only their ratios tell; of a sleeping
+    # core Linux may count nothing. The times of guests are in those of user and nice, too.
+    shares = []
+    for looked in psutil.cpu_times_percent(seconds, percpu=True):
+        counted = {kind: share for kind, share in looked._asdict().items() if "guest" not in kind}
+        free = counted["idle"] + counted.get("iowait", 0.0)
+        total = sum(counted.values())
+        shares.append(1 - free / total if total else 0.0)
     return {core: shares[core] if core < len(shares) else 0.0 for core in cores}
 
 

@@ -5,9 +5,7 @@ import json
 import os
 import platform
 import subprocess
-import time
 from pathlib import Path
-from types import SimpleNamespace
 from unittest import mock
 
 import psutil
@@ -117,20 +115,11 @@ def test_cores_that_another_program_keeps_busy_are_not_free(busy_core):
     assert set(free) < set(cores)
 
 
-def test_a_core_that_this_process_keeps_busy_is_free():
-    def work(cores, seconds):
-        until = time.process_time() + seconds
-        while time.process_time() < until:
-            pass
-        return {0: 1.0, 1: 0.0}
-
-    with mock.patch.multiple(machine, _running_tasks=lambda: 2, _busy_shares=work):
-        assert machine.free_cores((0, 1)) == (0, 1)
-
-
-def test_a_core_that_waits_for_a_disk_is_free():
-    core = SimpleNamespace(idle=30.0, iowait=65.0)
-    with mock.patch("psutil.cpu_times_percent", return_value=[core, SimpleNamespace(idle=100.0)]):
+def test_half_a_second_in_which_a_core_is_idle_or_not_counted_is_no_load():
+    seen = psutil.cpu_times_percent(0.01)
+    asleep = seen._replace(**dict.fromkeys(seen._fields, 0.0))
+    cores = [asleep._replace(user=2.5, idle=47.5), asleep]
+    with mock.patch("psutil.cpu_times_percent", return_value=cores):
         assert machine._busy_shares((0, 1), 0.1) == pytest.approx({0: 0.05, 1: 0.0})
 
 
@@ -141,7 +130,6 @@ def test_the_least_busy_cores_are_free_as_many_as_are_left_over(shares):
         machine,
         _running_tasks=lambda: 2,
         _busy_shares=lambda cores, seconds: dict(zip(cores, shares, strict=True)),
-        time=mock.Mock(process_time=lambda: 0.0),
     ):
         free = machine.free_cores(cores)
     assert len(free) == max(1, round(len(cores) - sum(shares)))
