@@ -13,7 +13,9 @@ LAST = "last"
 STRATIFIED = "stratified"
 OWN = "last-"  # followed by the number of images
 _BY_GROUP = "groups-"  # followed by the first digits of the groups' SHA-256, as it depends on them
-_BY_GROUP_PARTS = re.compile(rf"{_BY_GROUP}(?P<sha256>[0-9a-f]+)(?:\.(?P<number>[1-5]))?")
+_SIXTH = re.compile(
+    rf"(?P<kind>{LAST}|{STRATIFIED}|{_BY_GROUP}(?P<sha256>[0-9a-f]+))(?:\.(?P<number>[1-5]))?"
+)
 
 # As MNIST's last 10,000 training images, which most studies hold out, are its last sixth.
 _SHARE = 6
@@ -23,25 +25,29 @@ _LEAST_PROPORTION = 0.5
 
 def described(kind: str, group_noun: str = "group") -> str:
     """Return words for a kind of hold-out that can follow "without"."""
-    if by_group := _BY_GROUP_PARTS.fullmatch(kind):
-        which = f", number {by_group['number']} beside the first" if by_group["number"] else ""
-        return f"whole {group_noun}s with about a sixth of the training images{which}"
     if own := re.fullmatch(rf"{OWN}(\d+)", kind):
         return f"the last {int(own[1]):,} training images, which the data set itself holds out"
-    words = {LAST: "the last sixth", STRATIFIED: "a stratified sixth"}
-    return f"{words[kind]} of the training images" if kind in words else kind
+    if not (sixth := _SIXTH.fullmatch(kind)):
+        return kind
+    words = {
+        LAST: "the last sixth of the training images",
+        STRATIFIED: "a stratified sixth of the training images",
+    }
+    by_group = f"whole {group_noun}s with about a sixth of the training images"
+    which = f", number {sixth['number']} beside the first" if sixth["number"] else ""
+    return words.get(sixth["kind"], by_group) + which
 
 
 def other_holdout(kind: str, number: int) -> str:
-    """Return another hold-out of whole groups: no two of the numbers from 0 to 5 share any; 0 is `kind`.
+    """Return another hold-out of the same kind: no two of the numbers from 0 to 5 share images; 0 is `kind`.
 
     Raises:
-        DataError: There is no such number, or `kind` is not of whole groups.
+        DataError: There is no such number, or the data set itself says which images are held out.
     """
-    if number and not (kind.startswith(_BY_GROUP) and 0 < number < _SHARE):
+    if number and not _SIXTH.fullmatch(f"{kind}.{number}"):
         raise DataError(
-            f"there is no hold-out {number} beside {described(kind)}: there are {_SHARE} in all where the "
-            "groups of the images are known, and else one."
+            f"there is no hold-out {number} beside {described(kind)}: there are {_SHARE} in all, one where "
+            "the data set itself holds images out."
         )
     return f"{kind}.{number}" if number else kind
 
@@ -92,28 +98,32 @@ def held_out_mask(arrays: Arrays, kind: str) -> NDArray[np.bool_]:
     labels = arrays.y_train
     held = len(labels) // _SHARE
     mask = np.zeros(len(labels), dtype=np.bool_)
-    if by_group := _BY_GROUP_PARTS.fullmatch(kind):
+    if own := re.fullmatch(rf"{OWN}(\d+)", kind):
+        mask[len(labels) - int(own[1]) :] = True
+        return mask
+    if not (sixth := _SIXTH.fullmatch(kind)):
+        raise DataError(
+            f"the hold-out {kind!r} is unknown; this version supports {LAST}, {STRATIFIED} and whole groups."
+        )
+    number = int(sixth["number"] or 0)
+    if sixth["sha256"]:
         digest = arrays.groups_sha256()
-        if arrays.groups is None or digest is None or not digest.startswith(by_group["sha256"]):
+        if arrays.groups is None or digest is None or not digest.startswith(sixth["sha256"]):
             raise DataError(
                 "the hold-out is of whole groups, and the groups of the images are missing or have changed: "
                 "fetch the data set again with the files that name them, or start a new run."
             )
         groups = arrays.groups[: len(labels)]
-        mask = np.isin(groups[:, 0], _drawn_groups(groups, int(by_group["number"] or 0)))
-    elif kind == LAST:
-        mask[len(labels) - held :] = True
-    elif own := re.fullmatch(rf"{OWN}(\d+)", kind):
-        mask[len(labels) - int(own[1]) :] = True
-    elif kind == STRATIFIED:
+        mask = np.isin(groups[:, 0], _drawn_groups(groups, number))
+    elif sixth["kind"] == LAST:
+        end = len(labels) - number * held
+        mask[end - held : end] = True
+    else:
         classes, counts = np.unique(labels, return_counts=True)
         random = np.random.RandomState(0)
         for label, quota in zip(classes, quotas(counts, held), strict=True):
-            mask[random.permutation(np.flatnonzero(labels == label))[:quota]] = True
-    else:
-        raise DataError(
-            f"the hold-out {kind!r} is unknown; this version supports {LAST}, {STRATIFIED} and whole groups."
-        )
+            members = random.permutation(np.flatnonzero(labels == label))
+            mask[members[number * quota : (number + 1) * quota]] = True
     return mask
 
 

@@ -126,7 +126,16 @@ def test_where_groups_are_known_whole_ones_are_held_out_evenly_from_the_strata(s
     assert choose_holdout(arrays) == (first if all(both) else None)
 
 
-@pytest.mark.parametrize(("kind", "number"), [("last", 1), ("stratified", 1), ("groups-0191c401d71c", 6)])
+@pytest.mark.parametrize("kind", ["last", "stratified"])
+def test_further_hold_outs_of_a_kind_share_no_image(kind):
+    arrays = labelled(np.arange(360) % 3)
+    masks = [held_out_mask(arrays, other_holdout(kind, number)) for number in range(6)]
+    assert (np.sum(masks, axis=0) == 1).all()
+    assert all(set(arrays.y_train[held]) == {0, 1, 2} for held in masks)
+    assert described(f"{kind}.2") == f"{described(kind)}, number 2 beside the first"
+
+
+@pytest.mark.parametrize(("kind", "number"), [("last", 6), ("last-60", 1), ("groups-0191c401d71c", 6)])
 def test_hold_outs_that_do_not_exist_are_refused(kind, number):
     with pytest.raises(DataError, match=f"no hold-out {number} beside"):
         other_holdout(kind, number)
