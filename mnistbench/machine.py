@@ -44,31 +44,18 @@ _LIBRARIES = (
 
 @dataclass(frozen=True)
 class Environment:
-    """A machine as one process sees it.
+    """A machine as one process sees it."""
 
-    Attributes:
-        host: The machine's network name.
-        cpu: The processor's name according to the system.
-        logical_cores: Cores of the machine, hyper-threads included.
-        usable_cores: Cores this process may use under its affinity and container quota.
-        memory_bytes: Memory this process may use: the container's limit, else the machine's.
-        system: Operating system and its release.
-        python: Implementation and version of Python.
-        libraries: Version of each installed library that can change a result.
-        commit: The source tree's commit, with "+changes" if it differs from that commit; None outside git.
-        gpus: Names of the NVIDIA GPUs.
-    """
-
-    host: str
-    cpu: str
-    logical_cores: int
-    usable_cores: int
-    memory_bytes: int
-    system: str
-    python: str
-    libraries: dict[str, str]
-    commit: str | None
-    gpus: tuple[str, ...]
+    host: str  # the machine's network name
+    cpu: str  # the processor's name according to the system
+    logical_cores: int  # cores of the machine, hyper-threads included
+    usable_cores: int  # cores this process may use under its affinity and container quota
+    memory_bytes: int  # memory this process may use: the container's limit, else the machine's
+    system: str  # operating system and its release
+    python: str  # implementation and version of Python
+    libraries: dict[str, str]  # version of each installed library that can change a result
+    commit: str | None  # of the source tree, with "+changes" if it has any; None outside git
+    gpus: tuple[str, ...]  # names of the NVIDIA GPUs
 
     @property
     def machine(self) -> tuple[object, ...]:
@@ -251,19 +238,12 @@ _GATHER_STEPS = 12
 
 @dataclass(frozen=True)
 class Calibration:
-    """Raw seconds of each kernel, one value per round, in a fresh process after one warm-up.
+    """Raw seconds of each kernel, one value per round, in a fresh process after one warm-up."""
 
-    Attributes:
-        matrix_product_seconds: Product of two 1,024 x 1,024 float32 matrices, on all cores of the process.
-        memory_copy_seconds: Copy of 128 MiB.
-        python_loop_seconds: A million additions in a Python loop.
-        gather_seconds: Twelve dependent look-ups for each of 2**20 entries, like descents of a tree.
-    """
-
-    matrix_product_seconds: tuple[float, ...]
-    memory_copy_seconds: tuple[float, ...]
-    python_loop_seconds: tuple[float, ...]
-    gather_seconds: tuple[float, ...]
+    matrix_product_seconds: tuple[float, ...]  # of two 1,024 x 1,024 float32 matrices, on all cores
+    memory_copy_seconds: tuple[float, ...]  # copy of 128 MiB
+    python_loop_seconds: tuple[float, ...]  # a million additions in a Python loop
+    gather_seconds: tuple[float, ...]  # twelve dependent look-ups for each of 2**20 entries, as in trees
 
     @property
     def medians(self) -> dict[str, float]:

@@ -57,25 +57,15 @@ _EXCERPT_LENGTH = 80
 
 @dataclass(frozen=True)
 class Verification:
-    """What came of verifying one run.
+    """What came of verifying one run."""
 
-    Attributes:
-        run: The run's name.
-        trial_count: Records that were looked at.
-        prediction_count: Trials whose predictions were scored again.
-        file_count: Files of the report that were made again.
-        differences: Where the folder is not what its raw values give; empty if all is well.
-        unchecked: What could not be compared, as the data set is not in the cache.
-        notes: What is incomplete, or has changed without harm.
-    """
-
-    run: str
-    trial_count: int
-    prediction_count: int
-    file_count: int
-    differences: tuple[str, ...]
-    unchecked: tuple[str, ...]
-    notes: tuple[str, ...]
+    run: str  # the run's name
+    trial_count: int  # records that were looked at
+    prediction_count: int  # trials whose predictions were scored again
+    file_count: int  # files of the report that were made again
+    differences: tuple[str, ...]  # where the folder is not what its raw values give; empty if all is well
+    unchecked: tuple[str, ...]  # what could not be compared, as the data set is not in the cache
+    notes: tuple[str, ...]  # what is incomplete, or has changed without harm
 
 
 def verify(folder: RunFolder, *, cache: Path, results: Path | None = None) -> Verification:

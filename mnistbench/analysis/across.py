@@ -13,18 +13,12 @@ from mnistbench.text import MISSING, percent, plural, three_digits
 
 @dataclass(frozen=True)
 class Across:
-    """What several data sets say together of the models that were run on them.
-
-    Attributes:
-        ranks: None where there are too few data sets or models.
-        note: What the ranks say and assume, or why there are none.
-        costs: None where the runs were made on different machines.
-    """
+    """What several data sets say together of the models that were run on them."""
 
     accuracy: Table
-    ranks: Ranks | None
-    note: str
-    costs: Table | None
+    ranks: Ranks | None  # none where there are too few data sets or models
+    note: str  # what the ranks say and assume, or why there are none
+    costs: Table | None  # none where the runs were made on different machines
 
 
 def across(runs: Mapping[str, Contents], *, is_one_machine: bool) -> Across:

@@ -16,27 +16,17 @@ Agreement = Literal["bit-identical", "same labels", "drifting", "unknown"]
 
 @dataclass(frozen=True)
 class Reproducibility:
-    """How alike the repetitions of one configuration are.
+    """How alike the repetitions of one configuration are."""
 
-    Attributes:
-        label: The configuration, as the report names it.
-        outcome: "bit-identical" if labels and probabilities (kept as float32) are equal bit by bit,
-            "same labels" if the labels are, "drifting" if some label changed, "unknown" without two
-            successful fits of one seed.
-        fits: Successful fits that were compared.
-        images_changed: Images whose label is not the same in all fits of a seed; the most of any seed.
-        image_count: Images predicted by each fit.
-        probability_change: The largest difference of a probability; None where the model gives none.
-        status: How its trials ended.
-    """
-
-    label: str
+    label: str  # the configuration, as the report names it
+    # "bit-identical" if labels and probabilities (kept as float32) are equal bit by bit, "same labels" if the
+    # labels are, "drifting" if some label changed, "unknown" without two successful fits of one seed.
     outcome: Agreement
-    fits: int
-    images_changed: int
-    image_count: int
-    probability_change: float | None
-    status: str
+    fits: int  # successful fits that were compared
+    images_changed: int  # images whose label is not the same in all fits of a seed; the most of any seed
+    image_count: int  # images predicted by each fit
+    probability_change: float | None  # largest difference of a probability; None if the model gives none
+    status: str  # how its trials ended
 
 
 def audit(folder: RunFolder) -> list[Reproducibility]:

@@ -34,44 +34,28 @@ LEAST_FACTORS: dict[Unit, float] = {"seconds": FASTER_FACTOR, "calibration units
 
 @dataclass(frozen=True)
 class TimeChange:
-    """How one time of a configuration changed from run a to run b.
-
-    Attributes:
-        unit: What `a` and `b`, the timings in the order taken, are in.
-        comparison: Of b with a; its ratio is above 1 where b is slower.
-    """
+    """How one time of a configuration changed from run a to run b."""
 
     timing: Timing
-    unit: Unit
+    unit: Unit  # what `a` and `b`, the timings in the order taken, are in
     a: tuple[float, ...]
     b: tuple[float, ...]
-    comparison: TimeComparison
+    comparison: TimeComparison  # of b with a; its ratio is above 1 where b is slower
     grades: tuple[Grade | None, Grade | None]
 
 
 @dataclass(frozen=True)
 class Change:
-    """How one configuration changed from run a to run b.
+    """How one configuration changed from run a to run b."""
 
-    Attributes:
-        label: The configuration, as a's report names it.
-        status: How its trials ended, in a and in b.
-        broken: Whether a trial of it was successful in a, and failed in b or was planned there and never ran.
-        error_counts: Mean wrong images in a and in b over the seeds that both have; None without success.
-        accuracy: The test of b less a on the same images; None where the predictions do not allow one.
-        identical: Whether all predicted labels are the same; None where they are not at hand.
-        times: Of training and prediction; empty where they cannot be compared.
-        time_problem: Why they cannot; None where they can.
-    """
-
-    label: str
-    status: tuple[str, str]
-    broken: bool
-    error_counts: tuple[float, float] | None
-    accuracy: PairedTest | None
-    identical: bool | None
-    times: tuple[TimeChange, ...]
-    time_problem: str | None
+    label: str  # the configuration, as a's report names it
+    status: tuple[str, str]  # how its trials ended, in a and in b
+    broken: bool  # successful in a, and failed in b, or planned there and never run
+    error_counts: tuple[float, float] | None  # mean wrong images in a and b, over seeds of both
+    accuracy: PairedTest | None  # b less a on the same images; None if the predictions allow none
+    identical: bool | None  # whether all predicted labels are the same; None where they are not at hand
+    times: tuple[TimeChange, ...]  # of training and prediction; empty where they cannot be compared
+    time_problem: str | None  # why they cannot; None where they can
 
     @property
     def accuracy_verdict(self) -> Verdict | Literal["identical", "unknown"]:
@@ -96,22 +80,15 @@ class Change:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Two runs, side by side.
-
-    Attributes:
-        differences: Between their machines, libraries, settings and model files.
-        changes: One a configuration that both have, in the order of a's report.
-        only_a, only_b: The configurations that the other run lacks.
-        margin: Difference in accuracy up to which a configuration is practically the same.
-    """
+    """Two runs, side by side."""
 
     a: RunInfo
     b: RunInfo
-    differences: tuple[Difference, ...]
-    changes: tuple[Change, ...]
-    only_a: tuple[str, ...]
+    differences: tuple[Difference, ...]  # between their machines, libraries, settings and model files
+    changes: tuple[Change, ...]  # one a configuration that both have, in the order of a's report
+    only_a: tuple[str, ...]  # configurations that the other run lacks
     only_b: tuple[str, ...]
-    margin: float
+    margin: float  # difference in accuracy up to which a configuration is practically the same
 
     @property
     def regressions(self) -> tuple[Change, ...]:

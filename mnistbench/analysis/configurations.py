@@ -22,22 +22,14 @@ NOT_RUN = "not run"
 
 @dataclass(frozen=True)
 class Configuration:
-    """Trials of one model that differ in seed and repetition alone: one row of the report.
-
-    Attributes:
-        label: The name of the row: the model, and what tells it from the run's other rows.
-        trials: The trials as planned.
-        records: Those that have ended, in the order in which they did.
-        clustering: How far its test images are from independent; None where their groups are unknown.
-        family: What its label says beside the training size, which it shares with the other sizes' rows.
-    """
+    """Trials of one model that differ in seed and repetition alone: one row of the report."""
 
     model: str
-    label: str
-    trials: tuple[Trial, ...]
-    records: tuple[Record, ...]
-    clustering: Clustering | None = None
-    family: str = ""
+    label: str  # the name of the row: the model, and what tells it from the run's other rows
+    trials: tuple[Trial, ...]  # the trials as planned
+    records: tuple[Record, ...]  # those that have ended, in the order in which they did
+    clustering: Clustering | None = None  # how far its images are from independent; None without groups
+    family: str = ""  # its label without the training size, which rows of other sizes share
 
     @cached_property
     def by_seed(self) -> tuple[Record, ...]:

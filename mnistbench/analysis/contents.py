@@ -42,37 +42,23 @@ DETAILED_ROWS = 16
 
 @dataclass(frozen=True)
 class Contents:
-    """Everything that a report shows of one run.
-
-    Attributes:
-        sessions: The sessions in which its trials ran.
-        truth: The true labels of the images that it is evaluated on; None where it stored none.
-        groups: Which of these images belong together; None where it is not known.
-        rows: Its configurations, best first.
-        found: What their predictions say, by label; of those whose predictions are at hand.
-        tests: The paired tests of the first `DETAILED_ROWS` of them.
-        ties: Groups of labels none of which is better than another, best first.
-        learned: The learning curves, by label.
-        families: The models that were trained on three sizes or more.
-        by_group: How the errors fall on the groups; None where these are unknown.
-        robustness: The results on corrupted copies; None where these were not measured.
-    """
+    """Everything that a report shows of one run."""
 
     info: RunInfo
     records: Sequence[Record]
-    sessions: Sequence[Session]
-    truth: Labels | None
-    groups: EvaluationGroups | None
-    rows: Sequence[Configuration]
-    found: Mapping[str, Correctness]
-    tests: Sequence[PairedTest]
-    ties: Sequence[TieGroup]
-    learned: Mapping[str, Sequence[LearningCurve]]
-    families: Sequence[growth.Family]
+    sessions: Sequence[Session]  # the sessions in which its trials ran
+    truth: Labels | None  # the true labels of the images that it is evaluated on; None where it stored none
+    groups: EvaluationGroups | None  # which of these images belong together; None where it is not known
+    rows: Sequence[Configuration]  # its configurations, best first
+    found: Mapping[str, Correctness]  # what their predictions say, by label, where these are at hand
+    tests: Sequence[PairedTest]  # the paired tests of the first `DETAILED_ROWS` of them
+    ties: Sequence[TieGroup]  # groups of labels none of which is better than another, best first
+    learned: Mapping[str, Sequence[LearningCurve]]  # the learning curves, by label
+    families: Sequence[growth.Family]  # the models that were trained on three sizes or more
     voted: SoftVote | None
     findings: Sequence[Finding]
-    by_group: GroupErrors | None
-    robustness: Robustness | None
+    by_group: GroupErrors | None  # how the errors fall on the groups; None where these are unknown
+    robustness: Robustness | None  # the results on corrupted copies; None where these were not measured
 
     @property
     def headline(self) -> str:

@@ -33,20 +33,15 @@ _PAIRS_KEPT = 1_000
 
 @dataclass(frozen=True)
 class Correctness:
-    """The predictions of one configuration beside the true labels.
+    """The predictions of one configuration beside the true labels."""
 
-    Attributes:
-        correct: Which images each seed's fit got right, (seeds, images).
-        confusion: int64 (k, k), true classes by predicted ones, added up over the seeds.
-        reliability: Images of all seeds by confidence; None without probabilities, and for a configuration
-            that is not shown in detail.
-        accuracy_without_label_errors: Mean over seeds, without the images of MNIST's test set whose label is
-            known to be wrong; None for any other images.
-    """
-
-    correct: NDArray[np.bool_]
-    confusion: Labels
+    correct: NDArray[np.bool_]  # which images each seed's fit got right, (seeds, images)
+    confusion: Labels  # int64 (k, k), true classes by predicted ones, added up over the seeds
+    # Images of all seeds by confidence; None without probabilities, and for a configuration that is not shown
+    # in detail.
     reliability: list[ReliabilityBin] | None
+    # Mean over seeds, without the images of MNIST's test set whose label is known to be wrong; None for any
+    # other images.
     accuracy_without_label_errors: float | None
 
 

@@ -42,25 +42,15 @@ class Member:
 
 @dataclass(frozen=True)
 class Ensemble:
-    """What is kept of an ensemble: the votes, and where they come from.
+    """What is kept of an ensemble: the votes, and where they come from."""
 
-    Attributes:
-        members: The models, heaviest first.
-        sharpness: The power to which the weighted geometric mean of their probabilities is taken.
-        validation_run: The name of the run on whose predictions the weights were chosen; several with commas.
-        holdout_images: Images of the hold-outs.
-        holdout_accuracy: The ensemble's accuracy on them, mean over the seeds.
-        holdout_log_loss: Its log loss there, which the weights minimise, in nats.
-        left_out: Models of the run that are excluded: without probabilities, or not on each hold-out.
-    """
-
-    members: tuple[Member, ...]
-    sharpness: float
-    validation_run: str
-    holdout_images: int
-    holdout_accuracy: float
-    holdout_log_loss: float
-    left_out: tuple[str, ...] = ()
+    members: tuple[Member, ...]  # the models, heaviest first
+    sharpness: float  # the power to which the weighted geometric mean of their probabilities is taken
+    validation_run: str  # the run on whose predictions the weights were chosen; several with commas
+    holdout_images: int  # images of the hold-outs
+    holdout_accuracy: float  # the ensemble's accuracy on them, mean over the seeds
+    holdout_log_loss: float  # its log loss there, which the weights minimise, in nats
+    left_out: tuple[str, ...] = ()  # models without probabilities, or not on each hold-out
 
     @property
     def validation_runs(self) -> list[str]:
@@ -70,15 +60,10 @@ class Ensemble:
 
 @dataclass(frozen=True)
 class Vote:
-    """What an ensemble votes, and what training its members takes: the sum of their medians.
+    """What an ensemble votes, and what training its members takes: the sum of their medians."""
 
-    Attributes:
-        by_seed: The scores of each seed's vote.
-        correct: Which images each seed's vote gets right, (seeds, images).
-    """
-
-    by_seed: Mapping[int, Quality]
-    correct: NDArray[np.bool_]
+    by_seed: Mapping[int, Quality]  # the scores of each seed's vote
+    correct: NDArray[np.bool_]  # which images each seed's vote gets right, (seeds, images)
     fit_seconds: float
 
 
@@ -129,17 +114,11 @@ def choose_ensemble(folder: RunFolder, validations: Sequence[RunFolder]) -> Ense
 
 @dataclass(frozen=True, eq=False)
 class _HeldOut:
-    """What validation runs say of one hold-out.
+    """What validation runs say of one hold-out."""
 
-    Attributes:
-        name: The first of these runs.
-        truth: The true labels, (n,).
-        given: The probabilities of each row and seed, (n, k).
-    """
-
-    name: str
-    truth: NDArray[np.int64]
-    given: dict[str, dict[int, Probabilities]]
+    name: str  # the first of these runs
+    truth: NDArray[np.int64]  # the true labels, (n,)
+    given: dict[str, dict[int, Probabilities]]  # the probabilities of each row and seed, (n, k)
 
     def ballots(self, labels: Sequence[str]) -> list[tuple[NDArray[np.int64], Probabilities]]:
         """Return for each seed the true labels and the rows' probabilities, (rows, n, k).

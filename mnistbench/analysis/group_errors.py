@@ -22,37 +22,24 @@ IMAGES_OF_GROUP = 10
 
 @dataclass(frozen=True)
 class HardGroup:
-    """A group that the configurations find hard.
+    """A group that the configurations find hard."""
 
-    Attributes:
-        name: What it is, and its error, the mean over these: "writer 2134, students (18 % of 11 images)"; a
-            group that spans several strata is named without one.
-        images: Those misclassified most often, by their index among the evaluation images.
-    """
-
+    # What it is, and its error, the mean over these: "writer 2134, students (18 % of 11 images)"; a group
+    # that spans several strata is named without one.
     name: str
-    images: tuple[int, ...]
+    images: tuple[int, ...]  # those misclassified most often, by their index among the evaluation images
 
 
 @dataclass(frozen=True)
 class GroupErrors:
-    """The errors by group.
+    """The errors by group."""
 
-    Attributes:
-        noun: What a group is: "writer".
-        count: How many groups the images come in.
-        trained_on: How many of them have images among the training images too.
-        result: One row a configuration.
-        frame: One row a configuration and group.
-        hardest: The groups with the most errors for their number of images, over all these configurations.
-    """
-
-    noun: str
-    count: int
-    trained_on: int
-    result: Table
-    frame: pd.DataFrame
-    hardest: tuple[HardGroup, ...]
+    noun: str  # what a group is: "writer"
+    count: int  # how many groups the images come in
+    trained_on: int  # how many of them have images among the training images too
+    result: Table  # one row a configuration
+    frame: pd.DataFrame  # one row a configuration and group
+    hardest: tuple[HardGroup, ...]  # most errors for their number of images, over all configurations
 
 
 def group_errors(found: Mapping[str, Correctness], known: EvaluationGroups, info: RunInfo) -> GroupErrors:

@@ -23,14 +23,10 @@ Place = tuple[float, float]
 
 @dataclass(frozen=True, eq=False)
 class Family:
-    """One model with the same parameters and threads at several training sizes.
-
-    Attributes:
-        rows: Its configurations that succeeded, by ascending size; of three sizes or more.
-    """
+    """One model with the same parameters and threads at several training sizes."""
 
     label: str
-    rows: tuple[Configuration, ...]
+    rows: tuple[Configuration, ...]  # its configurations that succeeded, by ascending size, three or more
 
     @property
     def sizes(self) -> list[int]:

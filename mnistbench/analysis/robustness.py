@@ -29,20 +29,13 @@ IMAGES_SHOWN = 5
 
 @dataclass(frozen=True)
 class Worst:
-    """The kind of corruption that a configuration errs under most.
+    """The kind of corruption that a configuration errs under most."""
 
-    Attributes:
-        label: The configuration.
-        error: Its share of errors there, the mean over the seeds.
-        images: Some that the fit of the first seed gets right, but not their copy; ascending.
-        predicted: What it takes each copy for.
-    """
-
-    label: str
+    label: str  # the configuration
     condition: Condition
-    error: float
-    images: tuple[int, ...]
-    predicted: tuple[int, ...]
+    error: float  # its share of errors there, the mean over the seeds
+    images: tuple[int, ...]  # some that the fit of the first seed gets right, but not their copy; ascending
+    predicted: tuple[int, ...]  # what it takes each copy for
 
     @property
     def title(self) -> str:
@@ -52,17 +45,11 @@ class Worst:
 
 @dataclass(frozen=True)
 class Robustness:
-    """The results of the measurement `robustness`.
+    """The results of the measurement `robustness`."""
 
-    Attributes:
-        result: One row a configuration.
-        frame: One row a configuration and condition, the images themselves first: the means over the seeds.
-        worst: One for each configuration.
-    """
-
-    result: Table
-    frame: pd.DataFrame
-    worst: Sequence[Worst]
+    result: Table  # one row a configuration
+    frame: pd.DataFrame  # a row a configuration and condition, clean images first: means over the seeds
+    worst: Sequence[Worst]  # one for each configuration
 
     def errors(self) -> pd.DataFrame:
         """Return the share of errors by configuration (rows) and kind (columns), images themselves first."""

@@ -30,23 +30,14 @@ TimeTrust = tuple[Grade, Grade]
 
 @dataclass(frozen=True)
 class Column:
-    """How one column of a frame is shown.
+    """How one column of a frame is shown."""
 
-    Attributes:
-        name: The frame's column.
-        heading: With the unit.
-        show: Turns its value, followed by those of `beside`, into text.
-        right: Whether it is aligned to the right, as numbers are.
-        beside: Further columns of the frame whose values stand in the same cell.
-        sort_by: The frame's column by which a reader sorts; the shown one if left out.
-    """
-
-    name: str
-    heading: str
-    show: Callable[..., str]
-    right: bool = True
-    beside: tuple[str, ...] = ()
-    sort_by: str | None = None
+    name: str  # the frame's column
+    heading: str  # with the unit
+    show: Callable[..., str]  # turns its value, followed by those of `beside`, into text
+    right: bool = True  # whether it is aligned to the right, as numbers are
+    beside: tuple[str, ...] = ()  # further columns of the frame whose values stand in the same cell
+    sort_by: str | None = None  # the frame's column by which a reader sorts; the shown one if left out
 
     def cell(self, row: Mapping[str, Any]) -> str:
         """Return what is shown of one row of the frame."""

@@ -32,31 +32,21 @@ _RULE = "!" * 78
 
 @dataclass(frozen=True)
 class NewRun:
-    """A new run as the command line describes it; what is None is as in the suite, or the program's own.
-
-    Attributes:
-        options: What the command line changes of the suite's plan, except for the threads.
-        dataset: As typed: one, or several with commas between them, each for a run of its own.
-        pixel_max: The value of white in the user's own data; that of their type if None.
-        drop_unseen: Whether test images of classes without training images are left out.
-        threads: As typed; each trial's share of the cores if None.
-        memory_limit_bytes: Of each trial; its share of nine tenths of the memory if None.
-        budget_seconds: The time that the runs on all data sets are to fit into together, if any.
-    """
+    """A new run as the command line describes it; what is None is as in the suite, or the program's own."""
 
     suite: Suite
-    options: Options
+    options: Options  # what the command line changes of the suite's plan, except for the threads
     models: Mapping[str, ModelFile]
-    dataset: str | None
-    pixel_max: float | None
-    drop_unseen: bool
-    threads: str | None
+    dataset: str | None  # as typed: one, or several with commas between them, each for a run of its own
+    pixel_max: float | None  # the value of white in the user's own data; that of their type if None
+    drop_unseen: bool  # whether test images of classes without training images are left out
+    threads: str | None  # as typed; each trial's share of the cores if None
     measurements: tuple[str, ...] | None = None
     jobs: int = 1
     timeout_seconds: float | None = None
-    memory_limit_bytes: int | None = None
+    memory_limit_bytes: int | None = None  # of each trial; its share of nine tenths of the memory if None
     margin: float | None = None
-    budget_seconds: float | None = None
+    budget_seconds: float | None = None  # that the runs on all data sets are to fit into together, if any
 
 
 class Planned(NamedTuple):
@@ -70,24 +60,16 @@ class Planned(NamedTuple):
 
 @dataclass(frozen=True)
 class Training:
-    """Plans runs, runs their trials and writes their reports.
-
-    Attributes:
-        quiet: Whether to print errors alone.
-        json: Whether standard output gets one JSON object a trial.
-        cluster: Where the trials run; on this machine if None.
-        scheduler: The address of that cluster.
-        began: When the command did, in seconds of `time.monotonic`.
-    """
+    """Plans runs, runs their trials and writes their reports."""
 
     results: Path
     cache_dir: Path | None
     offline: bool
-    quiet: bool
-    json: bool = False
-    cluster: "Cluster | None" = None
-    scheduler: str | None = None
-    began: float = field(default_factory=time.monotonic)
+    quiet: bool  # whether to print errors alone
+    json: bool = False  # whether standard output gets one JSON object a trial
+    cluster: "Cluster | None" = None  # where the trials run; on this machine if None
+    scheduler: str | None = None  # the address of that cluster
+    began: float = field(default_factory=time.monotonic)  # when the command did, by `time.monotonic`
 
     def plans(self, new: NewRun) -> "list[runner.Plan]":
         """Return the plan of a new run on each data set, once all can be planned.

@@ -25,16 +25,10 @@ _SCALED_AT_ONCE = 1_000  # images: the scaling takes 8 bytes a pixel
 
 @dataclass(frozen=True)
 class Reading:
-    """How to read a user's own arrays.
+    """How to read a user's own arrays."""
 
-    Attributes:
-        pixel_max: The value of a white pixel, which is scaled to 255; None if pixels range from 0 to 255.
-        drop_unseen: Leave out the test images of classes without training images, which are otherwise an
-            error.
-    """
-
-    pixel_max: float | None = None
-    drop_unseen: bool = False
+    pixel_max: float | None = None  # value of white, which is scaled to 255; None if pixels are from 0 to 255
+    drop_unseen: bool = False  # leave out test images of classes without training images, else an error
 
     @property
     def changes_pixels(self) -> bool:
@@ -47,23 +41,15 @@ AS_IS = Reading()
 
 @dataclass(frozen=True, eq=False)
 class Arrays:
-    """The images and labels of one data set.
-
-    Attributes:
-        x_train: Training images.
-        y_train: Their labels.
-        x_test: Test images, of the same height and width.
-        y_test: Their labels.
-        changes: What reading changed in the data set, such as "pixels scaled from 0-16".
-        groups: int64 (n, 2), the group of each image, such as its writer, and the group's stratum, training
-            images before test images; None if no groups are known.
-    """
+    """The images and labels of one data set."""
 
     x_train: Images
     y_train: Labels
-    x_test: Images
+    x_test: Images  # of the same height and width
     y_test: Labels
-    changes: tuple[str, ...] = ()
+    changes: tuple[str, ...] = ()  # what reading changed in the data set, such as "pixels scaled from 0-16"
+    # int64 (n, 2), the group of each image, such as its writer, and the group's stratum, training images
+    # before test images; None if no groups are known.
     groups: NDArray[np.int64] | None = None
 
     def sha256(self) -> str:
@@ -93,74 +79,45 @@ class Arrays:
 
 @dataclass(frozen=True)
 class Extension:
-    """Synthetic training images that a data set is extended by, as `datasets.synthetic` makes them.
+    """Synthetic training images that a data set is extended by, as `datasets.synthetic` makes them."""
 
-    Attributes:
-        count: Number of images.
-        sha256: Digest of the digests of their blocks.
-        holdout: The kind of hold-out whose images are not deformed; None if all training images are.
-    """
-
-    count: int
-    sha256: str
-    holdout: str | None
+    count: int  # number of images
+    sha256: str  # digest of the digests of their blocks
+    holdout: str | None  # the kind of hold-out whose images are not deformed; None if all training images are
 
 
 @dataclass(frozen=True)
 class DatasetInfo:
-    """Where a data set came from and where its arrays are stored.
+    """Where a data set came from and where its arrays are stored."""
 
-    Attributes:
-        name: "mnist", "digits", or the name of the user's folder or file.
-        title: The name to print.
-        source: The mirror's address, the folder's name, or "embedded in scikit-learn".
-        licence: The data's licence.
-        sha256: `Arrays.sha256` of the arrays.
-        image_shape: Height and width in pixels.
-        classes: The labels that occur, sorted, as the data set numbers them.
-        train_count: Number of training images.
-        test_count: Number of test images.
-        arrays_folder: The folder for `open_arrays`.
-        fallback_reason: Why this data set replaces MNIST; None if it was requested.
-        reading: How it was read.
-        changes: `Arrays.changes`; the title lists them too.
-        holdout: The kind of hold-out that `holdout.choose_holdout` chose; None if it is too small for one.
-        holdout_count: Number of images in that hold-out; None for a sixth of the training images.
-        groups_sha256: `Arrays.groups_sha256`; None if no groups are known.
-        group_noun: What a group is: "writer", or "group" for a user's own.
-        strata: The names of the groups' strata, in the order of their numbers; empty if there are none.
-        class_names: The names of the classes, in their order; empty if their labels say enough.
-        citation: The work to cite for it.
-        people: Whose hands or scans the images are from: data sets with the same may share them; empty if
-            that is unknown.
-        overlap: What was checked so that nobody is both trained and tested on, if the training images are of
-            another data set.
-        extension: Its synthetic training images, for trials on more images than it has; None for none. The
-            other fields do not count them.
-    """
-
-    name: str
-    title: str
-    source: str
+    name: str  # "mnist", "digits", or the name of the user's folder or file
+    title: str  # to print
+    source: str  # the mirror's address, the folder's name, or "embedded in scikit-learn"
     licence: str
-    sha256: str
-    image_shape: tuple[int, int]
-    classes: tuple[int, ...]
+    sha256: str  # `Arrays.sha256` of the arrays
+    image_shape: tuple[int, int]  # (height, width)
+    classes: tuple[int, ...]  # the labels that occur, sorted, as the data set numbers them
     train_count: int
     test_count: int
-    arrays_folder: str
-    fallback_reason: str | None = None
-    reading: Reading = AS_IS
-    changes: tuple[str, ...] = ()
-    holdout: str | None = "last"
-    holdout_count: int | None = None
-    groups_sha256: str | None = None
-    group_noun: str = "group"
-    strata: tuple[str, ...] = ()
-    class_names: tuple[str, ...] = ()
-    citation: str = ""
+    arrays_folder: str  # the folder for `open_arrays`
+    fallback_reason: str | None = None  # why this data set replaces MNIST; None if it was requested
+    reading: Reading = AS_IS  # how it was read
+    changes: tuple[str, ...] = ()  # `Arrays.changes`; the title lists them too
+    holdout: str | None = "last"  # the kind that `holdout.choose_holdout` chose; None if too small for one
+    holdout_count: int | None = None  # images in that hold-out; None for a sixth of the training images
+    groups_sha256: str | None = None  # `Arrays.groups_sha256`; None if no groups are known
+    group_noun: str = "group"  # what a group is: "writer", or "group" for a user's own
+    strata: tuple[str, ...] = ()  # names of the groups' strata, in the order of their numbers, if any
+    class_names: tuple[str, ...] = ()  # names of the classes, in their order; empty if the labels say enough
+    citation: str = ""  # the work to cite for it
+    # Whose hands or scans the images are from: data sets with the same may share them; empty if that is
+    # unknown.
     people: str = ""
+    # What was checked so that nobody is both trained and tested on, if the training images are of another
+    # data set.
     overlap: str = ""
+    # Its synthetic training images, for trials on more images than it has; None for none. The other fields do
+    # not count them.
     extension: Extension | None = None
 
     def class_name(self, label: int) -> str:

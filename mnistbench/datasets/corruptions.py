@@ -32,24 +32,17 @@ _BLOCK_PIXELS = 512 * _SIDE**2
 
 @dataclass(frozen=True)
 class Corruption:
-    """A way of changing images, at several strengths.
+    """A way of changing images, at several strengths."""
 
-    Attributes:
-        title: Its name for readers.
-        change: Returns changed images, given images, a generator and one of the settings.
-        settings: The argument of `change` at each level, by level: 1 to 5 for the kinds of MNIST-C, the
-            amount itself for the shifts by degrees.
-        unit: What the levels count.
-        level: The level of the kinds of MNIST-C that the authors use; None for the shifts by degrees.
-        for_digits: Whether it leaves the class of a digit alone, but not that of any image: a rotated or
-            shifted image may well be of another class elsewhere.
-    """
-
-    title: str
-    change: Change
+    title: str  # its name for readers
+    change: Change  # returns changed images, given images, a generator and one of the settings
+    # The argument of `change` at each level, by level: 1 to 5 for the kinds of MNIST-C, the amount itself for
+    # the shifts by degrees.
     settings: Mapping[float, Any]
-    unit: str = "severity"
-    level: int | None = None
+    unit: str = "severity"  # what the levels count
+    level: int | None = None  # the level of MNIST-C's kinds that its authors use; None for shifts by degrees
+    # Whether it leaves the class of a digit alone, but not that of any image: a rotated or shifted image may
+    # well be of another class elsewhere.
     for_digits: bool = False
 
 

@@ -30,40 +30,24 @@ _TEMPORARY_STATUSES = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 @dataclass(frozen=True)
 class Mirror:
-    """One place that serves a data set.
+    """One place that serves a data set."""
 
-    Attributes:
-        url: The address before the file names, ending in a slash.
-        files: The hash of each file by its name: SHA-256, or "md5:" and MD5; None if none is published.
-        query: What follows the file names in their addresses.
-    """
-
-    url: str
-    files: Mapping[str, str | None]
-    query: str = ""
+    url: str  # the address before the file names, ending in a slash
+    files: Mapping[str, str | None]  # by name, SHA-256, or "md5:" and MD5; None if none is published
+    query: str = ""  # what follows the file names in their addresses
 
 
 @dataclass(frozen=True)
 class Patience:
-    """How long to wait for a mirror.
+    """How long to wait for a mirror."""
 
-    Attributes:
-        connect_seconds: Limit on connecting.
-        read_seconds: Limit on the wait between two bytes.
-        attempts: Attempts for each file, where another attempt can help.
-        backoff_seconds: Wait before the second attempt; doubled each time.
-        slow_seconds: The span over which the minimum speed must hold, name look-up and connecting included.
-        slow_bytes_per_second: The minimum speed.
-        maximum_bytes: The largest file accepted.
-    """
-
-    connect_seconds: float = 5.0
-    read_seconds: float = 20.0
-    attempts: int = 3
-    backoff_seconds: float = 0.5
-    slow_seconds: float = 20.0
-    slow_bytes_per_second: float = 4096.0
-    maximum_bytes: int = 64 << 20
+    connect_seconds: float = 5.0  # limit on connecting
+    read_seconds: float = 20.0  # limit on the wait between two bytes
+    attempts: int = 3  # attempts for each file, where another attempt can help
+    backoff_seconds: float = 0.5  # wait before the second attempt; doubled each time
+    slow_seconds: float = 20.0  # over which the minimum speed must hold, look-up and connecting included
+    slow_bytes_per_second: float = 4096.0  # the minimum speed
+    maximum_bytes: int = 64 << 20  # the largest file accepted
 
 
 class _DownloadError(Exception):
@@ -82,15 +66,10 @@ class _DownloadError(Exception):
 
 @dataclass(frozen=True)
 class Delivery:
-    """A mirror's files, all verified.
+    """A mirror's files, all verified."""
 
-    Attributes:
-        paths: The path of each file by its name.
-        source: The mirror's address, without credentials.
-    """
-
-    paths: dict[str, Path]
-    source: str
+    paths: dict[str, Path]  # the path of each file by its name
+    source: str  # the mirror's address, without credentials
 
 
 class MirrorsExhaustedError(Exception):

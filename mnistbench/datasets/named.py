@@ -22,56 +22,31 @@ from mnistbench.datasets.download import Mirror
 
 @dataclass(frozen=True)
 class Named:
-    """One data set.
+    """One data set."""
 
-    Attributes:
-        name: Its name on the command line.
-        title: Its name in reports.
-        licence: The data's licence, or that none is stated.
-        citation: The work to cite.
-        people: Whose hands or scans the images are from: data sets with the same may share them.
-        train_count: Number of training images.
-        test_count: Number of test images.
-        class_count: Number of classes.
-        read: Reads the arrays from a folder with the files of one mirror.
-        mirrors: The public mirrors, in the order to try them; none for what a library brings.
-        image_shape: Height and width in pixels.
-        class_names: The names of the classes, in the order of their labels; empty where labels are digits.
-        validation_count: Number of last training images that the data set itself holds out; 0 for none.
-        decoded: The published SHA-256 of the plain IDX file of each array, where there is one.
-        arrays_sha256: `Arrays.sha256` where it is known; else that of what was first fetched is kept.
-        writers: Files beside the images that tell who wrote each, of QMNIST's form.
-        groups_sha256: `Arrays.groups_sha256` of these.
-        group_noun: What a group of images is.
-        strata: The names of the groups' strata.
-        origin: Where the images are from if not from a mirror.
-        largest_file_bytes: The largest file that is accepted from a mirror.
-        kept_in: The folder of the cache in which downloaded files stay, for data sets that share them; empty
-            if they are not kept.
-    """
-
-    name: str
-    title: str
-    licence: str
-    citation: str
-    people: str
+    name: str  # its name on the command line
+    title: str  # its name in reports
+    licence: str  # the data's licence, or that none is stated
+    citation: str  # the work to cite
+    people: str  # whose hands or scans the images are from: data sets with the same may share them
     train_count: int
     test_count: int
     class_count: int
-    read: Callable[[Path], Arrays]
-    mirrors: tuple[Mirror, ...] = ()
-    image_shape: tuple[int, int] = (28, 28)
-    class_names: tuple[str, ...] = ()
-    validation_count: int = 0
+    read: Callable[[Path], Arrays]  # reads the arrays from a folder with the files of one mirror
+    mirrors: tuple[Mirror, ...] = ()  # public, in the order to try them; none for what a library brings
+    image_shape: tuple[int, int] = (28, 28)  # (height, width)
+    class_names: tuple[str, ...] = ()  # in the order of their labels; empty where labels are digits
+    validation_count: int = 0  # number of last training images that the data set itself holds out; 0 for none
+    # The published SHA-256 of each plain IDX file, if any.
     decoded: Mapping[str, str] = field(default_factory=dict)
-    arrays_sha256: str | None = None
-    writers: Mirror | None = None
-    groups_sha256: str | None = None
-    group_noun: str = "group"
-    strata: tuple[str, ...] = ()
-    origin: str = ""
-    largest_file_bytes: int = 64 << 20
-    kept_in: str = ""
+    arrays_sha256: str | None = None  # `Arrays.sha256` if known; else that of the first fetch is kept
+    writers: Mirror | None = None  # files beside the images that tell who wrote each, of QMNIST's form
+    groups_sha256: str | None = None  # `Arrays.groups_sha256` of these
+    group_noun: str = "group"  # what a group of images is
+    strata: tuple[str, ...] = ()  # the names of the groups' strata
+    origin: str = ""  # where the images are from if not from a mirror
+    largest_file_bytes: int = 64 << 20  # the largest file that is accepted from a mirror
+    kept_in: str = ""  # cache folder of the downloaded files, which data sets may share; empty: not kept
 
 
 _NIST = "writers of NIST"

@@ -15,18 +15,11 @@ Indices: TypeAlias = NDArray[np.int64]
 
 @dataclass(frozen=True)
 class Split:
-    """Images and labels of one trial.
-
-    Attributes:
-        x_train: Training images.
-        y_train: Their labels.
-        x_eval: The test images, or the held-out images.
-        y_eval: Their labels.
-    """
+    """Images and labels of one trial."""
 
     x_train: Images
     y_train: Labels
-    x_eval: Images
+    x_eval: Images  # the test images, or the held-out images
     y_eval: Labels
 
 
@@ -48,17 +41,11 @@ def evaluation_images(arrays: Arrays, name: str, holdout: str = LAST) -> Images:
 
 @dataclass(frozen=True, eq=False)
 class EvaluationGroups:
-    """The groups of the images that a run is evaluated on, such as their writers.
+    """The groups of the images that a run is evaluated on, such as their writers."""
 
-    Attributes:
-        ids: int64 (n,), the group of each image.
-        strata: int64 (n,), the stratum of that group, an index of `DatasetInfo.strata`; 0 without strata.
-        trained_on: bool (n,), whether training images are of that group, too.
-    """
-
-    ids: Labels
-    strata: Labels
-    trained_on: NDArray[np.bool_]
+    ids: Labels  # int64 (n,), the group of each image
+    strata: Labels  # int64 (n,), its stratum, an index of `DatasetInfo.strata`; 0 without strata
+    trained_on: NDArray[np.bool_]  # bool (n,), whether training images are of that group, too
 
 
 def evaluation_groups(arrays: Arrays, name: str, holdout: str = LAST) -> EvaluationGroups | None:

@@ -19,12 +19,9 @@ class RandomShift:
 
     An image that such a shift could cut off, because its outermost pixels are not all zero, stays as it is:
     digits with a margin move, garments that fill their frame do not.
-
-    Attributes:
-        pixels: The largest shift in each direction; all shifts are equally likely.
     """
 
-    pixels: int
+    pixels: int  # the largest shift in each direction; all shifts are equally likely
 
     def __call__(self, images: Images, generator: np.random.Generator) -> Images:
         """Return the images, float32, shape (n, height, width), each shifted."""
@@ -59,24 +56,15 @@ class RandomWarp:
     neural networks applied to visual document analysis", ICDAR 2003: displacements drawn for each pixel and
     smoothed by a Gaussian. A warp is a sparse matrix, cheap because it is drawn once and applied to many
     images. Consecutive images get different warps.
-
-    Attributes:
-        rotation: Largest rotation either way, degrees.
-        scale: Largest relative change of the height and, independently, of the width.
-        shear: Largest sideways displacement of a row, relative to its distance from the middle row.
-        shift: Largest shift along each axis, pixels.
-        elastic: Standard deviation of the elastic displacement along each axis, pixels.
-        smoothness: Standard deviation of the Gaussian, pixels.
-        images_per_warp: Number of images that share a warp.
     """
 
-    rotation: float = 0.0
-    scale: float = 0.0
-    shear: float = 0.0
-    shift: float = 0.0
-    elastic: float = 0.0
-    smoothness: float = 4.0
-    images_per_warp: int = 64
+    rotation: float = 0.0  # largest rotation either way, degrees
+    scale: float = 0.0  # largest relative change of the height and, independently, of the width
+    shear: float = 0.0  # largest sideways displacement of a row, relative to its distance from the middle row
+    shift: float = 0.0  # largest shift along each axis, pixels
+    elastic: float = 0.0  # standard deviation of the elastic displacement along each axis, pixels
+    smoothness: float = 4.0  # standard deviation of the Gaussian, pixels
+    images_per_warp: int = 64  # number of images that share a warp
 
     def __call__(self, images: Images, generator: np.random.Generator) -> Images:
         """Return the images, float32, shape (n, height, width), each warped; what lies outside is zero."""

@@ -51,29 +51,19 @@ __all__ = ["Activity", "Interrupted", "Job", "Outcome", "run_trial"]
 
 @dataclass(frozen=True)
 class Job:
-    """A trial and everything needed to run it on this machine, where its data set has its arrays.
-
-    Attributes:
-        timeout_seconds: Limit on the trial's wall time.
-        memory_limit_bytes: Limit on the resident memory of its process tree.
-        measurements: Measurements beside quality, `fit` and `predict`.
-        dataset_spec: The data set on the command line, valid on any machine.
-        deadline: By when it has to end, in seconds of this machine's `time.monotonic`.
-        expected_seconds: What it is expected to take; 0 where that is unknown.
-        expected_bytes: The same for its peak resident memory.
-    """
+    """A trial and everything needed to run it on this machine, where its data set has its arrays."""
 
     trial: Trial
     model: ModelFile
     dataset: DatasetInfo
-    timeout_seconds: float
-    memory_limit_bytes: int
-    measurements: tuple[str, ...] = ()
-    dataset_spec: str = ""
+    timeout_seconds: float  # limit on the trial's wall time
+    memory_limit_bytes: int  # limit on the resident memory of its process tree
+    measurements: tuple[str, ...] = ()  # measurements beside quality, `fit` and `predict`
+    dataset_spec: str = ""  # the data set on the command line, valid on any machine
     fixed_threads: bool = False
-    deadline: float = math.inf
-    expected_seconds: float = 0.0
-    expected_bytes: float = 0.0
+    deadline: float = math.inf  # by when it has to end, in seconds of this machine's `time.monotonic`
+    expected_seconds: float = 0.0  # what it is expected to take; 0 where that is unknown
+    expected_bytes: float = 0.0  # the same for its peak resident memory
 
     def expectations(self) -> dict[str, Any]:
         """Return the fields of the request by which a trial that would exceed its limits is refused."""
@@ -93,24 +83,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Outcome:
-    """How a trial ended in its process, and its results, which it has only if its status is ok.
-
-    Attributes:
-        started_at: UTC, ISO 8601.
-        trial_seconds: Wall time from starting its process to collecting its result.
-        failure: None if and only if the status is ok.
-        predictions: Bytes of the npz of predictions.
-        log: The beginning and the end of its process's output.
-    """
+    """How a trial ended in its process, and its results, which it has only if its status is ok."""
 
     status: Status
-    started_at: str
-    trial_seconds: float
+    started_at: str  # UTC, ISO 8601
+    trial_seconds: float  # wall time from starting its process to collecting its result
     environment: Environment
-    failure: Failure | None = None
+    failure: Failure | None = None  # None if and only if the status is ok
     measurement: Measurement | None = None
-    predictions: bytes | None = None
-    log: bytes = b""
+    predictions: bytes | None = None  # bytes of the npz of predictions
+    log: bytes = b""  # the beginning and the end of its process's output
 
     def record(self, job: Job, *, beside: int, attempts: int = 1) -> Record:
         """Return the record of this outcome, after scoring its predictions; see `Finished`.

@@ -36,17 +36,12 @@ class Observer(Protocol):
 
 @dataclass(frozen=True)
 class Finished:
-    """A finished trial and its circumstances.
-
-    Attributes:
-        beside: The peak number of other trials running at the same time on its machine.
-        attempts: How often it was started.
-    """
+    """A finished trial and its circumstances."""
 
     job: Job
     outcome: Outcome
-    beside: int
-    attempts: int = 1
+    beside: int  # the peak number of other trials running at the same time on its machine
+    attempts: int = 1  # how often it was started
 
     def record(self) -> Record:
         """Return the record of the trial; see `Outcome.record`."""

@@ -31,25 +31,16 @@ _CROWD = 256  # new threads on the machine after which the trial's processes are
 
 @dataclass(frozen=True)
 class Activity:
-    """The current activity of a running trial; the progress is there if the model reports it.
+    """The current activity of a running trial; the progress is there if the model reports it."""
 
-    Attributes:
-        phase: "start", "import", "load", "build", "fit", "predict" or "evaluate".
-        elapsed_seconds: Since the start of its process.
-        unit: Of `done` and `total`, for example "epoch".
-        rss_bytes: Resident memory of the process tree.
-        busy_cores: Cores that its processes kept busy in about the last second.
-        last_line: The last line of its log.
-    """
-
-    phase: str
-    elapsed_seconds: float
+    phase: str  # "start", "import", "load", "build", "fit", "predict" or "evaluate"
+    elapsed_seconds: float  # since the start of its process
     done: int | None = None
     total: int | None = None
-    unit: str = ""
-    rss_bytes: int = 0
-    busy_cores: float = 0.0
-    last_line: str = ""
+    unit: str = ""  # of `done` and `total`, for example "epoch"
+    rss_bytes: int = 0  # resident memory of the process tree
+    busy_cores: float = 0.0  # cores that its processes kept busy in about the last second
+    last_line: str = ""  # the last line of its log
 
 
 class Interrupted(Exception):  # noqa: N818 - a request to stop is not an error

@@ -36,29 +36,19 @@ class Limits:
 
 @dataclass(frozen=True)
 class Plan:
-    """The plan of a new run; its trials run in their order.
-
-    Attributes:
-        dataset: With its arrays on this machine.
-        dataset_spec: The data set on the command line.
-        measurements: Beside quality, `fit` and `predict`.
-        margin: Difference in accuracy up to which two models are practically the same, a share.
-        forecasts: What its trials are expected to take, by id.
-        budget_seconds: The time that it was made to fit into, if any.
-        left_out: What was left out for it, in words.
-    """
+    """The plan of a new run; its trials run in their order."""
 
     suite: str
-    dataset: DatasetInfo
-    dataset_spec: str
+    dataset: DatasetInfo  # with its arrays on this machine
+    dataset_spec: str  # the data set on the command line
     trials: Sequence[Trial]
     models: Sequence[ModelFile]
     limits: Limits
-    measurements: Sequence[str]
-    margin: float = MARGIN
-    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
-    budget_seconds: float | None = None
-    left_out: tuple[str, ...] = ()
+    measurements: Sequence[str]  # beside quality, `fit` and `predict`
+    margin: float = MARGIN  # difference in accuracy up to which two models are practically the same, a share
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)  # what its trials are to take, by id
+    budget_seconds: float | None = None  # the time that it was made to fit into, if any
+    left_out: tuple[str, ...] = ()  # what was left out for it, in words
 
 
 def create_run(

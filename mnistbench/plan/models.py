@@ -31,24 +31,16 @@ _COMPANION = re.compile(r"_(?!_)\w*")
 
 @dataclass(frozen=True)
 class ModelFile:
-    """One model as its file describes it.
+    """One model as its file describes it."""
 
-    Attributes:
-        name: The file's stem.
-        sha256: `sources_digest` of its sources.
-        summary: First line of the module's docstring; may be empty.
-        parameters: The keyword defaults of `build`, and `KERAS_PARAMETERS` if it takes `keras`.
-        supplied: The arguments of `build` that the suite supplies, out of `SUPPLIED`.
-        problem: Why the file cannot be run, or None; such a model is listed, and its trials are invalid.
-    """
-
-    name: str
+    name: str  # the file's stem
     path: Path
-    sha256: str
-    summary: str = ""
+    sha256: str  # `sources_digest` of its sources
+    summary: str = ""  # first line of the module's docstring; may be empty
+    # The keyword defaults of `build`, and `KERAS_PARAMETERS` if it takes `keras`.
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    supplied: tuple[str, ...] = ()
-    problem: str | None = None
+    supplied: tuple[str, ...] = ()  # the arguments of `build` that the suite supplies, out of `SUPPLIED`
+    problem: str | None = None  # why it cannot be run, or None; it is listed, and its trials are invalid
 
     @property
     def module(self) -> str:

@@ -23,47 +23,31 @@ DEFAULT_SUITE = "standard"
 
 @dataclass(frozen=True)
 class Suite:
-    """A named set of trials.
-
-    Attributes:
-        summary: One sentence for `mnistbench list`.
-        train_sizes: Numbers of training images; None for all.
-        seeds: The seeds, one trial each.
-        first_seed_from: The training size from which only the first seed runs; None for none.
-        timeout_seconds: Limit on the wall time of each trial.
-        measurements: Measurements beside quality, `fit` and `predict`, out of `MEASUREMENTS`.
-    """
+    """A named set of trials."""
 
     name: str
-    summary: str
+    summary: str  # one sentence for `mnistbench list`
     models: tuple[str, ...]
-    train_sizes: tuple[int | None, ...]
-    seeds: tuple[int, ...]
-    timeout_seconds: float
-    measurements: tuple[str, ...] = ()
-    first_seed_from: int | None = None
+    train_sizes: tuple[int | None, ...]  # numbers of training images; None for all
+    seeds: tuple[int, ...]  # the seeds, one trial each
+    timeout_seconds: float  # limit on the wall time of each trial
+    measurements: tuple[str, ...] = ()  # beside quality, `fit` and `predict`, out of `MEASUREMENTS`
+    first_seed_from: int | None = None  # the training size from which only the first seed runs; None for none
 
 
 @dataclass(frozen=True)
 class Options:
-    """The options that override the suite; None leaves the suite's own value.
+    """The options that override the suite; None leaves the suite's own value."""
 
-    Attributes:
-        only: Models to run instead of the suite's, in this order.
-        train_sizes: Numbers of training images; None among them for all.
-        threads: Thread counts, one trial each.
-        parameters: For each model the values of each parameter; several values make variants.
-        repeats: Number of times to run each trial, each time in a fresh process.
-    """
-
-    only: tuple[str, ...] | None = None
+    only: tuple[str, ...] | None = None  # models to run instead of the suite's, in this order
     skip: tuple[str, ...] = ()
-    train_sizes: tuple[int | None, ...] | None = None
+    train_sizes: tuple[int | None, ...] | None = None  # numbers of training images; None among them for all
     seeds: tuple[int, ...] | None = None
-    threads: tuple[int, ...] = (1,)
+    threads: tuple[int, ...] = (1,)  # thread counts, one trial each
+    # For each model the values of each parameter; several values make variants.
     parameters: Mapping[str, Mapping[str, tuple[Any, ...]]] | None = None
     split: str = "test"
-    repeats: int = 1
+    repeats: int = 1  # number of times to run each trial, each time in a fresh process
 
 
 def read_suites(path: Path) -> dict[str, Suite]:

@@ -27,54 +27,33 @@ HARD_SHOWN = 60
 
 @dataclass(frozen=True)
 class Mistake:
-    """One image that a configuration takes for another class.
+    """One image that a configuration takes for another class."""
 
-    Attributes:
-        image: Index among the images that the run is evaluated on.
-        confidence: Probability given to that answer, the mean over the fits that gave it; None without any.
-        fits: How many of the fits that are shown made this mistake.
-    """
-
-    image: int
+    image: int  # index among the images that the run is evaluated on
     true_label: int
     predicted_label: int
-    confidence: float | None
-    fits: int
+    confidence: float | None  # mean probability of that answer over the fits that gave it; None without
+    fits: int  # how many of the fits that are shown made this mistake
 
 
 @dataclass(frozen=True)
 class Gallery:
-    """The errors of several configurations on the same images, one fit each: that of the first seed.
+    """The errors of several configurations on the same images, one fit each: that of the first seed."""
 
-    Attributes:
-        labels: The m configurations, best first.
-        image_count: Images that all were evaluated on.
-        mistakes: For each configuration all its mistakes over the first `FITS_SHOWN` seeds, most confident
-            first.
-        fits: How many fits these come from.
-        confident: The most confident mistakes of the first seed's fit, for each one with probabilities.
-        all_wrong: Images that every configuration gets wrong, ascending.
-        only_right: Images that one configuration alone gets right, ascending, with its label.
-        overlap: int64 (m, m), images that two configurations both get wrong; on the diagonal, each by itself.
-        oracle_accuracy: Share that at least one configuration gets right.
-        majority_accuracy: Share that a vote of all gets right; a tie counts as its expectation under a fair
-            draw, so that the order of the configurations plays no part.
-        of_hard_groups: Images of the groups that all find hardest, where the groups are known.
-        label_errors: Images whose label is known to be wrong; only MNIST's test images have such a list.
-    """
-
-    labels: tuple[str, ...]
-    image_count: int
-    mistakes: Mapping[str, tuple[Mistake, ...]]
-    fits: Mapping[str, int]
-    confident: Mapping[str, tuple[Mistake, ...]]
-    all_wrong: tuple[int, ...]
-    only_right: tuple[tuple[int, str], ...]
-    overlap: Labels
-    oracle_accuracy: float
+    labels: tuple[str, ...]  # the m configurations, best first
+    image_count: int  # images that all were evaluated on
+    mistakes: Mapping[str, tuple[Mistake, ...]]  # of the first `FITS_SHOWN` seeds, most confident first
+    fits: Mapping[str, int]  # how many fits these come from
+    confident: Mapping[str, tuple[Mistake, ...]]  # of the first seed's fit, for each one with probabilities
+    all_wrong: tuple[int, ...]  # images that every configuration gets wrong, ascending
+    only_right: tuple[tuple[int, str], ...]  # ascending images that one alone gets right, with its label
+    overlap: Labels  # int64 (m, m), images that two both get wrong; on the diagonal, each by itself
+    oracle_accuracy: float  # share that at least one configuration gets right
+    # Share that a vote of all gets right; a tie counts as its expectation under a fair draw, so that the
+    # order of the configurations plays no part.
     majority_accuracy: float
-    of_hard_groups: tuple[int, ...]
-    label_errors: frozenset[int]
+    of_hard_groups: tuple[int, ...]  # images of the groups that all find hardest, where the groups are known
+    label_errors: frozenset[int]  # images known to be mislabelled; only MNIST's test images have a list
 
     def surest(self, label: str) -> tuple[Mistake, ...]:
         """Return the mistakes of one configuration worth showing: the most confident, else the first ones."""

@@ -30,78 +30,52 @@ _LINE_LENGTH = 300
 
 @dataclass(frozen=True)
 class ModelSection:
-    """What the pages show of one configuration.
-
-    Attributes:
-        summary: The first line of its model file's docstring.
-        confusion, reliability, mistakes: The names of its figures; None where there is nothing to draw.
-        pairs: Its most confused classes.
-    """
+    """What the pages show of one configuration; a figure's name is None where there is nothing to draw."""
 
     row: Configuration
-    summary: str
+    summary: str  # the first line of its model file's docstring
     confusion: str | None
     reliability: str | None
     mistakes: str | None
-    pairs: tables.Table | None
+    pairs: tables.Table | None  # its most confused classes
 
 
 @dataclass(frozen=True)
 class FailureSection:
-    """What the pages show of the trials of one configuration that failed alike.
-
-    Attributes:
-        alike: How many trials they are, in brackets; empty for one.
-        log: The end of the first one's log.
-        traceback: The model's traceback, unless the log has it.
-        commands: What runs each of them again.
-    """
+    """What the pages show of the trials of one configuration that failed alike."""
 
     label: str
     status: str
     cause: str
-    alike: str
-    log: str
-    traceback: str
-    commands: str
+    alike: str  # how many trials they are, in brackets; empty for one
+    log: str  # the end of the first one's log
+    traceback: str  # the model's traceback, unless the log has it
+    commands: str  # what runs each of them again
 
 
 @dataclass(frozen=True)
 class Page:
-    """What the templates of both pages show.
-
-    Attributes:
-        notice: What every table has to say about its images; empty for a plain test.
-        images: "test images" or "validation images".
-        findings: The checks that found something, each with its findings, joined where they are equal.
-        sections: The configurations that are described one by one.
-        failures: The failures that are described one by one.
-        unlisted_failures: How many more there are.
-        figures: SVG files, by name.
-        gallery: The errors of the models that are described one by one; None without predictions.
-        pictures: Pictures of the images that these get wrong; None where the data set was not at hand.
-        hardest_kinds: One for each configuration whose predictions for corrupted copies are at hand.
-    """
+    """What the templates of both pages show."""
 
     contents: Contents
     title: str
-    notice: str
-    images: str
+    notice: str  # what every table has to say about its images; empty for a plain test
+    images: str  # "test images" or "validation images"
     status_counts: str
-    findings: Sequence[tuple[Check, Sequence[Finding]]]
+    findings: Sequence[tuple[Check, Sequence[Finding]]]  # of the checks that found something
     findings_shown: int
-    sections: Sequence[ModelSection]
-    failures: Sequence[FailureSection]
-    unlisted_failures: int
-    figures: Mapping[str, bytes]
+    sections: Sequence[ModelSection]  # the configurations that are described one by one
+    failures: Sequence[FailureSection]  # the failures that are described one by one
+    unlisted_failures: int  # how many more there are
+    figures: Mapping[str, bytes]  # SVG files, by name
     resume: str
     repeat: str
     report: str
     verify: str
     started: str
-    gallery: Gallery | None
-    pictures: Pictures | None
-    hardest_kinds: Sequence[HardestKind]
+    gallery: Gallery | None  # errors of the models that are described one by one; None without predictions
+    pictures: Pictures | None  # of the images that these get wrong; None if the data set was not at hand
+    hardest_kinds: Sequence[HardestKind]  # of each configuration whose predictions for copies are at hand
 
     @property
     def names(self) -> Mapping[str, object]:

@@ -27,15 +27,10 @@ _DARK = 64  # of 255: a sheet whose median pixel is below this shows light ink o
 
 @dataclass(frozen=True)
 class Pictures:
-    """Small pictures of some images.
+    """Small pictures of some images."""
 
-    Attributes:
-        index: Which images, by their index among those that the run is evaluated on.
-        pixels: uint8 (len(index), height, width).
-    """
-
-    index: tuple[int, ...]
-    pixels: Images
+    index: tuple[int, ...]  # which images, by their index among those that the run is evaluated on
+    pixels: Images  # uint8 (len(index), height, width)
 
     @property
     def is_dark(self) -> bool:

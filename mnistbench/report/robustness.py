@@ -26,14 +26,10 @@ _NAME = "copies.npz"
 
 @dataclass(frozen=True)
 class HardestKind:
-    """What the pages show of the kind of corruption that a configuration errs under most.
-
-    Attributes:
-        images: The name of the figure of copies that it gets wrong; None without pictures, or such copies.
-    """
+    """What the pages show of the kind of corruption that a configuration errs under most."""
 
     worst: Worst
-    images: str | None
+    images: str | None  # the figure of copies that it gets wrong; None without pictures, or such copies
 
 
 def robustness_figures(found: Robustness) -> dict[str, bytes]:

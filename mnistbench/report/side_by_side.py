@@ -50,24 +50,16 @@ class ListedRun:
 
 @dataclass(frozen=True)
 class Group:
-    """Runs that are evaluated on the same images.
-
-    Attributes:
-        held_out: Which training images these are, in words; nothing for test images.
-        headlines: The result of each run, by its letter.
-        changes: How each model's accuracy differs from that in the first run; None where nothing is shared.
-        exact_test: The test of single fits.
-        time_note: The unit of the times, and why.
-    """
+    """Runs that are evaluated on the same images."""
 
     title: str
-    held_out: str
-    headlines: Mapping[str, str]
+    held_out: str  # which training images these are, in words; nothing for test images
+    headlines: Mapping[str, str]  # the result of each run, by its letter
     accuracy: Table
-    changes: Table | None
+    changes: Table | None  # of each model's accuracy against the first run; None if nothing is shared
     times: Table
-    exact_test: str
-    time_note: str
+    exact_test: str  # the test of single fits
+    time_note: str  # the unit of the times, and why
 
 
 def write(folders: Sequence[RunFolder], output: Path) -> Path:

@@ -21,31 +21,20 @@ class OnCopies:
 
     Two numbers an image are enough for its log loss and its calibration error, and take a twentieth of the
     room of all probabilities.
-
-    Attributes:
-        labels: The predicted labels.
-        confidence: float16, the probability of the most probable class; None where it is not kept.
-        surprise: float16, -ln of the probability of the true class, in nats; None where it is not kept.
     """
 
-    labels: Labels
-    confidence: NDArray[np.float16] | None = None
-    surprise: NDArray[np.float16] | None = None
+    labels: Labels  # the predicted labels
+    confidence: NDArray[np.float16] | None = None  # probability of the most probable class; None: not kept
+    surprise: NDArray[np.float16] | None = None  # -ln of the true class's probability, nats; None: not kept
 
 
 @dataclass(frozen=True)
 class Predictions:
-    """Stored predictions of one trial.
+    """Stored predictions of one trial."""
 
-    Attributes:
-        labels: The predicted labels.
-        probabilities: float32; None if the model gives none.
-        on_copies: Those for corrupted copies, by the name of the condition; empty if not measured.
-    """
-
-    labels: Labels
-    probabilities: Probabilities | None
-    on_copies: Mapping[str, OnCopies] = field(default_factory=dict)
+    labels: Labels  # the predicted labels
+    probabilities: Probabilities | None  # float32; None if the model gives none
+    on_copies: Mapping[str, OnCopies] = field(default_factory=dict)  # by condition, if measured
 
 
 def encode_predictions(

@@ -32,35 +32,23 @@ class Status(StrEnum):
 
 @dataclass(frozen=True)
 class Trial:
-    """One fit and evaluation, described completely enough to be run again anywhere.
-
-    Attributes:
-        dataset: The data set's name.
-        dataset_sha256: SHA-256 of the data set's decoded arrays.
-        train_size: Training images used, drawn per seed and stratified by class; None for all. More than the
-            data set has are all of its own and synthetic ones.
-        model: The model's name: the stem of its file.
-        parameters: Every parameter of the model's `build`, defaults included.
-        seed: The seed from which `derived_seed` derives others.
-        threads: Number of threads, and cores, that the trial may use.
-        split: "test", or "validation" for the hold-out.
-        holdout: Which training images are held out, for "validation" and for learning curves, as
-            `datasets.holdout` names it.
-        repeat: 0 for the first measurement of this trial, 1 for its first repetition, and so on.
-        synthetic: How many of the training images are synthetic, the same for every seed.
-    """
+    """One fit and evaluation, described completely enough to be run again anywhere."""
 
     dataset: str
-    dataset_sha256: str
+    dataset_sha256: str  # SHA-256 of the data set's decoded arrays
+    # Training images used, drawn per seed and stratified by class; None for all. More than the data set has
+    # are all of its own and synthetic ones.
     train_size: int | None
-    model: str
-    parameters: Mapping[str, ParameterValue]
-    seed: int
-    threads: int
-    split: str = "test"
-    repeat: int = 0
+    model: str  # the model's name: the stem of its file
+    parameters: Mapping[str, ParameterValue]  # every parameter of the model's `build`, defaults included
+    seed: int  # the seed from which `derived_seed` derives others
+    threads: int  # number of threads, and cores, that the trial may use
+    split: str = "test"  # "test", or "validation" for the hold-out
+    repeat: int = 0  # 0 for the first measurement of this trial, 1 for its first repetition, and so on
+    # Which training images are held out, for "validation" and for learning curves, as `datasets.holdout`
+    # names it.
     holdout: str = LAST
-    synthetic: int = 0
+    synthetic: int = 0  # how many of the training images are synthetic, the same for every seed
     id: str = field(init=False)
 
     def __post_init__(self) -> None:
@@ -100,17 +88,11 @@ class Trial:
 
 @dataclass(frozen=True)
 class Batches:
-    """Predictions in batches of one size, one after the other.
+    """Predictions in batches of one size, one after the other."""
 
-    Attributes:
-        batch_size: Images per call.
-        calls: Calls made, after one for warm-up.
-        wall_seconds: Wall time of all calls together.
-    """
-
-    batch_size: int
-    calls: int
-    wall_seconds: float
+    batch_size: int  # images per call
+    calls: int  # calls made, after one for warm-up
+    wall_seconds: float  # wall time of all calls together
 
     @property
     def images_per_second(self) -> float:
@@ -120,31 +102,18 @@ class Batches:
 
 @dataclass(frozen=True)
 class Inference:
-    """Prediction speed in use.
+    """Prediction speed in use."""
 
-    Attributes:
-        latency_seconds: Wall time of single predictions of one image each, in the order taken.
-        batches: Throughput at each batch size for which there was time.
-    """
-
-    latency_seconds: tuple[float, ...]
-    batches: tuple[Batches, ...]
+    latency_seconds: tuple[float, ...]  # of predictions of one image each, in the order taken
+    batches: tuple[Batches, ...]  # throughput at each batch size for which there was time
 
 
 @dataclass(frozen=True)
 class ColdStart:
-    """A fresh process that loads the saved model and predicts one image; the files are in the disk's cache.
+    """A fresh process that loads the saved model, from the disk's cache, and predicts one image."""
 
-    Attributes:
-        total_seconds: From just before the process is started to its first prediction.
-        import_seconds: Importing the model's file and its libraries.
-        load_seconds: Loading the saved model.
-        predict_seconds: The first prediction.
-        peak_rss_bytes: Peak resident memory of that process.
-    """
-
-    total_seconds: float
-    import_seconds: float
+    total_seconds: float  # from just before the process is started to its first prediction
+    import_seconds: float  # importing the model's file and its libraries
     load_seconds: float
     predict_seconds: float
     peak_rss_bytes: int
@@ -156,43 +125,27 @@ class LearningCurve:
 
     A point is a moment at which the model reported its progress; the first are close together, later ones
     further apart.
-
-    Attributes:
-        unit: What the model counts: "epoch", "step" or "round".
-        images: Number of the images that were classified: those that the trial is evaluated on.
-        done: Units done at each point, ascending.
-        seconds: Wall time of the training up to each point.
-        correct: Images that were classified correctly at each point.
-        second_training: Whether the curve is of a second training, without the hold-out, and on the hold-out,
-            as in records of versions before 1.1.
     """
 
-    unit: str
-    images: int = field(metadata={"formerly": ("holdout_images",)})
-    done: tuple[int, ...]
-    seconds: tuple[float, ...]
-    correct: tuple[int, ...]
+    unit: str  # what the model counts: "epoch", "step" or "round"
+    images: int = field(metadata={"formerly": ("holdout_images",)})  # those that the trial is evaluated on
+    done: tuple[int, ...]  # units done at each point, ascending
+    seconds: tuple[float, ...]  # wall time of the training up to each point
+    correct: tuple[int, ...]  # images that were classified correctly at each point
+    # Whether the curve is of a second training, without the hold-out, and on the hold-out, as in records of
+    # versions before 1.1.
     second_training: bool = True
 
 
 @dataclass(frozen=True)
 class MachineLoad:
-    """The load of the whole machine while a trial trained and predicted.
+    """The load of the whole machine while a trial trained and predicted."""
 
-    Attributes:
-        wall_seconds: Time observed.
-        busy_seconds: CPU time of all processes of the machine.
-        own_seconds: CPU time of the trial.
-        steal_seconds: CPU time that the hypervisor gave to other machines.
-        throttled_count: How often a core was throttled for heat, or the container for its quota.
-        logical_cores: Logical cores of the machine.
-    """
-
-    wall_seconds: float
-    busy_seconds: float
-    own_seconds: float
-    steal_seconds: float
-    throttled_count: int
+    wall_seconds: float  # time observed
+    busy_seconds: float  # CPU time of all processes of the machine
+    own_seconds: float  # CPU time of the trial
+    steal_seconds: float  # CPU time that the hypervisor gave to other machines
+    throttled_count: int  # how often a core was throttled for heat, or the container for its quota
     logical_cores: int
 
     @property
@@ -210,61 +163,37 @@ class MachineLoad:
 
 @dataclass(frozen=True)
 class Measurement:
-    """The raw values measured in one trial's process.
+    """The raw values measured in one trial's process."""
 
-    Attributes:
-        import_seconds: Importing the model's file and its libraries.
-        load_seconds: Opening the arrays, choosing the subset, scaling and encoding.
-        build_seconds: Calling the model's `build`.
-        fit_seconds: Wall time of `fit` alone.
-        fit_cpu_seconds: CPU time of `fit`, children included.
-        first_predict_seconds: The first prediction, of one image, right after `fit`.
-        predict_seconds: Wall time of `predict` on all evaluation images, after that first one.
-        predict_cpu_seconds: CPU time of the same.
-        peak_rss_bytes: Peak resident memory of the process tree, up to the end of the predictions.
-        baseline_rss_bytes: Resident memory before `fit`: interpreter, libraries and images.
-        memory_source: Source of the peak: the kernel's "VmHWM", or "sampled".
-        model_bytes: Size of the saved estimator.
-        train_images: Number of images passed to `fit`.
-        test_images: Number of images passed to `predict`.
-        train_accuracy: Accuracy on a fixed sample of the training images.
-        engine: The library that did the work, with its version.
-        device: "cpu", or a GPU's name.
-        warnings: Distinct notes: first the tolerated deviations from scikit-learn's contract, then the
-            warnings of libraries, e.g. that the model did not converge.
-        threads_used: The threads that it had: fewer than the trial's where other programs kept cores busy;
-            None in records of versions before 1.1, where it had all.
-        load: The machine's load during `fit` and `predict`.
-        inference: Latency and throughput, if measured.
-        cold_start: A fresh process that loads the saved model, if measured.
-        learning_curve: If measured, and the model reports its progress and has `staged_predict`.
-        copies_sha256: SHA-256 of the corrupted copies of the images that it predicted, by the name of the
-            condition, if measured; what it predicted is with its predictions.
-    """
-
-    import_seconds: float
-    load_seconds: float
-    build_seconds: float
-    fit_seconds: float
-    fit_cpu_seconds: float
-    first_predict_seconds: float
-    predict_seconds: float
-    predict_cpu_seconds: float
-    peak_rss_bytes: int
-    baseline_rss_bytes: int
-    memory_source: str
-    model_bytes: int | None
-    train_images: int
-    test_images: int
-    train_accuracy: float
-    engine: str
-    device: str
+    import_seconds: float  # importing the model's file and its libraries
+    load_seconds: float  # opening the arrays, choosing the subset, scaling and encoding
+    build_seconds: float  # calling the model's `build`
+    fit_seconds: float  # wall time of `fit` alone
+    fit_cpu_seconds: float  # CPU time of `fit`, children included
+    first_predict_seconds: float  # the first prediction, of one image, right after `fit`
+    predict_seconds: float  # wall time of `predict` on all evaluation images, after that first one
+    predict_cpu_seconds: float  # CPU time of the same
+    peak_rss_bytes: int  # peak resident memory of the process tree, up to the end of the predictions
+    baseline_rss_bytes: int  # resident memory before `fit`: interpreter, libraries and images
+    memory_source: str  # source of the peak: the kernel's "VmHWM", or "sampled"
+    model_bytes: int | None  # size of the saved estimator
+    train_images: int  # number of images passed to `fit`
+    test_images: int  # number of images passed to `predict`
+    train_accuracy: float  # accuracy on a fixed sample of the training images
+    engine: str  # the library that did the work, with its version
+    device: str  # "cpu", or a GPU's name
+    # Distinct notes: first the tolerated deviations from scikit-learn's contract, then the warnings of
+    # libraries, e.g. that the model did not converge.
     warnings: tuple[str, ...] = ()
+    # The threads that it had: fewer than the trial's where other programs kept cores busy; None in records of
+    # versions before 1.1, where it had all.
     threads_used: int | None = None
-    load: MachineLoad | None = None
-    inference: Inference | None = None
-    cold_start: ColdStart | None = None
-    learning_curve: LearningCurve | None = None
+    load: MachineLoad | None = None  # the machine's load during `fit` and `predict`
+    inference: Inference | None = None  # latency and throughput, if measured
+    cold_start: ColdStart | None = None  # a fresh process that loads the saved model, if measured
+    learning_curve: LearningCurve | None = None  # if measured, and the model has `staged_predict`
+    # SHA-256 of the corrupted copies of the images that it predicted, by the name of the condition, if
+    # measured; what it predicted is with its predictions.
     copies_sha256: Mapping[str, str] | None = None
 
     @property
@@ -298,33 +227,19 @@ class Failure:
 
 @dataclass(frozen=True)
 class Record:
-    """A finished trial: how it ended, its results, and where it ran.
-
-    Attributes:
-        trial: What was run.
-        status: How it ended.
-        started_at: UTC, ISO 8601.
-        trial_seconds: Wall time of the whole trial, from starting its process to collecting its result.
-        beside: The peak number of other trials running at the same time on its machine; 0 if it ran alone.
-        environment: The machine it ran on.
-        measurement: None unless the trial finished.
-        quality: None unless the trial finished.
-        predictions_sha256: `predictions_digest` of the stored predictions.
-        failure: None if and only if the status is ok.
-        attempts: More than 1 if a worker of the cluster was lost while it ran the trial.
-    """
+    """A finished trial: how it ended, its results, and where it ran."""
 
     trial: Trial
     status: Status
-    started_at: str
-    trial_seconds: float
-    beside: int
-    environment: Environment
-    measurement: Measurement | None = None
-    quality: Quality | None = None
-    predictions_sha256: str | None = None
-    failure: Failure | None = None
-    attempts: int = 1
+    started_at: str  # UTC, ISO 8601
+    trial_seconds: float  # wall time of the whole trial, from starting its process to collecting its result
+    beside: int  # the peak number of other trials running at the same time on its machine; 0 if it ran alone
+    environment: Environment  # the machine it ran on
+    measurement: Measurement | None = None  # None unless the trial finished
+    quality: Quality | None = None  # None unless the trial finished
+    predictions_sha256: str | None = None  # `predictions_digest` of the stored predictions
+    failure: Failure | None = None  # None if and only if the status is ok
+    attempts: int = 1  # more than 1 if a worker of the cluster was lost while it ran the trial
 
 
 @dataclass(frozen=True)
@@ -338,102 +253,58 @@ class Expected:
 
 @dataclass(frozen=True)
 class Forecast:
-    """What a trial is expected to take, before it has run.
+    """What a trial is expected to take, before it has run."""
 
-    Attributes:
-        work_seconds: Wall time of `fit` and `predict` together.
-        trial_seconds: Wall time of the whole trial, as in its record.
-        peak_rss_bytes: Peak resident memory, as in its measurement.
-        source: What the forecast rests on, such as "this machine".
-    """
-
-    work_seconds: Expected
-    trial_seconds: Expected
-    peak_rss_bytes: Expected
-    source: str
+    work_seconds: Expected  # wall time of `fit` and `predict` together
+    trial_seconds: Expected  # wall time of the whole trial, as in its record
+    peak_rss_bytes: Expected  # peak resident memory, as in its measurement
+    source: str  # what the forecast rests on, such as "this machine"
 
 
 @dataclass(frozen=True)
 class Published:
-    """What others have published about a model's family on the data set of a run.
+    """What others have published about a model's family on the data set of a run."""
 
-    Attributes:
-        accuracy: Accuracy on the test images, a share from 0 to 1.
-        source: Where it was published.
-    """
-
-    accuracy: float
-    source: str
+    accuracy: float  # accuracy on the test images, a share from 0 to 1
+    source: str  # where it was published
 
 
 @dataclass(frozen=True)
 class ModelInfo:
-    """What a run stores about a model's file.
-
-    Attributes:
-        name: The model's name.
-        summary: The first line of its docstring.
-        sha256: See `plan.models.sources_digest`.
-        path: The file, or None for one of the suite's own.
-        parameters: The defaults of its `build`.
-        published: What others have published about its family on the run's data set.
-    """
+    """What a run stores about a model's file."""
 
     name: str
-    summary: str
-    sha256: str
-    path: str | None
-    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)
-    published: tuple[Published, ...] = ()
+    summary: str  # the first line of its docstring
+    sha256: str  # see `plan.models.sources_digest`
+    path: str | None  # the file, or None for one of the suite's own
+    parameters: Mapping[str, ParameterValue] = field(default_factory=dict)  # the defaults of its `build`
+    published: tuple[Published, ...] = ()  # what others have published about its family on the run's data set
 
 
 @dataclass(frozen=True)
 class RunInfo:
-    """The plan of a run, written once before its first trial.
+    """The plan of a run, written once before its first trial."""
 
-    Attributes:
-        name: The run folder's name.
-        created_at: UTC, ISO 8601.
-        command: The arguments on the command line.
-        suite: The suite's name.
-        dataset: The data set; its `arrays_folder` is empty, because it differs between machines.
-        dataset_spec: The data set on the command line.
-        trials: Every trial, in the order of running.
-        models: Each model's file when the run was planned.
-        timeout_seconds: Limit on the wall time of each trial.
-        memory_limit_bytes: Limit on the memory of each trial's process tree.
-        jobs: Number of trials that run side by side.
-        fixed_threads: Whether each trial gets all its threads even where other programs keep some cores busy.
-        measurements: Measurements beside quality, `fit` and `predict`; see `plan.options.MEASUREMENTS`.
-        environment: The machine that planned the run.
-        backend: Where the trials run: "local", or "dask" for the workers of a Dask cluster.
-        schema_version: The version of the format of this folder's files.
-        margin: Difference in accuracy up to which two models are practically the same, a share from 0 to 1.
-        forecasts: What the trials were expected to take, by id, where that could be foretold.
-        budget_seconds: The time that the plan was made to fit into, if any.
-        left_out: What was left out for it, in words.
-    """
-
-    name: str
-    created_at: str
-    command: tuple[str, ...]
-    suite: str
-    dataset: DatasetInfo
-    dataset_spec: str
-    trials: tuple[Trial, ...]
-    models: tuple[ModelInfo, ...]
-    timeout_seconds: float
-    memory_limit_bytes: int
-    jobs: int
-    measurements: tuple[str, ...]
-    environment: Environment
-    backend: str = "local"
-    schema_version: int = SCHEMA_VERSION
-    margin: float = MARGIN
-    fixed_threads: bool = False
-    forecasts: Mapping[str, Forecast] = field(default_factory=dict)
-    budget_seconds: float | None = None
-    left_out: tuple[str, ...] = ()
+    name: str  # the run folder's name
+    created_at: str  # UTC, ISO 8601
+    command: tuple[str, ...]  # the arguments on the command line
+    suite: str  # the suite's name
+    dataset: DatasetInfo  # the data set; its `arrays_folder` is empty, because it differs between machines
+    dataset_spec: str  # the data set on the command line
+    trials: tuple[Trial, ...]  # every trial, in the order of running
+    models: tuple[ModelInfo, ...]  # each model's file when the run was planned
+    timeout_seconds: float  # limit on the wall time of each trial
+    memory_limit_bytes: int  # limit on the memory of each trial's process tree
+    jobs: int  # number of trials that run side by side
+    measurements: tuple[str, ...]  # beside quality, `fit` and `predict`; see `plan.options.MEASUREMENTS`
+    environment: Environment  # the machine that planned the run
+    backend: str = "local"  # where the trials run: "local", or "dask" for the workers of a Dask cluster
+    schema_version: int = SCHEMA_VERSION  # the version of the format of this folder's files
+    margin: float = MARGIN  # accuracies that differ by this share or less are practically the same
+    fixed_threads: bool = False  # each trial gets all its threads even if other programs keep cores busy
+    forecasts: Mapping[str, Forecast] = field(default_factory=dict)  # by trial id, where there are any
+    budget_seconds: float | None = None  # the time that the plan was made to fit into, if any
+    left_out: tuple[str, ...] = ()  # what was left out for it, in words
 
     @property
     def split(self) -> str:
@@ -463,22 +334,12 @@ class RunInfo:
 
 @dataclass(frozen=True)
 class Session:
-    """One invocation of the runner on a run folder; a resumed run has several.
+    """One invocation of the runner on a run folder; a resumed run has several."""
 
-    Attributes:
-        started_at: UTC, ISO 8601.
-        wall_seconds: Wall time of all of it, calibrations included.
-        trial_ids: The trials that ended in it.
-        complete: False if it was interrupted.
-        side_by_side: How many trials could run at the same time.
-        before: The speed of each machine before the first trial; empty if not measured.
-        after: The same after the last trial, in the same order.
-    """
-
-    started_at: str
-    wall_seconds: float
-    trial_ids: tuple[str, ...]
-    complete: bool
-    side_by_side: int = 1
-    before: tuple[Calibration, ...] = ()
-    after: tuple[Calibration, ...] = ()
+    started_at: str  # UTC, ISO 8601
+    wall_seconds: float  # wall time of all of it, calibrations included
+    trial_ids: tuple[str, ...]  # the trials that ended in it
+    complete: bool  # false if it was interrupted
+    side_by_side: int = 1  # how many trials could run at the same time
+    before: tuple[Calibration, ...] = ()  # speed of each machine before the first trial, if measured
+    after: tuple[Calibration, ...] = ()  # the same after the last trial, in the same order

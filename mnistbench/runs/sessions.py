@@ -10,15 +10,10 @@ from mnistbench.runs.records import Record, Session
 
 @dataclass(frozen=True)
 class Overhead:
-    """The time that the harness itself took.
+    """The time that the harness itself took."""
 
-    Attributes:
-        available_seconds: Wall time of the sessions, times the number of trials that could run side by side.
-        own_seconds: The part of it that was the trials' own work; see `own_seconds`.
-    """
-
-    available_seconds: float
-    own_seconds: float
+    available_seconds: float  # wall time of the sessions, times the trials that could run side by side
+    own_seconds: float  # the part of it that was the trials' own work; see `own_seconds`
 
     @property
     def seconds(self) -> float:

@@ -32,26 +32,17 @@ class Interval:
 
 @dataclass(frozen=True)
 class AccuracyEstimate:
-    """Mean accuracy of one model over its fits, with the two sources of variation separate.
+    """Mean accuracy of one model over its fits, with the two sources of variation separate."""
 
-    Attributes:
-        fits: number of fits, one per seed.
-        test_count: test images of each fit.
-        mean: mean accuracy over the fits.
-        effective_count: independent images that these are worth, their number over the design effect; None
-            where it is not known which belong together.
-        sampling: Wilson interval of one fit with this accuracy: the same seeds, other test images.
-        training_sd: sample standard deviation between seeds on these test images; None for a single fit.
-        training: t interval of the mean: the same test images, other seeds; None for a single fit.
-    """
-
-    fits: int
-    test_count: int
-    mean: float
+    fits: int  # number of fits, one per seed
+    test_count: int  # test images of each fit
+    mean: float  # mean accuracy over the fits
+    # independent images that these are worth, their number over the design effect; None where it is not known
+    # which belong together.
     effective_count: float | None
-    sampling: Interval
-    training_sd: float | None
-    training: Interval | None
+    sampling: Interval  # wilson interval of one fit with this accuracy: the same seeds, other test images
+    training_sd: float | None  # sample standard deviation between seeds; None for a single fit
+    training: Interval | None  # t interval of the mean: same test images, other seeds; None for a single fit
 
 
 def wilson_interval(successes: float, count: float, confidence: float = CONFIDENCE) -> Interval:

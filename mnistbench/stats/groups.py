@@ -17,15 +17,10 @@ Integers = NDArray[np.int64]
 
 @dataclass(frozen=True, eq=False)
 class Groups:
-    """Which images belong together.
+    """Which images belong together."""
 
-    Attributes:
-        members: the group of each image, numbered from 0, (n,).
-        sizes: images of each group, at least 1, (groups,).
-    """
-
-    members: Integers
-    sizes: Integers
+    members: Integers  # the group of each image, numbered from 0, (n,)
+    sizes: Integers  # images of each group, at least 1, (groups,)
 
     @classmethod
     def of(cls, ids: ArrayLike | None, image_count: int) -> "Groups":
@@ -61,16 +56,10 @@ class Groups:
 
 @dataclass(frozen=True)
 class Clustering:
-    """How far the images of a test set are from independent, for one model.
+    """How far the images of a test set are from independent, for one model."""
 
-    Attributes:
-        groups: number of groups.
-        design_effect: how many times as large the variance of the accuracy is as with as many independent
-            images; at least 1.
-    """
-
-    groups: int
-    design_effect: float
+    groups: int  # number of groups
+    design_effect: float  # variance of the accuracy, over that of independent images; at least 1
 
 
 def clustering(correct: ArrayLike, ids: ArrayLike) -> Clustering:

@@ -42,20 +42,13 @@ Values = NDArray[np.float64]
 
 @dataclass(frozen=True, eq=False)
 class Law:
-    """The law a + b n^k fitted to values at several sizes; see `fit_law`.
+    """The law a + b n^k fitted to values at several sizes; see `fit_law`."""
 
-    Attributes:
-        a, b: In the unit of the values; both are at least 0.
-        k: The exponent.
-        exponent: 95 % interval of k, within the exponents looked at; None for as many values as parameters.
-        worst: By what factor the law misses the geometric mean of a size at most; 1 is exact.
-    """
-
-    a: float
+    a: float  # in the unit of the values, at least 0, as is b
     b: float
     k: float
-    exponent: Interval | None
-    worst: float
+    exponent: Interval | None  # 95 %, of k, within those looked at; None for as many values as parameters
+    worst: float  # by what factor the law misses the geometric mean of a size at most; 1 is exact
     _data: "_Data" = field(repr=False)
     _exponents: tuple[float, float] = field(repr=False)
     _bound: float = field(repr=False)
@@ -178,24 +171,15 @@ def fit_law(
 
 @dataclass(frozen=True, eq=False)
 class _Data:
-    """Logarithms of values, averaged by size, as the fit needs them; float64 (sizes,) each.
+    """Logarithms of values, averaged by size, as the fit needs them; float64 (sizes,) each."""
 
-    Attributes:
-        sizes: Ascending.
-        places: The logarithms of the sizes less `centre`, their mean.
-        means: Weighted means of the values' logarithms.
-        weights: Their weights; all weights have the mean 1.
-        within: The weighted squares of the values around these means, in all.
-        count: How many values there are.
-    """
-
-    sizes: NDArray[np.int64]
-    places: Values
+    sizes: NDArray[np.int64]  # ascending
+    places: Values  # the logarithms of the sizes less `centre`, their mean
     centre: float
-    means: Values
-    weights: Values
-    within: float
-    count: int
+    means: Values  # weighted means of the values' logarithms
+    weights: Values  # their weights; all weights have the mean 1
+    within: float  # the weighted squares of the values around these means, in all
+    count: int  # how many values there are
 
     def residual(self, k: Values, ratio: Values) -> tuple[Values, Values]:
         """Return the residual sum of squares of each k and log(a / b), and the best log b of each.

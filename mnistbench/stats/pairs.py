@@ -23,34 +23,21 @@ Method = Literal["exact McNemar", "exact sign flips", "variance components"]
 
 @dataclass(frozen=True)
 class SeedVariation:
-    """How the mean accuracy of one model varies with its seeds.
+    """How the mean accuracy of one model varies with its seeds."""
 
-    Attributes:
-        count: number of seeds, at least 2.
-        variance: of the mean over the seeds, as far as it comes from the seeds.
-        square: the same before the residual mean square is subtracted.
-    """
-
-    count: int
-    variance: float
-    square: float
+    count: int  # number of seeds, at least 2
+    variance: float  # of the mean over the seeds, as far as it comes from the seeds
+    square: float  # the same before the residual mean square is subtracted
 
 
 @dataclass(frozen=True)
 class Variation:
-    """Where the variance of the difference of two models comes from; see `paired_test`.
+    """Where the variance of the difference of two models comes from; see `paired_test`."""
 
-    Attributes:
-        images: number of test images.
-        groups: number of groups that they come in; as many where they are independent.
-        sampling: variance from the choice of these images.
-        training: variation from the seeds, of each model that varies with them.
-    """
-
-    images: int
-    groups: int
-    sampling: float
-    training: tuple[SeedVariation, ...]
+    images: int  # number of test images
+    groups: int  # number of groups that they come in; as many where they are independent
+    sampling: float  # variance from the choice of these images
+    training: tuple[SeedVariation, ...]  # variation from the seeds, of each model that varies with them
 
     @property
     def seeds(self) -> int:
@@ -102,45 +89,27 @@ class Variation:
 
 @dataclass(frozen=True)
 class PairedTest:
-    """How two models compare in accuracy on the same test images; see `paired_test` and `verdicts.judged`.
-
-    Attributes:
-        model_a, model_b: names.
-        difference: accuracy of a less accuracy of b.
-        interval: 95 % interval of the difference.
-        p_value: two-sided, for the hypothesis that both are equally accurate.
-        method: how the p-value was computed.
-        only_a, only_b: images that only a, or only b, classifies correctly; the mean over all pairs of fits.
-        variation: where the variance of the difference comes from.
-        training_covered: whether both models were fitted with several seeds, so that the test concerns
-            the models and not only these fits.
-        adjusted_p_value: after Holm's correction for all pairs tested together.
-        margin: difference up to which the two are practically the same.
-        verdict: on a, compared with b; "cannot tell" until they are judged.
-        images_to_settle: where the verdict is "cannot tell", about how many test images would settle it in
-            80 % of cases if difference and variation are as they now seem; None where no number up to
-            `verdicts.MOST_IMAGES` would.
-        seeds_to_settle: the same for seeds of each model, up to `verdicts.MOST_SEEDS`; None too without
-            several seeds.
-        settled_together: whether it takes both numbers; otherwise either is enough.
-    """
+    """How two models compare in accuracy on the same test images; see `paired_test` and `verdicts.judged`."""
 
     model_a: str
     model_b: str
-    difference: float
-    interval: Interval
-    p_value: float
-    method: Method
-    only_a: float
+    difference: float  # accuracy of a less accuracy of b
+    interval: Interval  # 95 %, of the difference
+    p_value: float  # two-sided, for the hypothesis that both are equally accurate
+    method: Method  # how the p-value was computed
+    only_a: float  # images that only a classifies correctly; the mean over all pairs of fits
     only_b: float
-    variation: Variation
-    training_covered: bool
-    adjusted_p_value: float
-    margin: float = MARGIN
-    verdict: Verdict = "cannot tell"
+    variation: Variation  # where the variance of the difference comes from
+    training_covered: bool  # whether both have several seeds: the test is of the models, not of these fits
+    adjusted_p_value: float  # after Holm's correction for all pairs tested together
+    margin: float = MARGIN  # difference up to which the two are practically the same
+    verdict: Verdict = "cannot tell"  # on a, compared with b; "cannot tell" until they are judged
+    # Where the verdict is "cannot tell", about how many test images would settle it in 80 % of cases if
+    # difference and variation are as they now seem; None where no number up to `verdicts.MOST_IMAGES` would.
     images_to_settle: int | None = None
+    # The same for seeds of each model, up to `verdicts.MOST_SEEDS`; None too without several seeds.
     seeds_to_settle: int | None = None
-    settled_together: bool = False
+    settled_together: bool = False  # whether it takes both numbers; otherwise either is enough
 
     @property
     def sampling_se(self) -> float:

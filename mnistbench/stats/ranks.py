@@ -17,21 +17,13 @@ LEAST_DATASETS = 5
 
 @dataclass(frozen=True)
 class Ranks:
-    """Average ranks, 1 for the most accurate model, which shares a rank with its equals.
+    """Average ranks, 1 for the most accurate model, which shares a rank with its equals."""
 
-    Attributes:
-        models: Best first.
-        means: The average rank of each.
-        dataset_count: Number of data sets.
-        p_value: That all models are equally good: Friedman's test, as Iman and Davenport corrected it.
-        critical_difference: Two average ranks further apart differ significantly at 5 % (Nemenyi's test).
-    """
-
-    models: tuple[str, ...]
-    means: tuple[float, ...]
-    dataset_count: int
-    p_value: float
-    critical_difference: float
+    models: tuple[str, ...]  # best first
+    means: tuple[float, ...]  # the average rank of each
+    dataset_count: int  # number of data sets
+    p_value: float  # that all models are equally good: Friedman's test, as Iman and Davenport corrected it
+    critical_difference: float  # two average ranks further apart differ significantly at 5 % (Nemenyi's test)
 
     @property
     def cliques(self) -> Sequence[tuple[int, int]]:

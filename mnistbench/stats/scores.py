@@ -45,19 +45,6 @@ ROW_SUM_TOLERANCE = 1e-2
 class Quality:
     """The quality of one set of predictions.
 
-    Attributes:
-        test_count: images predicted.
-        error_count: images misclassified.
-        accuracy: share classified correctly.
-        macro_precision, macro_recall, macro_f1: plain means over the classes that occur in the test labels.
-        top2_accuracy: share whose true class is among the two most probable. A tie for the second place
-            counts as its expectation under a fair draw, so that the order of the classes does not matter.
-        log_loss: mean of -ln p(true class), in nats; p is at least `LOG_LOSS_FLOOR`.
-        brier_score: mean over images of the sum over classes of squared errors, 0 (best) to 2: G. W. Brier,
-            "Verification of forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
-        calibration_error: expected calibration error over 15 bins of equal width.
-        adaptive_calibration_error: the same over 15 bins of equal mass.
-
     The last five are None without probabilities. They score the probabilities alone, whose most probable
     class may differ from the predicted label (as with the Platt scaling of an SVM). Each row of probabilities
     is divided by its sum first, so that rounding in storage does not matter.
@@ -66,14 +53,18 @@ class Quality:
     test_count: int
     error_count: int
     accuracy: float
-    macro_precision: float
+    macro_precision: float  # these three: plain means over the classes that occur in the test labels
     macro_recall: float
     macro_f1: float
+    # Share whose true class is among the two most probable. A tie for the second place counts as its
+    # expectation under a fair draw, so that the order of the classes does not matter.
     top2_accuracy: float | None
-    log_loss: float | None
+    log_loss: float | None  # mean of -ln p(true class), in nats; p is at least `LOG_LOSS_FLOOR`
+    # Mean over images of the sum over classes of squared errors, 0 (best) to 2: G. W. Brier, "Verification of
+    # forecasts expressed in terms of probability", Monthly Weather Review 78 (1950).
     brier_score: float | None
-    calibration_error: float | None
-    adaptive_calibration_error: float | None
+    calibration_error: float | None  # expected calibration error over 15 bins of equal width
+    adaptive_calibration_error: float | None  # the same over 15 bins of equal mass
 
 
 @dataclass(frozen=True)

@@ -51,22 +51,15 @@ Verdict = Literal["faster", "slower", "same", "cannot tell"]
 
 @dataclass(frozen=True)
 class TimeComparison:
-    """The times after a change against those before; see `compare_times`.
+    """The times after a change against those before; see `compare_times`."""
 
-    Attributes:
-        ratio: geometric mean after over geometric mean before, so above 1 is slower.
-        interval: interval of the ratio; None if a side was timed only once.
-        p_value: two-sided, for the hypothesis that the ratio is 1; None if a side was timed only once.
-        verdict: whether the time changed.
-        repeats_to_settle: if the verdict is "cannot tell", about how many repeats per side would settle it in
-            80 % of cases, given the observed ratio and spread. None if a side was timed only once, so that
-            the spread is unknown, or if it would take more than `MOST_REPEATS`.
-    """
-
-    ratio: float
-    interval: Interval | None
-    p_value: float | None
-    verdict: Verdict
+    ratio: float  # geometric mean after over geometric mean before, so above 1 is slower
+    interval: Interval | None  # interval of the ratio; None if a side was timed only once
+    p_value: float | None  # two-sided, that the ratio is 1; None if a side was timed only once
+    verdict: Verdict  # whether the time changed
+    # if the verdict is "cannot tell", about how many repeats per side would settle it in 80 % of cases, given
+    # the observed ratio and spread. None if a side was timed only once, so that the spread is unknown, or if
+    # it would take more than `MOST_REPEATS`.
     repeats_to_settle: int | None
 
 

@@ -23,15 +23,10 @@ MOST_SEEDS = 1_000
 
 @dataclass(frozen=True)
 class TieGroup:
-    """Models none of which is shown to be better than another.
+    """Models none of which is shown to be better than another."""
 
-    Attributes:
-        models: at least two, best first.
-        is_same: whether every two of them are practically the same; else the test of some pair cannot tell.
-    """
-
-    models: tuple[str, ...]
-    is_same: bool
+    models: tuple[str, ...]  # at least two, best first
+    is_same: bool  # every two are practically the same; else the test of some pair cannot tell
 
 
 def judged(tests: Sequence[PairedTest], margin: float = MARGIN) -> list[PairedTest]:

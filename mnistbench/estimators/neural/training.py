@@ -29,37 +29,25 @@ _SQUARED_GRADIENT_DECAY = 0.99
 
 @dataclass(frozen=True)
 class Training:
-    """How a network is trained.
+    """How a network is trained."""
 
-    Attributes:
-        epochs: Number of passes over the training images.
-        hard_epochs: The same for images that are hard (`hardness.are_hard`). None makes no difference.
-        batch_size: Images per step, at most all of them. Each epoch leaves out the images of a last, smaller
-            batch.
-        peak_rate: Adam's learning rate at its peak.
-        label_smoothing: The share of each target that is spread evenly over the classes.
-        average: Decay, from 0 up to 1, of the running average of the weights, which predicts; None predicts
-            with the last step's weights.
-        distort: Called each epoch, returns distorted training images, given float32 images, shape
-            (n, height, width), and a NumPy generator. None trains on undistorted images.
-        min_steps: Minimum number of optimiser steps, which adds epochs for a small training set.
-        warm_up: The share of the steps before the peak.
-        momentum: Adam's beta_1.
-        weight_decay: Decoupled weight decay per step, times the learning rate (AdamW).
-    """
-
-    epochs: int = 1
+    epochs: int = 1  # number of passes over the training images
+    # Images per step, at most all of them. Each epoch leaves out the images of a last, smaller batch.
     batch_size: int = 128
-    peak_rate: float = 0.01
-    label_smoothing: float = 0.0
+    peak_rate: float = 0.01  # Adam's learning rate at its peak
+    label_smoothing: float = 0.0  # the share of each target that is spread evenly over the classes
+    # Decay, from 0 up to 1, of the running average of the weights, which predicts; None predicts with the
+    # last step's weights.
     average: float | None = None
     _: KW_ONLY
-    hard_epochs: int | None = None
+    hard_epochs: int | None = None  # for images that are hard (`hardness.are_hard`); None makes no difference
+    # Called each epoch, returns distorted training images, given float32 images, shape (n, height, width),
+    # and a NumPy generator. None trains on undistorted images.
     distort: Distortion | None = None
-    min_steps: int = 300
-    warm_up: float = 0.25
-    momentum: float = 0.7
-    weight_decay: float | None = None
+    min_steps: int = 300  # minimum number of optimiser steps, which adds epochs for a small training set
+    warm_up: float = 0.25  # the share of the steps before the peak
+    momentum: float = 0.7  # Adam's beta_1
+    weight_decay: float | None = None  # decoupled weight decay per step, times the learning rate (AdamW)
 
 
 def train(

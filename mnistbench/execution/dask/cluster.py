@@ -81,18 +81,13 @@ def connect(address: str, *, offline: bool = False) -> "Iterator[Cluster]":
 
 @dataclass(eq=False)
 class _Planned:
-    """A trial to run, and what became of it so far.
-
-    Attributes:
-        lost: Where it ran on workers that were lost.
-        unavailable: What became of it on workers that lack a library it needs, by their installation.
-        stranded_at: Since when no worker could run it, by `time.monotonic`; None if one can.
-    """
+    """A trial to run, and what became of it so far."""
 
     job: Job
-    lost: "list[_Running]" = field(default_factory=list)
+    lost: "list[_Running]" = field(default_factory=list)  # where it ran on workers that were lost
+    # What became of it on workers that lack a library it needs, by their installation.
     unavailable: dict[tuple[str, ...], Finished] = field(default_factory=dict)
-    stranded_at: float | None = None
+    stranded_at: float | None = None  # since when no worker could run it, by `time.monotonic`
 
     def fits(self, worker: Worker) -> bool:
         """Return whether the worker could run the trial if it were free."""
