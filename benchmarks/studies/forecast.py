@@ -57,9 +57,13 @@ def by_cpu(each):
     """Return the trial as if its `fit` and `predict` had taken their CPU seconds."""
     measured = each.measurement
     cpu = replace(
-        measured, fit_seconds=measured.fit_cpu_seconds, predict_seconds=measured.predict_cpu_seconds
+        measured,
+        fit_seconds=measured.fit_cpu_seconds,
+        predict_seconds=measured.predict_cpu_seconds,
+        threads_used=None,
+        load=None,
     )
-    return replace(each, measurement=cpu)
+    return replace(each, measurement=cpu, record=replace(each.record, measurement=cpu))
 
 
 def judged(trials, way, *, cpu):

@@ -27,7 +27,14 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from mnistbench.runs.records import MachineLoad, Measurement, Record, Session
+from mnistbench.runs.records import (
+    MOST_OTHERS_SHARE,
+    MOST_STEAL_SHARE,
+    MachineLoad,
+    Measurement,
+    Record,
+    Session,
+)
 from mnistbench.runs.sessions import machine_drift
 from mnistbench.stats.times import timing_summary
 from mnistbench.text import plural
@@ -37,8 +44,8 @@ Timing = Literal["fit_seconds", "predict_seconds"]
 
 LETTERS: tuple[Letter, ...] = ("A", "B", "C", "D")
 SPREAD_BOUNDS = (0.03, 0.10, 0.25)
-OTHERS_BOUNDS = (0.05, 0.15, 0.35)
-STEAL_BOUNDS = (0.01, 0.03, 0.10)
+OTHERS_BOUNDS = (0.05, 0.15, MOST_OTHERS_SHARE)
+STEAL_BOUNDS = (0.01, 0.03, MOST_STEAL_SHARE)
 DRIFT_BOUNDS = (0.05, 0.15, 0.30)
 EXCESS_BOUNDS = (0.10, 0.25, 0.50)
 WAITING_BOUNDS = (0.10, 0.25, 0.50)

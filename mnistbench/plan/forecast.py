@@ -4,6 +4,9 @@ A trial of the same model, parameters and threads, on images of the same shape, 
 training size; three sizes tell it at others, by the law a + b n^k. A trial on other images of that shape, or
 on another machine (whose seconds are converted by the calibration units of both), tells less. Of all that is
 known, the forecast is the one with the narrowest interval.
+
+The times of trials that other programs disturbed tell nothing where undisturbed ones are known. Elsewhere
+their CPU seconds, shared among the threads, are the least time, and their wall time is the most.
 """
 
 import contextlib
@@ -18,14 +21,18 @@ from mnistbench.datasets.holdout import holdout_count
 from mnistbench.errors import MnistbenchError
 from mnistbench.runs.folder import RunFolder, find_runs
 from mnistbench.runs.records import Expected, Forecast, Measurement, Record, Trial
-from mnistbench.runs.sessions import unit_seconds
+from mnistbench.runs.sessions import own_seconds, unit_seconds
 
 HERE, OTHER_DATA, ELSEWHERE, PILOT = "this machine", "other images", "another machine", "a pilot"
 """What a forecast rests on, the most similar first."""
 
+CONTENDED = ", while it was busy (the least time)"
+"""Added to that where other programs disturbed all those trials."""
+
 OF_A_RUN = frozenset({"calibration"})
 """Measurements that are no part of any trial."""
 
+_Span = tuple[float, float]
 _RUNS = 20  # the newest of a folder; older ones were likely made by other versions
 _NORMAL = 1.96
 # Standard deviations of the logarithm of a time: of repeats in different runs, and what other images or
@@ -69,6 +76,22 @@ class Known:
     def threads(self) -> int:
         """The threads that it had."""
         return self.measurement.threads_used or self.record.trial.threads
+
+    def work_seconds(self, threads: int) -> _Span:
+        """Return the least and the most that `fit` and `predict` take where nothing else runs."""
+        most = self.measurement.work_seconds
+        return self._least(self.measurement.work_cpu_seconds / threads, most), most
+
+    def rest_seconds(self, measurements: frozenset[str]) -> _Span:
+        """Return the least and the most that the rest takes there, with these measurements at most."""
+        measured, work = self.measurement, self.measurement.work_seconds
+        is_more = not self.setting.measurements <= measurements
+        most = (own_seconds(self.record) if is_more else self.record.trial_seconds) - work
+        # It keeps one core busy, and had a share of it as `fit` and `predict` had at least.
+        return self._least(most * measured.work_cpu_seconds / work if work > 0 else most, most), most
+
+    def _least(self, quiet_seconds: float, seconds: float) -> float:
+        return min(quiet_seconds, seconds) if self.record.was_contended else seconds
 
 
 def known(folder: RunFolder, models: Iterable[str]) -> list[Known]:
@@ -150,7 +173,7 @@ class Forecaster:
         dataset = self.setting.dataset
         held_out = holdout_count(dataset, trial.holdout) if trial.split == "validation" else 0
         images, evaluated = training_images(trial, dataset), held_out or dataset.test_count
-        groups: dict[tuple[bool, bool, bool], list[Known]] = {}
+        groups: dict[tuple[bool, bool], list[Known]] = {}
         for each in ended:
             of = each.setting.dataset
             shape = of.image_shape, len(of.classes), each.measurement.test_images
@@ -161,42 +184,38 @@ class Forecaster:
                 continue
             if trial.threads not in (each.threads, each.record.trial.threads):
                 continue
-            similarity = (
-                is_here,
-                each.record.trial.dataset_sha256 == trial.dataset_sha256,
-                each.threads == trial.threads,
-            )
+            similarity = is_here, each.record.trial.dataset_sha256 == trial.dataset_sha256
             groups.setdefault(similarity, []).append(each)
-        # A trial that had other threads than planned tells only where no other does.
-        had_all = {similarity: group for similarity, group in groups.items() if similarity[-1]}
-        for (is_here, is_same_data, _), group in (had_all or groups).items():
-            yield self._from(group, images, is_here=is_here, is_same_data=is_same_data)
+        for similarity, group in groups.items():
+            undisturbed = [each for each in group if not each.record.was_contended]
+            yield self._from(undisturbed or group, images, trial.threads, *similarity)
 
-    def _from(self, group: Sequence[Known], images: int, *, is_here: bool, is_same_data: bool) -> Forecast:
+    def _from(
+        self, group: Sequence[Known], images: int, threads: int, is_here: bool, is_same_data: bool
+    ) -> Forecast:
         doubt = math.hypot(0 if is_same_data else _OTHER_DATA, 0 if is_here else _ELSEWHERE)
+
+        def foretold(values: Sequence[Known], value: Callable[[Known], float], growth: _Growth) -> Expected:
+            return growth.at(images, [(each.measurement.train_images, value(each)) for each in values])
+
+        def seconds(values: Sequence[Known], span: Callable[[Known], _Span], growth: _Growth) -> Expected:
+            def limit(end: int) -> Expected:
+                value = foretold(values, lambda each: span(each)[end] * self._speed(each), growth)
+                return _widened(value, doubt)
+
+            least, most = limit(0), limit(1)
+            return Expected(least.value, least.low, most.high)
+
         alike = [each for each in group if each.setting.measurements == self.setting.measurements] or group
-
-        def foretold(
-            values: Sequence[Known], value: Callable[[Known], float], growth: _Growth, doubt: float
-        ) -> Expected:
-            points = [(each.measurement.train_images, value(each)) for each in values]
-            return _widened(growth.at(images, points), doubt)
-
-        work = foretold(group, lambda each: each.measurement.work_seconds * self._speed(each), _WORK, doubt)
-        rest = foretold(
-            alike,
-            lambda each: (each.record.trial_seconds - each.measurement.work_seconds) * self._speed(each),
-            _REST,
-            doubt,
-        )
-        source = HERE if is_same_data else f"{HERE}, {OTHER_DATA}"
-        if not is_here:
-            source = ELSEWHERE if is_same_data else f"{ELSEWHERE}, {OTHER_DATA}"
+        work = seconds(group, lambda each: each.work_seconds(threads), _WORK)
+        rest = seconds(alike, lambda each: each.rest_seconds(self.setting.measurements), _REST)
+        source = PILOT if all(each.is_pilot for each in group) else HERE if is_here else ELSEWHERE
+        source += "" if is_same_data else f", {OTHER_DATA}"
         return Forecast(
             work,
             Expected(*(a + b for a, b in zip(_values(work), _values(rest), strict=True))),
-            foretold(group, lambda each: each.measurement.peak_rss_bytes, _MEMORY, 0.0),
-            PILOT if all(each.is_pilot for each in group) else source,
+            foretold(group, lambda each: each.measurement.peak_rss_bytes, _MEMORY),
+            source + (CONTENDED if group[0].record.was_contended else ""),
         )
 
     def _speed(self, each: Known) -> float:

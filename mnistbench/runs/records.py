@@ -137,6 +137,11 @@ class LearningCurve:
     second_training: bool = True
 
 
+MOST_OTHERS_SHARE, MOST_STEAL_SHARE = 0.35, 0.10
+"""Shares of the machine's CPU time that go to other processes, and to other machines of the host; where one
+is larger, a trial's times tell little."""
+
+
 @dataclass(frozen=True)
 class MachineLoad:
     """The load of the whole machine while a trial trained and predicted."""
@@ -202,6 +207,11 @@ class Measurement:
         return self.fit_seconds + self.predict_seconds
 
     @property
+    def work_cpu_seconds(self) -> float:
+        """CPU time of the same, children included."""
+        return self.fit_cpu_seconds + self.predict_cpu_seconds
+
+    @property
     def effective_cores(self) -> float:
         """Cores that `fit` kept busy on average: CPU seconds over wall seconds."""
         return self.fit_cpu_seconds / self.fit_seconds if self.fit_seconds > 0 else 0.0
@@ -240,6 +250,18 @@ class Record:
     predictions_sha256: str | None = None  # `predictions_digest` of the stored predictions
     failure: Failure | None = None  # None if and only if the status is ok
     attempts: int = 1  # more than 1 if a worker of the cluster was lost while it ran the trial
+
+    @property
+    def was_contended(self) -> bool:
+        """Whether other programs had so much of the machine that its times tell little of a quiet one."""
+        measured = self.measurement
+        if measured is None:
+            return False
+        load = measured.load
+        return (measured.threads_used or self.trial.threads) < self.trial.threads or (
+            load is not None
+            and (load.others_share > MOST_OTHERS_SHARE or load.steal_share > MOST_STEAL_SHARE)
+        )
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,29 @@
 """What a trial will take is foretold from records whose law is known."""
 
 import math
+import statistics
 from dataclasses import replace
 
 import pytest
 from support.synthetic_runs import ENVIRONMENT, Model, dataset, make_run
 
-from mnistbench.plan.forecast import ELSEWHERE, HERE, Forecaster, known, read_known, total_seconds
-from mnistbench.runs.records import Trial
+from mnistbench.plan.forecast import (
+    CONTENDED,
+    ELSEWHERE,
+    HERE,
+    Forecaster,
+    known,
+    read_known,
+    total_seconds,
+)
+from mnistbench.runs.records import MachineLoad, Trial
 
 MODELS = {"svm": Model(fit_seconds=20)}  # at all 6,000 images, on 1 thread 20 s, and linear in them
 RECIPE = {"dataset": "mnist", "dataset_sha256": dataset().sha256, "model": "svm", "parameters": {}}
 
 
 def ended(tmp_path, sizes=(500, 1000, 2000), **made):
-    folder = make_run(tmp_path, MODELS, train_sizes=sizes, seeds=(0, 1, 2), threads=(1,), **made)
+    folder = make_run(tmp_path, MODELS, train_sizes=sizes, seeds=(0, 1, 2), **{"threads": (1,), **made})
     return known(folder, [model.sha256 for model in folder.info().models])
 
 
@@ -89,6 +98,50 @@ def test_seconds_of_another_machine_are_converted_by_the_calibration_units(tmp_p
     assert here.trial_seconds.value == pytest.approx(2 * there.trial_seconds.value)
     assert here.peak_rss_bytes == there.peak_rss_bytes
     assert here.source == ELSEWHERE
+
+
+BUSY = MachineLoad(10, 36, 20, 0, 0, 4)  # 0.4 of the machine's CPU time went to others
+DISTURBED = {"load": BUSY, "fit_seconds": 150.0, "fit_cpu_seconds": 12.0}
+WITH_FEWER_THREADS = {"threads_used": 1, "fit_seconds": 150.0, "fit_cpu_seconds": 12.0}
+
+
+def changed(each, seconds=0.0, **measured):
+    """Return a trial with another measurement, which took so many seconds more in all."""
+    measurement = replace(each.measurement, **measured)
+    seconds += each.record.trial_seconds + measurement.fit_seconds - each.measurement.fit_seconds
+    record = replace(each.record, measurement=measurement, trial_seconds=seconds)
+    return replace(each, record=record, measurement=measurement)
+
+
+@pytest.mark.parametrize("disturbance", [DISTURBED, WITH_FEWER_THREADS])
+def test_trials_that_other_programs_disturbed_tell_nothing_beside_others(tmp_path, disturbance):
+    found = ended(tmp_path, threads=(2,))
+    expected = forecast(found, trial(threads=2))
+    spoiled = [changed(each, **disturbance) for each in found]
+    assert forecast([*found, *spoiled], trial(threads=2)) == expected
+    assert expected.source == HERE
+
+
+@pytest.mark.parametrize("disturbance", [DISTURBED, WITH_FEWER_THREADS])
+def test_where_all_were_disturbed_their_cpu_seconds_are_the_least_time(tmp_path, disturbance):
+    spoiled = [changed(each, **disturbance) for each in ended(tmp_path, (1000,), threads=(2,))]
+    work = forecast(spoiled, trial(1000, threads=2)).work_seconds
+    predicted = [each.measurement.predict_cpu_seconds for each in spoiled]
+    assert work.value == pytest.approx((12 + statistics.geometric_mean(predicted)) / 2, rel=0.01)
+    assert work.high > 150
+    assert forecast(spoiled, trial(1000, threads=2)).source == HERE + CONTENDED
+
+
+def test_the_time_of_further_measurements_is_not_in_the_forecast_of_trials_without_them(tmp_path):
+    found = ended(tmp_path)
+    alone = forecast(found, trial(1000)).trial_seconds.value
+    robust = [changed(each, seconds=100.0) for each in found]
+    measured = [
+        replace(each, setting=replace(each.setting, measurements=frozenset({"robustness"})))
+        for each in robust
+    ]
+    told = Forecaster(found[0].setting, measured).forecast(trial(1000))
+    assert told.trial_seconds.value == pytest.approx(alone, rel=0.3)
 
 
 def test_damaged_runs_and_other_models_are_left_out(tmp_path):
