@@ -182,7 +182,8 @@ class Training:
         if len(forecaster.forecasts(plan.trials)) < len(plan.trials) and tells_elsewhere(ended, setting):
             for calibration in LocalCores().calibrate():
                 forecaster = Forecaster(replace(setting, unit_seconds=calibration.unit_seconds), ended)
-        pilot = run_pilot(plan, forecaster, self._pilot_view(), is_asked_for=is_asked_for)
+        deadline = self.began + (plan.budget_seconds or math.inf)
+        pilot = run_pilot(plan, forecaster, self._pilot_view(), is_asked_for=is_asked_for, deadline=deadline)
         if pilot.seconds:
             self._announce(f"the pilot took {duration(pilot.seconds)}.")
         return Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])

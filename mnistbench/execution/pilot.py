@@ -1,6 +1,8 @@
 """A pilot: a few trials on small subsets, which tell what the trials of a plan will take."""
 
+import math
 import tempfile
+import time
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -8,7 +10,7 @@ from pathlib import Path
 
 from mnistbench.execution.local import Observer
 from mnistbench.execution.runner import Plan, create_run, run
-from mnistbench.plan.forecast import Forecaster, Known, known, training_images
+from mnistbench.plan.forecast import OF_A_RUN, Forecaster, Known, known, training_images
 from mnistbench.runs.records import Trial
 
 MOST_SHARE = 0.05
@@ -26,41 +28,51 @@ class Pilot:
     seconds: float
 
 
-def run_pilot(plan: Plan, forecaster: Forecaster, observer: Observer, *, is_asked_for: bool) -> Pilot:
+def run_pilot(
+    plan: Plan, forecaster: Forecaster, observer: Observer, *, is_asked_for: bool, deadline: float = math.inf
+) -> Pilot:
     """Run trials on growing subsets with each model of a plan of whose trials there is no forecast.
 
-    It ends where the next trial would make it take more than `MOST_SHARE` of the time foretold. Of a model of
-    which nothing is known, no time can be foretold before its first trial: that one runs if the forecast
-    `is_asked_for`, or if the plan has so many trials, all on larger subsets, that it cannot be too dear.
+    A trial runs if it is foretold to end before all of them have taken `MOST_SHARE` of the time foretold, and
+    is stopped then. Of a model of which nothing is known, no time can be foretold before its first trial:
+    that one runs if the forecast `is_asked_for`, or if the plan has so many trials, all on larger subsets,
+    that it cannot be too dear. A model whose trial fails gets no further one. All end by the deadline, in
+    seconds of `time.monotonic`.
     """
     ended: list[Known] = []
     spent = 0.0
+    hopeless = set()
     with tempfile.TemporaryDirectory(prefix="mnistbench-pilot-") as place:
         for trial, count in _steps(plan, forecaster):
             told = Forecaster(forecaster.setting, [*forecaster.ended, *ended])
-            known_cost = told.forecast(trial)
+            expected = told.forecast(trial)
             total = sum(each.trial_seconds.value for each in told.forecasts(plan.trials).values())
-            if known_cost is None:
+            left = MOST_SHARE * min(total, plan.budget_seconds or total) - spent
+            if expected is None:
                 is_affordable = is_asked_for or count * MOST_SHARE >= 1
+                left = math.inf
             else:
-                is_affordable = spent + known_cost.trial_seconds.value <= MOST_SHARE * min(
-                    total, plan.budget_seconds or total
-                )
-            if is_affordable:
-                found, seconds = _run(replace(plan, trials=[trial]), Path(place), observer)
-                ended += found
-                spent += seconds
+                is_affordable = expected.trial_seconds.value <= left
+            if not is_affordable or _recipe(trial) in hopeless:
+                continue
+            began = time.monotonic()
+            found = _run(replace(plan, trials=[trial]), Path(place), observer, min(deadline, began + left))
+            spent += time.monotonic() - began
+            ended += found
+            if not found:
+                hopeless.add(_recipe(trial))
     return Pilot(tuple(ended), spent)
 
 
-def _run(plan: Plan, place: Path, observer: Observer) -> tuple[list[Known], float]:
-    """Run the trial of a plan as any other; return what it tells, and its seconds."""
-    folder = create_run(place, plan, ())
-    if not run(folder, {model.name: model for model in plan.models}, plan.dataset, observer):
+def _run(plan: Plan, place: Path, observer: Observer, deadline: float) -> list[Known]:
+    """Run the trial of a plan as any other, but for what is measured of the run; return what it tells."""
+    measurements = tuple(name for name in plan.measurements if name not in OF_A_RUN)
+    folder = create_run(place, replace(plan, measurements=measurements), ())
+    models = {model.name: model for model in plan.models}
+    if not run(folder, models, plan.dataset, observer, deadline=deadline):
         raise KeyboardInterrupt
     ended = known(folder, [model.sha256 for model in plan.models])
-    seconds = sum(record.trial_seconds for record in folder.records())
-    return [replace(each, is_pilot=True) for each in ended], seconds
+    return [replace(each, is_pilot=True) for each in ended]
 
 
 def _steps(plan: Plan, forecaster: Forecaster) -> Iterator[tuple[Trial, int]]:

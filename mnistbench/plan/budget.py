@@ -13,6 +13,7 @@ MOST_REPEATS = 5
 
 _SHARE = 0.9  # of the time: a tenth is for the report, and for trials that take longer than foretold
 _LEAST_OF_A_CLASS = 10
+_ADVICE = "Allow more time, or choose fewer models with --only."
 
 Size = int | None
 Planned = Callable[[Sequence[Size], int], Sequence[Trial]]
@@ -35,8 +36,10 @@ def choose(planned: Planned, forecaster: Forecaster, *, repeats: int, seconds: f
     is known count for nothing here.
 
     Raises:
-        UsageError: Not even ten images of each class fit.
+        UsageError: Not even ten images of each class fit, or nothing is left of the time.
     """
+    if seconds <= 0:
+        raise UsageError(f"--budget is too short: it was over before the models' times were known. {_ADVICE}")
     dataset = forecaster.setting.dataset
 
     def cost(sizes: Sequence[Size], times: int) -> Expected:
@@ -53,8 +56,7 @@ def choose(planned: Planned, forecaster: Forecaster, *, repeats: int, seconds: f
             round_ = duration(cost(sizes, 1).value)
             raise UsageError(
                 f"--budget is too short: one round of the models takes about {round_} "
-                f"even on {chosen[0]:,} images, and {duration(max(seconds, 0.0))} are left. "
-                "Allow more time, or choose fewer models with --only."
+                f"even on {chosen[0]:,} images, and {duration(seconds)} are left. {_ADVICE}"
             )
         chosen = chosen[:-1] if len(chosen) > 1 else [chosen[0] // 2]
         sizes = [by_images.get(images, images) for images in chosen]

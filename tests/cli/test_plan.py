@@ -1,6 +1,7 @@
 """`mnistbench plan` prints what trials will take, and runs none of them; a run stores it."""
 
 import json
+import re
 
 from typer.main import get_command
 
@@ -21,7 +22,7 @@ def test_a_plan_without_earlier_trials_rests_on_a_pilot_and_leaves_nothing_behin
     answer = shell(*shell.new("--only", "nearest", "--seeds", "0-2", command="plan"), env={"COLUMNS": "80"})
     assert answer.returncode == 0, answer.stderr
     assert "pilot: nearest on " in answer.stderr
-    assert "From a pilot: nearest." in answer.stdout
+    assert re.search(r"^From a pilot(, while it was busy .*)?: nearest\.$", answer.stdout, re.MULTILINE)
     assert "Total: about " in answer.stdout
     assert max(map(len, answer.stdout.splitlines())) <= 80
     assert not shell.results.exists()
@@ -35,10 +36,11 @@ def test_a_run_stores_the_forecasts_that_earlier_runs_on_this_machine_give(shell
     ((trial_id, forecast),) = plan["forecasts"].items()
     (line,) = (shell.results / "first" / "records.jsonl").read_text().splitlines()
     assert trial_id == plan["trials"][0]["id"]
-    assert forecast["source"] == "this machine"
+    assert forecast["source"].startswith("this machine")
     took, told = json.loads(line)["trial_seconds"], forecast["trial_seconds"]
     assert told["low"] < took < told["high"]
-    assert "From this machine: nearest." in shell.done(*shell.new("--only", "nearest", command="plan"))
+    printed = shell.done(*shell.new("--only", "nearest", command="plan"))
+    assert re.search(r"^From this machine.*: nearest\.$", printed, re.MULTILINE)
 
 
 def test_a_run_within_a_budget_gives_every_model_the_same_sizes_and_repeats(shell):
