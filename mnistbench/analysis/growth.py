@@ -33,6 +33,11 @@ class Family:
         """The training images of each row, ascending."""
         return [row.measurements[0].train_images for row in self.rows]
 
+    @property
+    def synthetic_sizes(self) -> frozenset[int]:
+        """Those of these sizes at which some of the images are synthetic."""
+        return frozenset(n for n, row in zip(self.sizes, self.rows, strict=True) if row.trials[0].synthetic)
+
     def against_size(self, cost: str) -> list[Place]:
         """Return the training images and the median of a cost, such as "peak_rss_bytes", of each row."""
         costs = [median([getattr(m, cost) for m in row.measurements]) for row in self.rows]
@@ -90,7 +95,7 @@ def growth(found: Sequence[Family]) -> Table | None:
     images = max(row.test_count for family in found for row in family.rows)
     largest = set(frame["largest_size"])
     there = f"{min(largest):,}" if len(largest) == 1 else "the largest size"
-    if any(family.rows[-1].trials[0].synthetic for family in found):
+    if any(family.synthetic_sizes for family in found):
         there += ", partly synthetic"
     columns = (
         Column("row", "model", text, right=False),

@@ -28,6 +28,7 @@ from mnistbench.report.style import (
 from mnistbench.text import visible
 
 _PANELS_ACROSS = 4
+_SYNTHETIC = ", partly synthetic"
 _SIZE_TICKS = tuple(m * 10**e for e in range(1, 8) for m in (1, 2, 5))
 _MEMORY_TICKS = tuple(m * 10**e for e in range(6, 13) for m in (1, 2, 5))
 
@@ -39,7 +40,11 @@ def growth_figures(families: Sequence[Family], images: int) -> dict[str, bytes]:
     """
     if not families:
         return {}
-    by_seconds = {family.label: [line] for family in families if (line := family.against_seconds)}
+    by_seconds = {
+        f"{family.label}{_SYNTHETIC if family.synthetic_sizes else ''}": [line]
+        for family in families
+        if (line := family.against_seconds)
+    }
     return {
         "accuracy-size": accuracy_by_size(families),
         "costs-size": costs_by_size(families),
@@ -82,9 +87,8 @@ def accuracy_by_size(families: Sequence[Family]) -> bytes:
                 if each is not family:
                     axes.plot(*zip(*points, strict=True), color=RULE, linewidth=0.8)
             _draw_law(axes, family, floor)
-        figure.text(
-            0.06, 0.015, "training images (logarithmic); accuracy, % (logarithmic in errors)", color=MUTED
-        )
+        note = f"{_size_axis(families)}; accuracy, % (logarithmic in errors)"
+        figure.text(0.06, 0.015, note, color=MUTED)
 
     size = (0.5 + _PANELS_ACROSS * width, down * height + 0.5)
     return svg(size, "Accuracy against the number of training images, a panel a model", draw)
@@ -105,7 +109,21 @@ def _draw_law(axes: Axes, family: Family, floor: float) -> None:
         for part, style in ((within, "-"), (beyond, (0, (3, 2)))):
             law = [max(family.error.at(n), floor) for n in part]
             axes.plot(part, law, color=BLUE, linewidth=1.2, linestyle=style)
-    axes.plot(*zip(*points, strict=True), "o", color=BLUE, markersize=3.5)
+    _draw_points(axes, family, points, BLUE)
+
+
+def _draw_points(axes: Axes, family: Family, points: Sequence[Place], colour: str) -> None:
+    """Draw the points of a family by size, hollow ones where images are synthetic."""
+    for face, is_synthetic in ((colour, False), ("none", True)):
+        drawn = [point for point in points if (point[0] in family.synthetic_sizes) == is_synthetic]
+        if drawn:
+            axes.plot(*zip(*drawn, strict=True), "o", color=colour, markerfacecolor=face, markersize=3.5)
+
+
+def _size_axis(families: Sequence[Family]) -> str:
+    """Name the axis of the training sizes, and say which points are synthetic, if any."""
+    is_marked = any(family.synthetic_sizes for family in families)
+    return "training images (logarithmic" + ("; hollow: partly synthetic)" if is_marked else ")")
 
 
 def costs_by_size(families: Sequence[Family]) -> bytes:
@@ -117,10 +135,10 @@ def costs_by_size(families: Sequence[Family]) -> bytes:
             ("peak_rss_bytes", "peak RAM", _set_memory_ticks),
         )
         for number, (cost, title, set_cost_ticks) in enumerate(panels):
-            lines = {family.label: points for family in families if (points := family.against_size(cost))}
+            lines = [(family, points) for family in families if (points := family.against_size(cost))]
             if not lines:
                 continue
-            every = [point for points in lines.values() for point in points]
+            every = [point for _, points in lines for point in points]
             sizes, costs = zip(*every, strict=True)
             across, up = (min(sizes) / 1.2, max(sizes) * 8), (min(costs) / 1.3, max(costs) * 1.3)
             axes = add_axes(figure, 0.55 + 3.95 * number, 0.55, 3.3, 3.6)
@@ -129,13 +147,15 @@ def costs_by_size(families: Sequence[Family]) -> bytes:
             set_cost_ticks(axes.yaxis, up)
             axes.grid()
             hide_spines(axes)
-            axes.set_xlabel("training images (logarithmic)")
+            axes.set_xlabel(_size_axis(families))
             axes.set_title(f"{title} (logarithmic)")
             colours = itertools.cycle((BLUE, ORANGE, MUTED))
-            for points, colour in zip(lines.values(), colours, strict=False):
-                axes.plot(*zip(*points, strict=True), "o-", color=colour, linewidth=1.2, markersize=3)
-            strokes = [pair for points in lines.values() for pair in itertools.pairwise(points)]
-            label_directly(axes, list(lines), [points[-1] for points in lines.values()], strokes)
+            for (family, points), colour in zip(lines, colours, strict=False):
+                axes.plot(*zip(*points, strict=True), color=colour, linewidth=1.2)
+                _draw_points(axes, family, points, colour)
+            strokes = [pair for _, points in lines for pair in itertools.pairwise(points)]
+            labels = [family.label for family, _ in lines]
+            label_directly(axes, labels, [points[-1] for _, points in lines], strokes)
 
     return svg((8.0, 4.5), "Training time and memory against the number of training images", draw)
 

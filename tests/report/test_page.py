@@ -564,3 +564,16 @@ def test_a_run_of_three_sizes_shows_how_cost_and_accuracy_grow(tmp_path):
     assert '<section id="growth"' in html
     few = make_run(tmp_path, models, name="two", train_sizes=(600, None))
     assert "cost and accuracy grow" not in write_report(few, None).read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("sizes", [(9000,), (600, 6000, 9000)])
+def test_every_figure_marks_synthetic_training_images(tmp_path, sizes):
+    folder = make_run(
+        tmp_path, {**GOOD, "other": Model(error_rate=0.2)}, train_sizes=sizes, seeds=(0, 1), learning=True
+    )
+    write_report(folder, None)
+    drawn = {path.stem: path.read_text("utf-8") for path in (folder.path / "figures").glob("*.svg")}
+    of_the_rest = {stem for stem in drawn if stem.endswith(("600-images", "6-000-images"))}
+    unmarked = {stem for stem, svg in drawn.items() if "synthetic" not in svg}
+    assert len(drawn) > 5
+    assert unmarked <= of_the_rest
