@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells report it
 _RULE = "!" * 78
+_REPORT_SECONDS = 8.0  # twice as long as that of a run of a few models takes on two quiet cores
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,7 @@ class Training:
             return plan(new.suite, changed, each.models, each.dataset)
 
         forecaster = self._forecaster(each, is_asked_for=True)
-        left_seconds = (each.budget_seconds or 0.0) - (time.monotonic() - self.began)
+        left_seconds = self._deadline(each.budget_seconds) - time.monotonic()
         choice = choose(planned, forecaster, repeats=new.options.repeats, seconds=left_seconds, jobs=new.jobs)
         for sentence in choice.left_out:
             self._announce(f"the budget leaves out {sentence}.")
@@ -143,7 +144,7 @@ class Training:
 
         backend = "dask" if self.cluster else "local"
         created = []
-        deadline = self.began
+        budget_seconds = 0.0
         for each in plans:
             own = name if name is None or len(plans) == 1 else f"{name}-{each.dataset.name}"
             data = each.dataset
@@ -153,9 +154,14 @@ class Training:
             is_beyond = data.extension is not None
             ready = self.foretell(replace(each, dataset=data), is_asked_for=is_beyond)
             folder = runner.create_run(self.results, ready, _typed_command(), name=own, backend=backend)
-            deadline += each.budget_seconds or math.inf
-            created.append(Planned(folder, {model.name: model for model in each.models}, data, deadline))
+            budget_seconds += each.budget_seconds or math.inf
+            by_name = {model.name: model for model in each.models}
+            created.append(Planned(folder, by_name, data, self._deadline(budget_seconds)))
         return created
+
+    def _deadline(self, budget_seconds: float | None) -> float:
+        """Return by when the last trial of a budget ends, so that there is time for the report."""
+        return math.inf if budget_seconds is None else self.began + budget_seconds - _REPORT_SECONDS
 
     def foretell(self, plan: "runner.Plan", *, is_asked_for: bool = False) -> "runner.Plan":
         """Return a plan with the forecasts of its trials, if it has none and runs on this machine."""
@@ -182,8 +188,13 @@ class Training:
         if len(forecaster.forecasts(plan.trials)) < len(plan.trials) and tells_elsewhere(ended, setting):
             for calibration in LocalCores().calibrate():
                 forecaster = Forecaster(replace(setting, unit_seconds=calibration.unit_seconds), ended)
-        deadline = self.began + (plan.budget_seconds or math.inf)
-        pilot = run_pilot(plan, forecaster, self._pilot_view(), is_asked_for=is_asked_for, deadline=deadline)
+        pilot = run_pilot(
+            plan,
+            forecaster,
+            self._pilot_view(),
+            is_asked_for=is_asked_for,
+            deadline=self._deadline(plan.budget_seconds),
+        )
         if pilot.seconds:
             self._announce(f"the pilot took {duration(pilot.seconds)}.")
         return Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])

@@ -79,8 +79,10 @@ class Known:
 
     def work_seconds(self, threads: int) -> _Span:
         """Return the least and the most that `fit` and `predict` take where nothing else runs."""
-        most = self.measurement.work_seconds
-        return self._least(self.measurement.work_cpu_seconds / threads, most), most
+        measured = self.measurement
+        most = measured.work_seconds
+        quiet = most if measured.device != "cpu" else measured.work_cpu_seconds / threads
+        return self._least(quiet, most), most
 
     def rest_seconds(self, measurements: frozenset[str]) -> _Span:
         """Return the least and the most that the rest takes there, with these measurements at most."""

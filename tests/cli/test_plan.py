@@ -2,7 +2,11 @@
 
 import json
 import re
+import time
 
+import pytest
+from support.shell import CLASSES
+from support.trials import write_npz
 from typer.main import get_command
 
 from mnistbench.cli import app
@@ -55,6 +59,26 @@ def test_a_run_within_a_budget_gives_every_model_the_same_sizes_and_repeats(shel
     assert len(of_models[0]) > 1
     assert plan["budget_seconds"] == 180
     assert "The run was made to fit into 3 min." in (shell.results / "short" / "report.md").read_text()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("how", ["growing-3", "swelling-10"])
+def test_a_run_ends_within_a_tenth_of_its_budget_even_where_a_forecast_is_far_off(shell, how):
+    write_npz(shell.data, CLASSES, train_count=3200, test_count=60)  # on all, 10 s or 102 s
+    began = time.monotonic()
+    answer = shell.run(
+        "--name", "short", "--only", "nearest,stub", "--set", f"stub.how={how}", "--budget", "90s"
+    )
+    assert time.monotonic() - began <= 1.1 * 90
+    assert answer.returncode in {0, 1}, answer.stderr
+    lines = (shell.results / "short" / "records.jsonl").read_text().splitlines()
+    records = [json.loads(line) for line in lines]
+    assert {each["trial"]["id"] for each in records} == {
+        each["id"] for each in stored(shell, "short")["trials"]
+    }
+    ends = {each["status"] for each in records if each["trial"]["model"] == "stub"}
+    assert ends <= ({"ok", "left_out"} if how == "growing-3" else {"timeout", "left_out"})
+    assert len(ends & {"ok", "timeout"}) == 1
 
 
 def test_a_budget_in_which_nothing_fits_is_refused_before_anything_runs(shell, tmp_path):

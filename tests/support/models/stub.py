@@ -201,6 +201,14 @@ class InFit:
         note["threads"] = os.environ["OMP_NUM_THREADS"]
         (Path(stub.folder) / f"{os.getpid()}.json").write_text(json.dumps(note))
 
+    def growing(stub, X, y):
+        """Work for so many milliseconds an image."""
+        work_for(stub.number * len(X) / 1e3)
+
+    def swelling(stub, X, y):
+        """Work for so many microseconds for each pair of images."""
+        work_for(stub.number * len(X) ** 2 / 1e6)
+
     def reporting(stub, X, y):
         """Report progress with numpy's own integers."""
         stub.engine_, stub.device_ = "stub engine 1.0", "an abacus"
@@ -296,6 +304,12 @@ class AsProbabilities:
         scores = np.random.default_rng(0).random((len(X), 10)).astype(np.float16)
         scores[:, 0] = 2
         return scores / scores.sum(axis=1, keepdims=True)
+
+
+def work_for(seconds):
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        pass
 
 
 def die(_):
