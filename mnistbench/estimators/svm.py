@@ -7,9 +7,11 @@ from scipy.special import softmax
 from sklearn.multiclass import OneVsRestClassifier
 
 from mnistbench.estimators.arrays import Scores
+from mnistbench.estimators.optional import not_installed
 
 try:
-    from sklearnex.svm import SVC
+    with not_installed("pandas"):  # it imports it if it can, for tables in place of arrays
+        from sklearnex.svm import SVC
 except ImportError:  # there is no wheel for this system
     from sklearn.svm import SVC
 

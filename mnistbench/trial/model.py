@@ -4,15 +4,44 @@ NumPy is imported where it is used, because `child` loads this before its proces
 """
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from importlib.abc import MetaPathFinder
+from importlib.machinery import ModuleSpec, PathFinder
 from pathlib import Path
 from typing import Any
 
+from mnistbench.estimators.optional import not_installed
 from mnistbench.trial.contract import ContractError
 from mnistbench.trial.request import MODULES, Request
 
 _DISTRIBUTIONS = {"sklearn": "scikit-learn"}
 _WRAPPERS = {"builtins", "mnistbench", "sklearnex", "daal4py"}
+
+
+class ScikitLearnAlone(MetaPathFinder):
+    """Finds scikit-learn so that its import does not import pandas, too, which takes a quarter of a second.
+
+    scikit-learn imports it if it can, and looks for it again where it is given or asked for a table. A model
+    that imports pandas itself gets it.
+    """
+
+    def find_spec(
+        self,
+        fullname: str,
+        path: Sequence[str] | None,
+        target: object = None,  # noqa: ARG002 - importlib's signature
+    ) -> ModuleSpec | None:
+        """Return how to import `sklearn`; None for any other name."""
+        spec = PathFinder.find_spec(fullname, path) if fullname == "sklearn" else None
+        if spec is not None and spec.loader is not None:
+            load = spec.loader.exec_module
+
+            def load_alone(module: Any) -> None:
+                with not_installed("pandas"):
+                    load(module)
+
+            spec.loader.exec_module = load_alone  # type: ignore[method-assign]
+        return spec
 
 
 def import_build(request: Request, outbox: Path) -> Callable[..., Any]:

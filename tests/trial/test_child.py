@@ -96,6 +96,10 @@ def test_a_saved_model_is_served_by_a_fresh_process(make_job):
     assert [b.batch_size for b in measured.inference.batches] == [1, 10]
 
 
+def test_a_model_may_use_pandas_though_scikit_learn_was_imported_without_it(make_job):
+    assert isolation.run_trial(make_job("tabular"), CORE).failure is None
+
+
 @pytest.mark.parametrize("name", ["unpicklable", "moving"])
 def test_without_a_saved_model_there_is_no_cold_start_but_a_record(make_job, name):
     job = replace(make_job(name), measurements=("cold_start",))

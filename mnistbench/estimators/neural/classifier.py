@@ -19,6 +19,7 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 from mnistbench.estimators.arrays import Images, Labels, Progress, Rows, Scores
 from mnistbench.estimators.blocks import Blocks, OneBlock
 from mnistbench.estimators.neural.training import Training, train
+from mnistbench.estimators.optional import not_installed
 
 _BACKENDS = ("tensorflow", "torch", "jax")
 _PREDICTION_BATCH = 1_000
@@ -49,7 +50,9 @@ def load_keras(backend: str | None = None, threads: int | None = None) -> Any:
     os.environ.setdefault("TF_ENABLE_ONEDNN_OPTS", "1")
     if "keras" not in sys.modules and backend is not None:
         os.environ["KERAS_BACKEND"] = backend
-    keras = importlib.import_module("keras")
+    # Keras imports them if it can, for figures and for tables in place of arrays: half a second.
+    with not_installed("matplotlib", "pandas"):
+        keras = importlib.import_module("keras")
     running = keras.config.backend()
     if backend is not None and running != backend:
         raise RuntimeError(
