@@ -102,9 +102,6 @@ def free_cores(cores: tuple[int, ...]) -> tuple[int, ...]:
     A library's threads wait for each other after every step. With as many threads as cores, and another
     program on one of the cores, each step waits until that program's turn is over: XGBoost then takes over
     ten times as long, with one thread fewer about twice as long. What is over within a second is ignored.
-
-    Args:
-        cores: The cores that a trial may use.
     """
     if len(cores) == 1 or _running_tasks() == 1:
         return cores
@@ -268,9 +265,7 @@ def drift(before: Calibration, after: Calibration) -> float:
 def calibrate(cores: Sequence[int], variables: dict[str, str]) -> Calibration:
     """Run the kernels in a fresh process pinned to the cores.
 
-    Args:
-        cores: The cores to use.
-        variables: The environment variables of that process, which set the sizes of its thread pools.
+    The environment variables set the sizes of its thread pools.
 
     Raises:
         subprocess.SubprocessError: The process failed or took over a minute.

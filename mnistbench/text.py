@@ -19,10 +19,7 @@ RESULTS = Path("results")
 def command(*words: str, results: Path = RESULTS, cache: Path | None = None) -> str:
     """Return a command of this program, quoted for a shell.
 
-    Args:
-        words: The arguments after the program's name.
-        results: The folder of the runs; named only if it is not the default.
-        cache: The cache folder if it is not the default.
+    `results` is named only if it is not the default, `cache` only if it is not None.
     """
     typed = ["mnistbench", *words]
     if results != RESULTS:
@@ -81,10 +78,7 @@ def points(share: float) -> str:
 def to_settle(images: float | None, seeds: float | None, *, together: bool) -> str:
     """Write what would settle a comparison: "about 40,000 images or 12 seeds would settle it".
 
-    Args:
-        images: How many images; None or NaN where no number would.
-        seeds: The same for seeds.
-        together: Whether it takes both.
+    A number is None or NaN where none would; `together` says that it takes both.
     """
     numbers = [
         f"{math.ceil(number / step) * step:,.0f} {name}"

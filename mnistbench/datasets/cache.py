@@ -46,9 +46,6 @@ def cache_folder(override: Path | None = None) -> Path:
 def open_arrays(arrays_folder: str | Path) -> Arrays:
     """Memory-map a data set's cached arrays, read-only.
 
-    Args:
-        arrays_folder: `DatasetInfo.arrays_folder`.
-
     Raises:
         DataError: They are missing, unreadable or malformed; only `verified_arrays` checks the digest.
     """

@@ -28,18 +28,10 @@ def resolve(
 ) -> DatasetInfo:
     """Make a data set ready for use: fetched or read, checked, and its arrays in the cache.
 
-    Args:
-        spec: The name of a data set, a folder of IDX files or a .npz file; or two of these with an arrow
-            between them, as "mnist->qmnist-lost", to train on the one and to test on the other. A name wins
-            over a folder of the same name, which can be given as ./mnist. None: MNIST, or `digits` with
-            `fallback_reason` if MNIST is unavailable.
-        cache: The cache folder.
-        reading: How to read the user's own data.
-        offline: Use no network.
-        show_progress: Print the outcome of each mirror, and draw progress bars if standard error is a
-            terminal.
-        named: The named data sets.
-        patience: How long to wait for a mirror.
+    `spec` is the name of a data set, a folder of IDX files or a .npz file; or two of these with an arrow
+    between them, as "mnist->qmnist-lost", to train on the one and to test on the other. A name wins over a
+    folder of the same name, which can be given as ./mnist. None is MNIST, or `digits` with `fallback_reason`
+    if MNIST is unavailable. The other arguments are as in `fetch.fetch`.
 
     Raises:
         DataError: The data set is unavailable, damaged or unusable.

@@ -31,10 +31,7 @@ def idx_or_npz(place: Path) -> Arrays:
 def zipped_idx(folder: Path, archive: str, members: str) -> Arrays:
     """Read four IDX files from a zip archive; their images are stored with rows and columns exchanged.
 
-    Args:
-        folder: Holds the archive.
-        archive: Its name.
-        members: The beginning of the members' names, such as "gzip/emnist-digits-".
+    The names of its members begin with `members`, such as "gzip/emnist-digits-".
     """
     unpacked = folder / f".unpacked-{Path(members).name}"
     try:
@@ -124,9 +121,7 @@ def _libsvm_file(path: Path, image_shape: tuple[int, int]) -> tuple[NDArray[np.f
 def qmnist(folder: Path, *, lost_only: bool) -> Arrays:
     """Read QMNIST, with the writers of its images.
 
-    Args:
-        folder: Holds its images and its tables of labels.
-        lost_only: Leave out the first 10,000 test images, which are MNIST's.
+    `lost_only` leaves out the first 10,000 test images, which are MNIST's.
     """
     tables = [_table(folder / f"qmnist-{part}-labels-idx2-int.gz") for part in ("train", "test")]
     images = [
@@ -175,10 +170,7 @@ def mnist_c(folder: Path, archive: str, kinds: Sequence[str]) -> Arrays:
 
     The copies of one image are a group; their strata are the ways.
 
-    Args:
-        folder: Holds the archive.
-        archive: Its name.
-        kinds: The clean images' name in it, then that of each corruption.
+    `kinds` are the clean images' name in it, then that of each corruption.
     """
     clean, *corrupted = kinds
     names = [f"mnist_c/{clean}/train_{kind}" for kind in ("images", "labels")]

@@ -87,12 +87,8 @@ def download(
 
     Files of the same name and digest that an earlier mirror delivered are kept.
 
-    Args:
-        mirrors: The mirrors, in the order to try them.
-        folder: An existing folder for the files.
-        patience: How long to wait for each mirror.
-        show_progress: Print the outcome of each mirror on standard error, and draw a bar for each file if
-            that is a terminal.
+    With `show_progress`, the outcome of each mirror is printed on standard error, with a bar for each file if
+    that is a terminal.
 
     Raises:
         MirrorsExhaustedError: No mirror delivered every file.

@@ -43,15 +43,9 @@ def fetch(
 ) -> DatasetInfo:
     """Put a data set, and the writers of its images, into the cache unless they are there; describe it.
 
-    Args:
-        named: The data set.
-        cache: The cache folder.
-        sources: Folders that hold its files, such a file, or addresses of a site's own mirror of them. The
-            files that name the writers may lie apart. Without any, the public mirrors.
-        offline: Use no network.
-        show_progress: Print the outcome of each mirror, and draw progress bars if standard error is a
-            terminal.
-        patience: How long to wait for a mirror.
+    The sources are folders that hold its files, such a file, or addresses of a site's own mirror of them; the
+    files that name the writers may lie apart. Without any, the public mirrors are asked. With
+    `show_progress`, the outcome of each mirror is printed, with bars if standard error is a terminal.
 
     Raises:
         DataError: The data set is unavailable, or the files are not those of the data set. The text lists the
@@ -97,12 +91,7 @@ def keep(
 ) -> Arrays:
     """Check the arrays of a data set and put them into its cache folder.
 
-    Args:
-        named: The data set.
-        arrays: Its arrays.
-        folder: Its folder in the cache.
-        source: Where they came from.
-        hashes: The SHA-256 of files that have no published hash, by name, to be kept.
+    `hashes` are the SHA-256 of files that have no published hash, by name, to be kept.
 
     Raises:
         DataError: They are not the data set's, or the cache cannot be written.

@@ -113,13 +113,6 @@ def cached_user_data(
 ) -> DatasetInfo:
     """Store a user's arrays in the cache under their digest, unless already there, and describe them.
 
-    Args:
-        arrays: From `read_user_data`.
-        path: The folder or file that was read.
-        cache: The cache folder.
-        reserved_names: The names of the built-in data sets.
-        reading: How it was read.
-
     Raises:
         DataError: The cache cannot be written.
     """

@@ -132,10 +132,6 @@ def _drawn_groups(groups: NDArray[np.int64], number: int) -> NDArray[np.int64]:
 
     Each stratum's groups are put into random order and cut where the images before the cut are nearest to
     one sixth, two sixths and so on.
-
-    Args:
-        groups: The group and the stratum of each training image, (n, 2).
-        number: Which part, from 0 to 5.
     """
     random = np.random.RandomState(0)
     drawn = []
@@ -151,13 +147,9 @@ def _drawn_groups(groups: NDArray[np.int64], number: int) -> NDArray[np.int64]:
 
 
 def quotas(counts: NDArray[Any], size: int) -> NDArray[np.int64]:
-    """Divide `size` images among classes in proportion to their counts, at least one each, int64 (k,).
+    """Divide `size` images, at least k, among k classes in proportion to their counts, int64 (k,).
 
-    Shares are rounded by largest remainder.
-
-    Args:
-        counts: Images of each class, (k,).
-        size: Between k and their sum.
+    Each gets at least one. Shares are rounded by largest remainder.
     """
     shares = counts * (size / counts.sum())
     quota: NDArray[np.int64] = np.maximum(np.floor(shares).astype(np.int64), 1)

@@ -38,9 +38,7 @@ def read_idx(path: Path, *, dimensions: int) -> NDArray[Any]:
     A header that claims more than the file's length makes plausible is refused before memory is allocated,
     and nothing beyond the claimed size is unpacked.
 
-    Args:
-        path: The file.
-        dimensions: How many dimensions it must have: 3 for images, 1 for labels, 2 for a table of labels.
+    It must have so many dimensions: 3 for images, 1 for labels, 2 for a table of labels.
 
     Returns:
         An array of the file's type and shape, big-endian.
@@ -126,10 +124,7 @@ def plausible_bytes(deflated_bytes: int) -> int:
 def idx_sha256(array: NDArray[Any]) -> str:
     """Return the SHA-256 of the plain IDX file, of unsigned bytes, that holds these values.
 
-    It compares arrays from any source with the published checksums of the official files.
-
-    Args:
-        array: Integers from 0 to 255 of any shape.
+    It compares arrays of any shape and source with the published checksums of the official files.
     """
     header = bytes([0, 0, 0x08, array.ndim]) + struct.pack(f">{array.ndim}I", *array.shape)
     digest = hashlib.sha256(header)

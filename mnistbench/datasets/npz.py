@@ -53,10 +53,7 @@ def read_npz(path: Path, reading: Reading = AS_IS) -> Arrays:
 def read_arrays(path: Path, required: Sequence[str], optional: Sequence[str] = ()) -> dict[str, NDArray[Any]]:
     """Read arrays of numbers from a .npz file, in this order.
 
-    Args:
-        path: The file.
-        required: The arrays' names.
-        optional: Further names, which are left out where the file has no such array.
+    Optional names are left out where the file has no such array.
 
     Raises:
         DataError: The file is unreadable or damaged, or lacks an array.

@@ -24,13 +24,7 @@ class Split:
 
 
 def evaluation_labels(arrays: Arrays, name: str, holdout: str = LAST) -> Labels:
-    """Return the true labels of the images that a trial is evaluated on.
-
-    Args:
-        arrays: The whole data set.
-        name: "test", or "validation" for the hold-out.
-        holdout: The kind of hold-out.
-    """
+    """Return the true labels of the images that "test" or "validation" is evaluated on."""
     return arrays.y_train[held_out_mask(arrays, holdout)] if name == "validation" else arrays.y_test
 
 
@@ -49,13 +43,7 @@ class EvaluationGroups:
 
 
 def evaluation_groups(arrays: Arrays, name: str, holdout: str = LAST) -> EvaluationGroups | None:
-    """Return the groups of the images that a trial is evaluated on, or None if they are unknown.
-
-    Args:
-        arrays: The whole data set.
-        name: "test", or "validation" for the hold-out.
-        holdout: The kind of hold-out.
-    """
+    """Return the groups of the images that "test" or "validation" is evaluated on; None if unknown."""
     if arrays.groups is None:
         return None
     training, test = arrays.groups[: len(arrays.y_train)], arrays.groups[len(arrays.y_train) :]

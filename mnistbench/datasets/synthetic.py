@@ -60,10 +60,8 @@ def extended(
 
     Blocks that are in the cache already are kept, so a larger extension only adds to a smaller one.
 
-    Args:
-        dataset: The data set, in the cache.
-        wanted: The extension; its digest is empty where it is not known yet. None for no extension.
-        announce: Called with a sentence before images are made.
+    The digest of the wanted extension is empty where it is not known yet. `announce` is called with a
+    sentence before images are made.
 
     Raises:
         DataError: The cache cannot be written, or lacks the space, or the images differ from those wanted.
@@ -124,10 +122,7 @@ def open_blocks(folder: Path, arrays: Arrays, count: int, holdout: str | None) -
 def synthetic_block(images: Images, sources: NDArray[np.int64], number: int) -> Images:
     """Return a block of synthetic images, uint8, shape (BLOCK, height, width).
 
-    Args:
-        images: The data set's training images.
-        sources: Which of them are deformed, in the order of each pass.
-        number: The block's number, from 0.
+    `sources` says which training images are deformed, in the order of each pass; blocks count from 0.
     """
     shape = images.shape[1:]
     basis = _displacements(*shape)

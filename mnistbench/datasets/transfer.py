@@ -19,11 +19,6 @@ ARROW = "->"
 def transfer(train: DatasetInfo, test: DatasetInfo, cache: Path) -> DatasetInfo:
     """Put the training images of one data set and the test images of another into the cache as one.
 
-    Args:
-        train: The data set to train on.
-        test: The data set to test on.
-        cache: The cache folder.
-
     Raises:
         UsageError: The two differ in their classes or sizes, or may share writers.
         DataError: The cache cannot be written.

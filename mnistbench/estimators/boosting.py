@@ -36,10 +36,7 @@ class BoostedTrees(XGBClassifier):
     def fit(self, X: Any, y: Any, **options: Any) -> Self:
         """Train on X, numbers of any type, shape (n, d), and labels y from 0 to k - 1, shape (n,).
 
-        Args:
-            X: As for `XGBClassifier.fit`; uint8 stays uint8.
-            y: The labels.
-            **options: The other arguments of `XGBClassifier.fit`.
+        The options are those of `XGBClassifier.fit`; uint8 stays uint8.
 
         Raises:
             ValueError: X or y cannot be used, or the labels are not 0 to k - 1.

@@ -11,10 +11,6 @@ def are_hard(images: Images | Rows, labels: Labels) -> bool:
     """Return whether over a quarter of the images are nearest to the mean of a class that is not theirs.
 
     Of MNIST it is 19 %, of Fashion-MNIST 32 %.
-
-    Args:
-        images: Numbers of any type, shape (n, ...).
-        labels: Of any type, shape (n,).
     """
     rows = np.asarray(images, dtype=np.float32).reshape(len(images), -1)
     classes, encoded, counts = np.unique(labels, return_inverse=True, return_counts=True)

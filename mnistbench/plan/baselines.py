@@ -14,10 +14,6 @@ FILE = "baselines.toml"
 def published(model: Path, dataset: str) -> tuple[Published, ...]:
     """Return the accuracies that others have published for a model's family, in the order of the file.
 
-    Args:
-        model: The model's file.
-        dataset: The data set's name.
-
     Raises:
         UsageError: The file beside the model cannot be read, or has an entry that says nothing.
     """

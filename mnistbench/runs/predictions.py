@@ -59,9 +59,7 @@ def encode_predictions(
 def decode_predictions(packed: bytes, *, labels_only: bool = False) -> Predictions:
     """Return the predictions in the bytes of an npz file, without unpickling.
 
-    Args:
-        packed: From `encode_predictions`.
-        labels_only: Leave out all else, which takes longer to unpack than the labels.
+    `labels_only` leaves out all else, which takes longer to unpack.
 
     Raises:
         ValueError: The bytes are not such a file.

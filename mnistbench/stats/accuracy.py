@@ -101,10 +101,7 @@ def accuracy_estimate(
     proportions in complex sample surveys", Journal of Survey Statistics and Methodology 7 (2019), for
     Wilson's interval with it.
 
-    Args:
-        error_counts: one a seed.
-        test_count: number of test images.
-        clustering: how far the images are from independent; independent if None.
+    There is one error count a seed. Without a clustering, images count as independent.
 
     Raises:
         DataError: there is no fit, or an error count is outside 0 to `test_count`.

@@ -65,9 +65,7 @@ class Clustering:
 def clustering(correct: ArrayLike, ids: ArrayLike) -> Clustering:
     """Return how far images in groups are from independent, given which of them a model's fits got right.
 
-    Args:
-        correct: bool (seeds, n), or (n,) for one fit.
-        ids: the group of each image, (n,).
+    `correct` is bool (seeds, n), or (n,) for one fit; `ids` says the group of each image, (n,).
 
     Raises:
         DataError: there are more or fewer ids than images.
@@ -85,9 +83,7 @@ def design_effect(values: Integers, groups: Groups) -> float:
     is 1 where each image is its own group, and for values that do not vary. A single group is worth a single
     image. L. Kish, "Survey Sampling" (1965), section 8.2.
 
-    Args:
-        values: integers (rows, n), such as 1 for each correct answer; the variances are means over the rows.
-        groups: of the n images.
+    The values are integers (rows, n); their variances are means over the rows.
     """
     n = len(groups.members)
     if groups.count == n:

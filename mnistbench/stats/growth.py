@@ -73,9 +73,7 @@ class Law:
 
         It adds the scatter of single values to `interval_at`, as independent disturbances of the logarithm.
 
-        Args:
-            size: Training images.
-            least_spread: The least standard deviation of that logarithm, where the values scatter less.
+        The logarithm of a value scatters by at least `least_spread`, a standard deviation.
         """
         of_law, free = self.interval_at(size), self._data.count - _PARAMETERS
         if of_law is None:
@@ -182,12 +180,7 @@ class _Data:
     count: int  # how many values there are
 
     def residual(self, k: Values, ratio: Values) -> tuple[Values, Values]:
-        """Return the residual sum of squares of each k and log(a / b), and the best log b of each.
-
-        Args:
-            k: float64 (...,).
-            ratio: float64 (...,), of sizes that are divided by their geometric mean.
-        """
+        """Return the residual sum of squares of each k and log(a / b), and the best log b of each."""
         shape = np.log(np.exp(ratio)[..., np.newaxis] + np.exp(k[..., np.newaxis] * self.places))
         level = (self.means - shape) @ self.weights / self.weights.sum()
         squares = (self.means - level[..., np.newaxis] - shape) ** 2
@@ -288,13 +281,7 @@ def _around(steps: Values, best: NDArray[np.intp]) -> tuple[Values, Values]:
 
 
 def _last(holds: Callable[[Values], NDArray[np.bool_]], first: Values, limit: Values) -> Values:
-    """Return how far something that holds at `first` holds on the way to `limit`, (m,) each.
-
-    Args:
-        holds: Takes (m, steps), and says of each whether it holds.
-        first: Where to begin.
-        limit: Where to end.
-    """
+    """Return how far something that holds at `first` holds on the way to `limit`, (m,) each."""
     for _ in range(_ZOOMS):
         steps = np.linspace(first, limit, _STEPS, axis=-1)
         held = holds(steps)

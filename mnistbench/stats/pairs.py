@@ -133,7 +133,7 @@ class PairedTest:
 
 
 def sign_flips(differences: ArrayLike) -> float:
-    """Return the two-sided exact p-value of equal accuracy, from the difference in correct images by group.
+    """Return the two-sided exact p-value of equal accuracy, from the differences in correct images, (groups,).
 
     If both models are equally accurate on groups like these, each group's difference might as well have the
     other sign. The p-value is the share of all 2^groups choices of signs whose sum is as far from 0; their
@@ -142,9 +142,6 @@ def sign_flips(differences: ArrayLike) -> float:
 
     Sources: R. A. Fisher, "The Design of Experiments" (1935), section 21. Q. McNemar, "Note on the sampling
     error of the difference between correlated proportions or percentages", Psychometrika 12 (1947).
-
-    Args:
-        differences: integers (groups,).
     """
     given = np.asarray(differences, dtype=np.int64)
     sizes, counts = np.unique(np.abs(given[given != 0]), return_counts=True)
@@ -214,11 +211,7 @@ def paired_test(
 
 
 def paired_tests(correct: Mapping[str, ArrayLike], ids: ArrayLike | None = None) -> list[PairedTest]:
-    """Test all pairs of models by `paired_test`, in the mapping's order.
-
-    Args:
-        correct: for each model bool (seeds, n), or (n,) for one fit; the same images in the same order.
-        ids: the group of each image, (n,); each is its own group if None.
+    """Test all pairs of models by `paired_test`, which says what it takes, in the mapping's order.
 
     Raises:
         DataError: the numbers of test images differ, or are 0.

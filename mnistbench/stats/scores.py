@@ -182,13 +182,7 @@ def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[int
 
 
 def most_confused(matrix: ConfusionMatrix, classes: Sequence[int], count: int) -> list[ConfusedPair]:
-    """Return up to `count` pairs of different classes that were confused, most frequent first, then by label.
-
-    Args:
-        matrix: from `confusion_matrix`.
-        classes: the labels of its rows and columns.
-        count: the maximum number of pairs; pairs that never occur are left out.
-    """
+    """Return up to `count` pairs of classes that were confused, most frequent first, then by label."""
     supports = matrix.sum(axis=1)
     pairs = [
         ConfusedPair(
@@ -204,12 +198,7 @@ def most_confused(matrix: ConfusionMatrix, classes: Sequence[int], count: int) -
 
 
 def per_class(matrix: ConfusionMatrix, classes: Sequence[int]) -> list[ClassQuality]:
-    """Return precision, recall, F1 and support of each class, in the order of `classes`.
-
-    Args:
-        matrix: from `confusion_matrix`.
-        classes: the labels of its rows and columns.
-    """
+    """Return precision, recall, F1 and support of each class, in the order of `classes`."""
     rows = []
     for position, label in enumerate(classes):
         right = int(matrix[position, position])

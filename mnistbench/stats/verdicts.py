@@ -48,10 +48,6 @@ def judged(tests: Sequence[PairedTest], margin: float = MARGIN) -> list[PairedTe
     with the number of images, that from training with the number of seeds. A significant difference counts at
     the level of Holm's next step, 5 % divided by the number of pairs that are not significant yet. Where
     neither number suffices alone, both grow in proportion.
-
-    Args:
-        tests: all that are corrected together.
-        margin: difference in accuracy, a share from 0 to 1.
     """
     adjusted = holm([test.p_value for test in tests]).tolist()
     open_count = sum(p >= SIGNIFICANCE for p in adjusted)
@@ -135,10 +131,6 @@ def tie_groups(ranking: Sequence[str], tests: Sequence[PairedTest]) -> list[TieG
     its members then joins, best first. H.-P. Piepho, "An algorithm for a letter-based representation
     of all-pairwise comparisons", Journal of Computational and Graphical Statistics 13 (2004), describes the
     display.
-
-    Args:
-        ranking: the models, best first.
-        tests: judged, for every pair of them.
 
     Returns:
         The groups, best first, each in the order of the ranking.

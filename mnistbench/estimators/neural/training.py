@@ -63,13 +63,9 @@ def train(
     On TensorFlow one compiled function does a whole step, which costs less than Keras's own `fit`; the other
     backends use the latter.
 
-    Args:
-        model: Its weights are changed.
-        training: How.
-        blocks: Images, float32, shape (n, height, width, 1), with labels, int32.
-        generator: Draws the order and the distortions.
-        on_progress: See `NeuralClassifier`.
-        stages: Gets a copy of the model's weights at each report; None for no copies.
+    The blocks are of images, float32, shape (n, height, width, 1), with labels, int32; the generator draws
+    their order and the distortions. `stages` gets a copy of the model's weights at each report; None for no
+    copies.
     """
     keras = importlib.import_module("keras")
     epochs = Epochs(training, blocks, generator)
