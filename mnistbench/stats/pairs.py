@@ -133,7 +133,7 @@ class PairedTest:
 
 
 def sign_flips(differences: ArrayLike) -> float:
-    """Return the two-sided exact p-value of equal accuracy, from the differences in correct images, (groups,).
+    """Return the two-sided exact p-value of equal accuracy, from differences in correct images, (groups,).
 
     If both models are equally accurate on groups like these, each group's difference might as well have the
     other sign. The p-value is the share of all 2^groups choices of signs whose sum is as far from 0; their

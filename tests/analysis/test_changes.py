@@ -108,22 +108,18 @@ def test_a_changed_model_file_is_a_difference(pair):
 # Pairing
 
 
-def test_test_and_validation_are_never_mixed(tmp_path):
-    test, validation = (make_run(tmp_path, MODELS, name=s, split=s) for s in ("test", "validation"))
-    with pytest.raises(UsageError, match="never compared"):
-        compare(test, validation)
-
-
-def test_other_images_cannot_be_paired(tmp_path):
-    old = make_run(tmp_path, MODELS, name="old")
-    new = make_run(tmp_path, MODELS, name="new", data=dataset(sha256="0" * 64, title="digits"))
-    with pytest.raises(UsageError, match="MNIST and new on digits"):
-        compare(old, new)
-
-
-def test_runs_without_a_common_trial_are_refused(tmp_path):
-    old, new = (make_run(tmp_path, {name: Model()}, name=name) for name in ("svm", "cnn"))
-    with pytest.raises(UsageError, match="no trial in common"):
+@pytest.mark.parametrize(
+    ("model", "changes", "reason"),
+    [
+        ("svm", {"split": "validation"}, "never compared"),
+        ("svm", {"data": dataset(sha256="0" * 64, title="digits")}, "MNIST and new on digits"),
+        ("cnn", {}, "no trial in common"),
+    ],
+)
+def test_runs_on_other_images_or_without_a_common_trial_are_refused(tmp_path, model, changes, reason):
+    old = make_run(tmp_path, {"svm": Model()}, name="old")
+    new = make_run(tmp_path, {model: Model()}, name="new", **changes)
+    with pytest.raises(UsageError, match=reason):
         compare(old, new)
 
 

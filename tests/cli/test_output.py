@@ -1,5 +1,6 @@
 """The commands in the terminals, shells and places that people have: encodings, pipes, `~`, homes."""
 
+import contextlib
 import json
 import os
 import re
@@ -66,6 +67,31 @@ def test_no_command_fails_at_an_encoding(shell, typed):
     for expected, found in ((known.stdout, plain.stdout), (known.stderr, plain.stderr)):
         assert len(found.decode("ascii")) == len(expected.decode())
     assert b"internal error" not in plain.stderr
+
+
+def test_a_run_in_a_latin_1_terminal_is_readable(shell):
+    pty = pytest.importorskip("pty")
+    ours, its = pty.openpty()
+    process = shell.start(
+        *shell.new("--only", "foreign,nearest", "--name", "three"),
+        env={"PYTHONIOENCODING": "latin-1", "TERM": "xterm"},
+        stdout=its,
+        stderr=its,
+        **BYTES,
+    )
+    os.close(its)
+    shown = b""
+    with contextlib.suppress(OSError):  # how Linux tells that the other end was closed
+        while chunk := os.read(ours, 65_536):
+            shown += chunk
+    os.close(ours)
+    text = shown.decode("latin-1")
+    assert process.wait(timeout=60) == 1, text
+    assert "1 ok, 1 failed: see " in text
+    assert re.search(r"nearest +ok .*100\.00 %", text)
+    assert "foreign: Größer, ???" in text
+    assert "internal error" not in text
+    assert not re.search("[\x80-\x9f]", text)  # bytes of UTF-8, which such a terminal takes for control codes
 
 
 @pytest.mark.parametrize("name", ENCODINGS)

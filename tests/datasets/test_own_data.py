@@ -58,15 +58,17 @@ def test_pixels_in_another_range_run_once_their_maximum_is_stated(shell, tmp_pat
     assert all(title in page for page in (*pages(shell.results / "one"), shell.done("show", "one")))
 
 
-def test_how_data_are_read_is_kept_by_repeat_resume_and_verify(shell, tmp_path):
+def test_how_data_are_read_is_kept_by_repeat_trial_resume_and_verify(shell, tmp_path):
     data = save(tmp_path / "bars.npz", np.arange(60) % 4, white=16, unseen=5)
     shell.done(*RUN, "--dataset", data, "--pixel-max", 16, "--unseen", "drop", "--name", "one")
     change = "pixels scaled from 0-16; without 5 test images of 1 class without training images"
     results = shell.results
-    shell.done("repeat", "one", "--quiet")  # which plans again as `run --trial` does
+    (record,) = RunFolder(results / "one").records()
+    shell.done("run", "--trial", f"one/{record.trial.id}", "--name", "trial", "--quiet")
+    shell.done("repeat", "one", "--quiet")
     folders = [path for path in results.iterdir() if path.is_dir()]
-    assert len(folders) == 2
-    (again,) = set(folders) - {results / "one"}
+    assert len(folders) == 3
+    (again,) = set(folders) - {results / "one", results / "trial"}
     (again / "records.jsonl").unlink()
     shell.done("run", "--resume", again, "--quiet")
     for folder in folders:

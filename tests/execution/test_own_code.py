@@ -5,7 +5,6 @@ import subprocess
 import sys
 from dataclasses import replace
 
-import numpy as np
 import pytest
 from support.trials import CORE, record_of
 
@@ -103,16 +102,17 @@ def test_a_model_may_import_files_and_packages_beside_it_and_their_errors_name_t
     assert "raise ValueError('here')" in failure.traceback
 
 
-def test_a_file_that_changes_beside_a_planned_model_is_not_run(make_job, tmp_path):
+@pytest.mark.parametrize("changed", ["whole.py", "_part.py"])
+def test_a_model_is_not_run_if_its_file_or_one_beside_it_changed_after_the_plan(make_job, tmp_path, changed):
     (tmp_path / "_part.py").write_text("LEVEL = 1\n")
     path = tmp_path / "whole.py"
     path.write_text("from _part import LEVEL\ndef build(): ...\n")
     job = make_job(path)
-    (tmp_path / "_part.py").write_text("LEVEL = 2\n")
+    with (tmp_path / changed).open("a") as file:
+        file.write("LEVEL = 2\n")
     record = run_trial(job, CORE)
     assert record.status is Status.INVALID
     assert "whole.py has changed since the run was planned" in record.failure.message
-    (tmp_path / "_part.py").unlink()
     path.unlink()
     assert "whole.py cannot be read: No such file" in run_trial(job, CORE).failure.message
 
@@ -133,19 +133,6 @@ def test_a_missing_backend_of_keras_names_the_variable_that_asks_for_it(make_job
     record = run_trial(make_job(path), CORE)
     assert record.status is Status.UNAVAILABLE
     assert "KERAS_BACKEND is no_such_backend: install it or unset the variable" in record.failure.message
-
-
-def test_what_scales_in_place_is_measured_like_what_scales_a_copy(make_job):
-    jobs = [make_job("scaling", parameters={"copy": copy}) for copy in (True, False)]
-    outcomes = [run_trial(job, CORE) for job in jobs]
-    copied, in_place = (outcome.record(job, beside=0) for job, outcome in zip(jobs, outcomes, strict=True))
-    assert in_place.failure is copied.failure is None
-    assert in_place.quality == copied.quality
-    assert in_place.measurement.train_accuracy == copied.measurement.train_accuracy
-    assert in_place.measurement.warnings == copied.measurement.warnings
-    first, second = (decode_predictions(outcome.predictions) for outcome in outcomes)
-    assert np.array_equal(first.labels, second.labels)
-    assert np.array_equal(first.probabilities, second.probabilities)
 
 
 def test_whatever_a_call_does_to_its_images_the_next_one_gets_them_as_they_were(make_job):

@@ -205,29 +205,6 @@ def test_a_name_is_taken_once(plan_run):
         plan_run(("constant", {}), name="mine")
 
 
-@two_cores
-@pytest.mark.parametrize(
-    "number",
-    [
-        pytest.param(signal.SIGINT, id="ctrl-c"),
-        pytest.param(signal.SIGTERM, id="sigterm", marks=pytest.mark.slow),
-    ],
-)
-def test_two_jobs_are_both_ended_and_what_was_done_is_kept(tmp_path, number):
-    shell = Shell.made(tmp_path)
-    ways = ("--set", "stub.how=steady,hanging,stubborn")
-    process = shell.start(*shell.new("--jobs", "2", "--only", "stub", *ways))
-    wait_for(lambda: any("\n" in path.read_text() for path in shell.results.glob("*/records.jsonl")))
-    wait_for(lambda: len(descendants(process.pid)) >= 2)
-    children = descendants(process.pid)
-    process.send_signal(number)
-    _, err = process.communicate(timeout=60)
-    assert process.returncode == 130, err
-    assert "run --resume" in err
-    assert not [child for child in children if child.is_running()]
-    assert [r.trial.parameters["how"] for r in RunFolder(shell.only_run()).records()] == ["steady"]
-
-
 @pytest.mark.slow
 @pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="needs SIGHUP")
 def test_nohup_outlives_its_terminal(tmp_path):

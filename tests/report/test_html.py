@@ -192,29 +192,6 @@ def test_names_are_text(tmp_path):
     assert "x</script><img src=x onerror=alert(1)>\\x1b[31m\\u202e" in page.text
 
 
-@pytest.mark.parametrize(
-    "models",
-    [
-        {"a": Model(statuses=(Status.FAILED,)), "b": Model(statuses=(Status.TIMEOUT,))},
-        {"a": Model(statuses=(None,)), "b": Model(statuses=(None,))},
-        {"a": Model(), "b": Model(statuses=(None,))},
-        {"a": Model(0.0)},
-        {"a": Model(1.0, probabilities=False)},
-    ],
-    ids=["failures only", "nothing yet", "half-finished", "no mistakes", "mistakes only"],
-)
-def test_a_run_in_any_state_has_a_page(tmp_path, models):
-    page = written(make_run(tmp_path, models, data=dataset(test_count=100)))
-    for name in models:
-        assert name in page.text
-
-
-def test_without_true_labels_a_note_explains_it(tmp_path):
-    assert "labels.npz are missing" in " ".join(
-        written(make_run(tmp_path, MODELS, store_labels=False)).text.split()
-    )
-
-
 def test_many_classes_are_listed_in_place_of_a_matrix(tmp_path):
     data = dataset(tuple(range(0, 600, 6)), test_count=1000)
     page = written(make_run(tmp_path, {"a": Model(0.3)}, data=data))

@@ -112,27 +112,38 @@ def test_failures_have_a_cause_a_log_and_a_way_to_run_them_again(tmp_path):
     assert rows_of(page, "## Results")[0][0] == "good"
 
 
-def test_a_run_without_any_success_is_reported(tmp_path):
-    folder = make_run(
-        tmp_path, {"a": Model(statuses=(Status.FAILED,)), "b": Model(statuses=(Status.TIMEOUT,))}
-    )
-    text = write_report(folder, None).read_text(encoding="utf-8")
-    assert "**No trial succeeded: 1 failed, 1 timed out.**" in text
-    assert "svg" not in text
+FAILS, WAITS = Model(statuses=(Status.FAILED,)), Model(statuses=(None,))
 
 
-def test_a_run_that_never_began_is_reported(tmp_path):
-    folder = make_run(tmp_path, {"a": Model(statuses=(None,))})
-    text = write_report(folder, None).read_text(encoding="utf-8")
-    assert "**No trial has ended yet.**" in text
-    assert "1 of 1 trials have not run" in text
-
-
-def test_an_interrupted_run_lists_what_is_missing(tmp_path):
-    folder = make_run(tmp_path, {"svm": Model(0.02), "late": Model(statuses=(None,))})
+@pytest.mark.parametrize(
+    ("models", "headline", "states"),
+    [
+        (
+            {"a": FAILS, "b": Model(statuses=(Status.TIMEOUT,))},
+            "No trial succeeded: 1 failed, 1 timed out.",
+            None,
+        ),
+        ({"a": WAITS}, "No trial has ended yet.", ["not run"]),
+        ({"svm": Model(0.02), "late": WAITS}, "The run is incomplete:", ["ok", "not run"]),
+        ({"a": Model(0.0)}, "a is best", ["ok"]),
+        ({"a": Model(1.0, probabilities=False)}, "a is best", ["ok"]),
+    ],
+    ids=["failures only", "nothing yet", "half-finished", "no mistakes", "mistakes only"],
+)
+def test_a_run_in_any_state_is_reported(tmp_path, models, headline, states):
+    folder = make_run(tmp_path, models, data=dataset(test_count=100))
     page = write_report(folder, None)
-    assert "> **The run is incomplete:** 1 of 2 trials" in page.read_text(encoding="utf-8")
-    assert [(row[0], row[-1]) for row in rows_of(page, "## Results")] == [("svm", "ok"), ("late", "not run")]
+    text, html = (path.read_text(encoding="utf-8") for path in (page, page.with_suffix(".html")))
+    assert headline in text
+    assert headline in html
+    assert all(name in html for name in models)
+    waiting = sum(model is WAITS for model in models.values())
+    assert (f"{waiting} of {len(models)} trials have not run" in text) == bool(waiting)
+    assert ("svg" in text) == ("ok" in (states or []))
+    if states:
+        assert [(row[0], row[-1]) for row in rows_of(page, "## Results")] == [
+            *zip(models, states, strict=True)
+        ]
 
 
 @pytest.fixture(scope="module")
@@ -298,10 +309,10 @@ def test_balanced_accuracy_stands_beside_accuracy_where_classes_differ_in_size(t
 
 
 def test_a_run_without_labels_is_reported_without_them(tmp_path):
-    folder = make_run(tmp_path, GOOD, store_labels=False)
-    assert "No confusion matrix for cnn, svm, logreg" in write_report(folder, None).read_text(
-        encoding="utf-8"
-    )
+    page = write_report(make_run(tmp_path, GOOD, store_labels=False), None)
+    assert "No confusion matrix for cnn, svm, logreg" in page.read_text(encoding="utf-8")
+    html = re.sub("<[^>]+>", "", page.with_suffix(".html").read_text(encoding="utf-8"))
+    assert "labels.npz are missing" in " ".join(html.split())
 
 
 def test_a_run_that_was_planned_without_images_to_judge_it_is_reported(tmp_path):

@@ -113,7 +113,7 @@ has the name of another model
   cli/test_cli.py::test_two_models_of_one_name_are_refused
 is a file that changes while the run goes on
   the trial is `invalid`, with what is wrong
-  execution/test_isolation.py::test_a_file_that_changed_after_the_plan_is_not_run
+  execution/test_own_code.py::test_a_model_is_not_run_if_its_file_or_one_beside_it_changed_after_the_plan
 
 ## The run
 kill -9 at a random moment
@@ -125,8 +125,7 @@ no process and no temporary file is left
 Ctrl-C or SIGTERM at a random moment
   status 130, no traceback, nothing left; after --resume as if undisturbed
   execution/test_faults.py::test_a_run_interrupted_at_20_moments_loses_nothing
-  cli/test_run.py::test_an_interrupted_run_keeps_what_is_done_and_resumes
-  execution/test_runner.py::test_two_jobs_are_both_ended_and_what_was_done_is_kept
+  cli/test_run.py::test_an_interrupted_run_ends_all_trials_keeps_what_is_done_and_resumes
 Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed
   it waits until the terminal can be put right
   cli/test_interruptions.py::test_a_signal_while_the_terminal_is_opened_or_closed_waits_until_it_can_be_closed
@@ -134,7 +133,6 @@ Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed
 power is lost while a record is written
   the torn line is no record, and the next one replaces it
   execution/test_faults.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced
-  execution/test_faults.py::test_a_record_of_which_some_blocks_never_reached_the_disk_is_ignored_and_replaced
 the disk is full before the first trial
   a clear message, and nothing left behind
   execution/test_faults.py::test_a_full_disk_starts_no_run
