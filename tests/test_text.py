@@ -50,14 +50,8 @@ def test_an_interval_has_the_decimals_of_its_percentages():
 
 def test_counts_and_durations_have_readable_units():
     assert [count(v) for v in (1234, 163.33, None)] == ["1,234", "163.3", MISSING]
-    assert [duration(v) for v in (0.5, 14.24, 200, 240, 7500, 7200)] == [
-        "0.500 s",
-        "14.2 s",
-        "3 min 20 s",
-        "4 min",
-        "2 h 5 min",
-        "2 h",
-    ]
+    times = {0.5: "0.500 s", 14.24: "14.2 s", 200: "3 min 20 s", 240: "4 min", 7500: "2 h 5 min", 7200: "2 h"}
+    assert {seconds: duration(seconds) for seconds in times} == times
 
 
 def test_control_characters_are_made_visible_and_not_sent():

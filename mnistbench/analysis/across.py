@@ -16,9 +16,9 @@ class Across:
     """What several data sets say together of the models that were run on them."""
 
     accuracy: Table
-    ranks: Ranks | None  # none where there are too few data sets or models
+    ranks: Ranks | None  # None where there are too few data sets or models
     note: str  # what the ranks say and assume, or why there are none
-    costs: Table | None  # none where the runs were made on different machines
+    costs: Table | None  # None where the runs were made on different machines
 
 
 def across(runs: Mapping[str, Contents], *, is_one_machine: bool) -> Across:

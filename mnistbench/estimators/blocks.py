@@ -5,8 +5,9 @@ then gets each block once. In a pipeline that is its last step. The steps before
 block alone, which is a random part of the data set's own images, and change each block as it is read.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
@@ -53,10 +54,10 @@ class OneBlock:
 
 @dataclass(frozen=True)
 class PreparedBlocks:
-    """Blocks that go through fitted transformers when they are read."""
+    """Blocks whose rows are changed when they are read."""
 
     blocks: Blocks
-    transformers: Sequence[Any]
+    prepare: Callable[[Rows], Rows]
 
     @property
     def sizes(self) -> Sequence[int]:
@@ -71,9 +72,7 @@ class PreparedBlocks:
     def __getitem__(self, number: int) -> tuple[Rows, Labels]:
         """Return the rows and labels of a block."""
         rows, labels = self.blocks[number]
-        for transformer in self.transformers:
-            rows = transformer.transform(rows)
-        return rows, labels
+        return self.prepare(rows), labels
 
 
 def learns_by_blocks(estimator: Any) -> bool:
@@ -92,10 +91,16 @@ def fit_by_blocks(estimator: Any, blocks: Blocks) -> None:
         for transformer in transformers:
             rows = transformer.fit_transform(rows, labels)
         del rows
-        fit_by_blocks(estimator[-1], PreparedBlocks(blocks, transformers))
+        fit_by_blocks(estimator[-1], PreparedBlocks(blocks, partial(_transformed, transformers)))
     elif hasattr(estimator, "fit_blocks"):
         estimator.fit_blocks(blocks)
     else:
         classes = np.arange(blocks.class_count)
         for number in range(len(blocks.sizes)):
             estimator.partial_fit(*blocks[number], classes=classes)
+
+
+def _transformed(transformers: Sequence[Any], rows: Rows) -> Rows:
+    for transformer in transformers:
+        rows = transformer.transform(rows)
+    return rows

@@ -14,13 +14,16 @@ def folder(tmp_path):
     return make_run(tmp_path, {"svm": Model(0.05)}, repeats=2)
 
 
-def replace(folder, change, fit=1) -> None:
-    """Change the labels and probabilities of the second fit, or of another."""
+def replace(folder, *, labels=None, probability=None, fit=1) -> None:
+    """Change some labels, or the first probability, of the second fit or of another."""
     trial_id = folder.records()[fit].trial.id
     stored = folder.predictions(trial_id)
-    labels, probabilities = stored.labels.copy(), stored.probabilities.copy()
-    change(labels, probabilities)
-    folder.write(f"predictions/{trial_id}.npz", encode_predictions(labels, probabilities))
+    found, probabilities = stored.labels.copy(), stored.probabilities.copy()
+    if labels is not None:
+        found[labels] = (found[labels] + 1) % 10
+    if probability is not None:
+        probabilities[0, 0] = probability(probabilities[0, 0])
+    folder.write(f"predictions/{trial_id}.npz", encode_predictions(found, probabilities))
 
 
 def test_equal_bits_are_bit_identical(folder):
@@ -30,30 +33,20 @@ def test_equal_bits_are_bit_identical(folder):
 
 
 def test_a_last_bit_of_a_probability_is_noticed(folder):
-    def change(labels, probabilities):
-        probabilities[0, 0] = np.nextafter(probabilities[0, 0], np.float32(1))
-
-    replace(folder, change)
+    replace(folder, probability=lambda value: np.nextafter(value, np.float32(1)))
     (found,) = audit(folder)
     assert (found.outcome, found.images_changed) == ("same labels", 0)
     assert 0 < found.probability_change < 1e-7
 
 
 def test_a_zero_that_changes_its_sign_is_another_bit(folder):
-    for fit, zero in enumerate((0.0, -0.0)):
-
-        def change(labels, probabilities, zero=zero):
-            probabilities[0, 0] = zero
-
-        replace(folder, change, fit)
+    replace(folder, probability=lambda _: 0.0, fit=0)
+    replace(folder, probability=lambda _: -0.0)
     assert audit(folder)[0].outcome == "same labels"
 
 
 def test_images_whose_label_changed_are_counted(folder):
-    def change(labels, probabilities):
-        labels[:7] = (labels[:7] + 1) % 10
-
-    replace(folder, change)
+    replace(folder, labels=slice(7))
     (found,) = audit(folder)
     assert (found.outcome, found.images_changed) == ("drifting", 7)
 

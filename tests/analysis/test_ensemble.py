@@ -155,26 +155,25 @@ def test_verify_chooses_the_weights_again(tmp_path):
     def found():
         return verify(folder, cache=tmp_path / "cache")
 
+    def edit(content):
+        (folder.path / FILE).write_text(content, encoding="utf-8")
+
     assert found().differences == ()
     stored = json.loads((folder.path / FILE).read_text(encoding="utf-8"))
-    stored["members"][0]["weight"] += 0.01
-    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
-    assert any("sum to 1" in line for line in found().differences)
-    stored["members"][1]["weight"] -= 0.01
-    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
-    write_report(folder, None)
-    assert any("ensemble.json: the votes are" in line for line in found().differences)
-    stored["sharpness"] += 0.01
-    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
-    assert any("ensemble.json: the sharpness is" in line for line in found().differences)
-    stored["sharpness"] = -1.0
-    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
-    assert any("its sharpness is -1.0" in line for line in found().differences)
-    stored["sharpness"] = 1.0
-    (folder.path / FILE).write_text(json.dumps(stored), encoding="utf-8")
+    first, second = stored["members"][:2]
+    for part, name, value, words in (
+        (first, "weight", first["weight"] + 0.01, "sum to 1"),
+        (second, "weight", second["weight"] - 0.01, "ensemble.json: the votes are"),
+        (stored, "sharpness", stored["sharpness"] + 0.01, "ensemble.json: the sharpness is"),
+        (stored, "sharpness", -1.0, "its sharpness is -1.0"),
+    ):
+        part[name] = value
+        edit(json.dumps(stored))
+        assert any(words in line for line in found().differences), words
+    edit(json.dumps({**stored, "sharpness": 1.0}))
     validations[0].path.rename(tmp_path / "gone")
     assert any("could not be chosen again" in note for note in found().notes)
-    (folder.path / FILE).write_text("{", encoding="utf-8")
+    edit("{")
     assert any("ensemble.json cannot be read" in line for line in found().differences)
 
 

@@ -87,17 +87,11 @@ def test_what_is_drawn_is_the_same_in_every_version():
     groups = np.stack([np.arange(36) // 2, np.arange(36) // 18], axis=1)
     arrays = labelled(np.arange(36) % 2, groups)
     assert choose_holdout(arrays) == "groups-0191c401d71c"
-    assert np.flatnonzero(held_out_mask(arrays, "groups-0191c401d71c")).tolist() == [14, 15, 24, 25]
-    assert np.flatnonzero(held_out_mask(arrays, "groups-0191c401d71c.1")).tolist() == [
-        2,
-        3,
-        4,
-        5,
-        20,
-        21,
-        32,
-        33,
-    ]
+    first, second = (
+        np.flatnonzero(held_out_mask(arrays, f"groups-0191c401d71c{part}")) for part in ("", ".1")
+    )
+    assert first.tolist() == [14, 15, 24, 25]
+    assert second.tolist() == [2, 3, 4, 5, 20, 21, 32, 33]
 
 
 @given(

@@ -71,19 +71,29 @@ def test_values_written_as_literals_are_read_back(values):
     assert parse_assignments([f"m.p={text}"]) == {"m": {"p": tuple(values)}}
 
 
+def seeds(text):
+    return parse_integers(text, "--seeds")
+
+
 @pytest.mark.parametrize(
-    ("text", "numbers"),
-    [("3", (3,)), ("0,1,2", (0, 1, 2)), ("0-2", (0, 1, 2)), (" 5 , 1 - 2,5", (5, 1, 2)), ("7-7", (7,))],
+    ("parse", "values"),
+    [
+        (seeds, {"3": (3,), "0,1,2": (0, 1, 2), "0-2": (0, 1, 2), " 5 , 1 - 2,5": (5, 1, 2), "7-7": (7,)}),
+        (parse_bytes, {"2000000": 2_000_000, "1K": 1024, "500M": 500 * 2**20, " 4g ": 4 * 2**30}),
+        (parse_bytes, {"1.5 GiB": 3 * 2**29, "2tb": 2 * 2**40}),
+        (parse_margin, {"0.2": 0.002, "0": 0, "1": 0.01, "100": 1}),
+        (parse_duration, {"90s": 90, "90": 90, "10m": 600, "1h30m": 5400, "2h": 7200}),
+    ],
 )
-def test_integers_are_read(text, numbers):
-    assert parse_integers(text, "--seeds") == numbers
+def test_integers_bytes_points_and_times_are_read(parse, values):
+    assert {text: parse(text) for text in values} == values
 
 
 @pytest.mark.parametrize(
     ("parse", "message", "texts"),
     [
         (
-            lambda text: parse_integers(text, "--seeds"),
+            seeds,
             r"--seeds .* is not understood; expected whole numbers from 0",
             ["", "x", "-1", "1.5", "3-1", "1,3-1", "1,,2", "1-2-3", "--1", "1e3", "٣", "1_000", "9" * 5000],
         ),
@@ -93,6 +103,11 @@ def test_integers_are_read(text, numbers):
             ["", "0", "0.4", "-1G", "4X", "G", "1e9", "4\u212a", "9" * 400 + "G", "٣G", "4 G G"],
         ),
         (parse_margin, "expected percentage points", ["", "-0.1", "nan", "inf", "101", "0.2 points"]),
+        (
+            parse_duration,
+            r"expected a time, e\.g\. 90s, 10m or 1h30m",
+            ["", "0s", "m", "30m1h", "-5m", "1.5h", "ten"],
+        ),
     ],
 )
 def test_malformed_numbers_are_rejected(parse, message, texts):
@@ -103,18 +118,14 @@ def test_malformed_numbers_are_rejected(parse, message, texts):
 
 def test_a_list_of_integers_has_an_end():
     with pytest.raises(UsageError, match="has 1,000,000,000 values; the maximum is 10,000"):
-        parse_integers("0-999999999", "--seeds")
-    assert len(parse_integers("0-9999", "--seeds")) == 10_000
+        seeds("0-999999999")
+    assert len(seeds("0-9999")) == 10_000
 
 
 @given(st.text())
 def test_no_text_breaks_the_parsers(text):
     for parse in (
-        lambda t: parse_integers(t, "--seeds"),
-        parse_sizes,
-        parse_bytes,
-        parse_margin,
-        parse_measurements,
+        *(seeds, parse_sizes, parse_bytes, parse_margin, parse_measurements, parse_duration),
         lambda t: parse_names(t, "--only"),
         lambda t: choose_threads(t, 1, 4),
     ):
@@ -146,35 +157,3 @@ def test_sizes_threads_names_and_measurements_are_read():
 def test_wrong_options_are_rejected(call, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         call()
-
-
-@pytest.mark.parametrize(
-    ("text", "count"),
-    [
-        ("2000000", 2_000_000),
-        ("1K", 1024),
-        ("500M", 500 * 2**20),
-        ("1.5 GiB", 3 * 2**29),
-        ("2tb", 2 * 2**40),
-        (" 4g ", 4 * 2**30),
-    ],
-)
-def test_bytes_are_read(text, count):
-    assert parse_bytes(text) == count
-
-
-def test_a_margin_is_read_in_points():
-    assert [parse_margin(text) for text in ("0.2", "0", "1", "100")] == [0.002, 0, 0.01, 1]
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"), [("90s", 90), ("90", 90), ("10m", 600), ("1h30m", 5400), ("2h", 7200)]
-)
-def test_a_budget_is_a_time_with_its_units(text, seconds):
-    assert parse_duration(text) == seconds
-
-
-@pytest.mark.parametrize("text", ["", "0s", "m", "30m1h", "-5m", "1.5h", "ten"])
-def test_another_budget_is_refused_with_an_example(text):
-    with pytest.raises(UsageError, match=r"expected a time, e\.g\. 90s, 10m or 1h30m"):
-        parse_duration(text)

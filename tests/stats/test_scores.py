@@ -52,15 +52,9 @@ def synthetic(n=2000, classes=ODD_CLASSES, seed=0):
 def test_scores_equal_scikit_learn():
     truth, predicted, probabilities, classes = synthetic()
     result = quality(truth, predicted, probabilities, classes)
-    precision, recall, f1, _ = sklearn.metrics.precision_recall_fscore_support(
-        truth, predicted, average="macro", zero_division=0
-    )
     assert result.test_count == 2000
     assert result.error_count == int((truth != predicted).sum())
     assert result.accuracy == pytest.approx(sklearn.metrics.accuracy_score(truth, predicted))
-    assert (result.macro_precision, result.macro_recall, result.macro_f1) == pytest.approx(
-        (precision, recall, f1)
-    )
     assert result.log_loss == pytest.approx(sklearn.metrics.log_loss(truth, probabilities, labels=classes))
     assert result.brier_score == pytest.approx(
         sklearn.metrics.brier_score_loss(truth, probabilities, labels=list(classes), scale_by_half=False)
@@ -120,16 +114,9 @@ def test_scores_are_plain_numbers_that_do_not_change():
 
 
 def test_without_probabilities_only_labels_are_scored():
-    result = quality([4, 7], [4, 4], None, ODD_CLASSES)
-    assert result.accuracy == 0.5
-    scores = (
-        result.top2_accuracy,
-        result.log_loss,
-        result.brier_score,
-        result.calibration_error,
-        result.adaptive_calibration_error,
-    )
-    assert scores == (None,) * 5
+    result = asdict(quality([4, 7], [4, 4], None, ODD_CLASSES))
+    assert result["accuracy"] == 0.5
+    assert list(result.values())[-5:] == [None] * 5
 
 
 def test_a_certain_mistake_costs_36_nats_and_not_infinity():

@@ -86,19 +86,17 @@ def test_a_p_value_of_exactly_the_level_is_not_significant():
     assert judged([replace(test, p_value=0.05)])[0].verdict == "cannot tell"
 
 
-def test_a_model_is_shown_not_to_be_worse_by_the_interval_alone():
-    test = verdict_on(*one_fit_each(30, 30, 10_000), 0.002)
-    assert (test.verdict, test.shows_not_worse("a"), test.shows_not_worse("b")) == (
-        "practically the same", True, True,
-    )  # fmt: skip
-    test = verdict_on(*one_fit_each(20, 10, 10_000), 0.002)
-    assert (test.verdict, test.shows_not_worse("a"), test.shows_not_worse("b")) == (
-        "cannot tell",
-        True,
-        False,
-    )
-    test = verdict_on(*one_fit_each(8, 2, 500))
-    assert not test.shows_not_worse("b")
+@pytest.mark.parametrize(
+    ("fits", "verdict", "shown"),
+    [
+        ((30, 30, 10_000), "practically the same", (True, True)),
+        ((20, 10, 10_000), "cannot tell", (True, False)),
+        ((8, 2, 500), "cannot tell", (True, False)),
+    ],
+)
+def test_a_model_is_shown_not_to_be_worse_by_the_interval_alone(fits, verdict, shown):
+    test = verdict_on(*one_fit_each(*fits), 0.002)
+    assert (test.verdict, (test.shows_not_worse("a"), test.shows_not_worse("b"))) == (verdict, shown)
 
 
 def test_models_that_differ_by_the_margin_are_seldom_called_practically_the_same():

@@ -145,26 +145,9 @@ def make_run(
 ) -> RunFolder:
     """Make a run folder with one trial for every combination; a status of None leaves a trial not run.
 
-    Args:
-        results: Where the run folder is made.
-        models: What is run, by model name.
-        name: The run's name.
-        data: The data set, else MNIST with 1,000 test images.
-        seeds: One trial each.
-        train_sizes: One trial each; None for all images; what the data set lacks is synthetic.
-        threads: One trial each.
-        repeats: How often every trial is measured.
-        split: "test" or "validation".
-        variants: Parameters, several for a model, in place of those of `Model.parameters`.
-        beside: Trials that ran at the same time.
-        serving: Whether latency, throughput and a cold start were measured.
-        learning: Whether learning curves were taken; each ends at the model's accuracy.
-        calibrated: Whether a session with the machine's speed before and after is noted.
-        command: The command line.
-        store_labels: Whether the run keeps the true labels.
-        groups: The groups of the evaluation images, which it keeps beside them.
-        margin: Difference in accuracy up to which two models are practically the same.
-        forecast: What each trial was expected to take.
+    A training size beyond the data set is synthetic. `variants` are parameters in place of those of the
+    model, `beside` trials that ran at the same time; `calibrated` notes a session with the machine's speed.
+    A learning curve ends at the model's accuracy. `forecast` is what each trial was expected to take.
     """
     data = data or dataset()
     planned = [

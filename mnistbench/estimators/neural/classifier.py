@@ -7,7 +7,6 @@ import os
 import random
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
@@ -17,7 +16,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from mnistbench.estimators.arrays import Images, Labels, Progress, Rows, Scores
-from mnistbench.estimators.blocks import Blocks, OneBlock
+from mnistbench.estimators.blocks import Blocks, OneBlock, PreparedBlocks
 from mnistbench.estimators.neural.training import Training, train
 from mnistbench.estimators.optional import not_installed
 
@@ -163,7 +162,7 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         self.classes_ = np.arange(blocks.class_count)
         rows = blocks[0][0]
         self.n_features_in_ = rows.shape[1]
-        return self._trained(_AsImages(blocks, self._images), self._images(rows[:1]).shape[1:])
+        return self._trained(PreparedBlocks(blocks, self._images), self._images(rows[:1]).shape[1:])
 
     def _trained(self, blocks: Blocks, shape: tuple[int, ...]) -> Self:
         """Train a network for images of a shape, (height, width, 1)."""
@@ -242,26 +241,6 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         if "_network" in state:
             state["hidden_layers"], state["_stages"] = None, []
         return state
-
-
-@dataclass(frozen=True)
-class _AsImages:
-    """Blocks whose rows become images, shape (n, height, width, 1)."""
-
-    blocks: Blocks
-    reshape: Callable[[Rows], Images]
-
-    @property
-    def sizes(self) -> Sequence[int]:
-        return self.blocks.sizes
-
-    @property
-    def class_count(self) -> int:
-        return self.blocks.class_count
-
-    def __getitem__(self, number: int) -> tuple[Images, Labels]:
-        rows, labels = self.blocks[number]
-        return self.reshape(rows), labels.astype(np.int32)
 
 
 class _Network:
