@@ -3,7 +3,8 @@
 A data set's folder holds x_train.npy, y_train.npy, x_test.npy, y_test.npy, source.txt and, where the groups
 of its images are known, groups.npy. The arrays never change: every writer writes the same bytes, each file
 under a temporary name that is then moved into place. So processes that write at the same time need no lock, a
-killed one leaves no damage, and the maps of readers stay valid.
+killed one leaves no damage, and the maps of readers stay valid. Arrays that are missing, unreadable or
+malformed are a DataError, as is a cache that cannot be written or returns other bytes.
 """
 
 import logging
@@ -44,11 +45,7 @@ def cache_folder(override: Path | None = None) -> Path:
 
 
 def open_arrays(arrays_folder: str | Path) -> Arrays:
-    """Memory-map a data set's cached arrays, read-only.
-
-    Raises:
-        DataError: They are missing, unreadable or malformed; only `verified_arrays` checks the digest.
-    """
+    """Memory-map a data set's cached arrays, read-only; only `verified_arrays` checks the digest."""
     folder = Path(arrays_folder)
     x_train, y_train, x_test, y_test = (open_array(folder / f"{name}.npy") for name in ARRAY_NAMES)
     for x, y in ((x_train, y_train), (x_test, y_test)):
@@ -65,11 +62,7 @@ _REPAIR = "Fetch the data set again, or start a run on it, to replace them."
 
 
 def open_array(path: Path) -> NDArray[Any]:
-    """Memory-map one cached array, read-only.
-
-    Raises:
-        DataError: It is missing, unreadable or malformed.
-    """
+    """Memory-map one cached array, read-only."""
     try:
         # Unlike numpy.load, this never unpickles and accepts no other format.
         return np.lib.format.open_memmap(path, mode="r")
@@ -140,11 +133,7 @@ def source_of(folder: Path) -> str:
 
 
 def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
-    """Write a data set's arrays into the cache and return them as read back, verified.
-
-    Raises:
-        DataError: The cache cannot be written, or returns other bytes.
-    """
+    """Write a data set's arrays into the cache and return them as read back, verified."""
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -161,11 +150,7 @@ def store(arrays: Arrays, folder: Path, source: str) -> Arrays:
 
 
 def store_groups(arrays: Arrays, folder: Path) -> Arrays:
-    """Add the groups to a data set whose images are in the cache, and return all as read back.
-
-    Raises:
-        DataError: The cache cannot be written, or returns other bytes.
-    """
+    """Add the groups to a data set whose images are in the cache, and return all as read back."""
     with _explained(folder), _replacing(folder / GROUPS_FILE) as file:
         np.lib.format.write_array(file, np.ascontiguousarray(arrays.groups), allow_pickle=False)
     return _read_back(folder, arrays)
@@ -179,11 +164,7 @@ def _read_back(folder: Path, arrays: Arrays) -> Arrays:
 
 
 def store_array(array: NDArray[Any], path: Path) -> None:
-    """Write one array into the cache, whose folder is made.
-
-    Raises:
-        DataError: The cache cannot be written.
-    """
+    """Write one array into the cache, whose folder is made."""
     with _explained(path.parent):
         path.parent.mkdir(parents=True, exist_ok=True)
         _sweep(path.parent)
@@ -193,22 +174,14 @@ def store_array(array: NDArray[Any], path: Path) -> None:
 
 
 def write_note(path: Path, text: str) -> None:
-    """Write a small file of text into the cache.
-
-    Raises:
-        DataError: The cache cannot be written.
-    """
+    """Write a small file of text into the cache."""
     with _explained(path.parent), _replacing(path) as file:
         file.write(text.encode())
 
 
 @contextmanager
 def staging_folder(folder: Path) -> Iterator[Path]:
-    """Yield a temporary folder for downloads inside a data set's cache folder, and remove it at the end.
-
-    Raises:
-        DataError: The cache cannot be written.
-    """
+    """Yield a temporary folder for downloads inside a data set's cache folder, and remove it at the end."""
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
         _sweep(folder)
@@ -220,11 +193,7 @@ def staging_folder(folder: Path) -> Iterator[Path]:
 
 
 def move_files(names: Iterable[str], start: Path, end: Path) -> None:
-    """Move files from one folder of the cache to another; those that are not there are left out.
-
-    Raises:
-        DataError: The cache cannot be written.
-    """
+    """Move files from one folder of the cache to another; those that are not there are left out."""
     with _explained(end):
         end.mkdir(exist_ok=True)
         for name in names:

@@ -2,6 +2,8 @@
 
 Images are flat rows, shape (n, height * width), as scikit-learn expects. Transformers that need their height
 and width have a parameter `image_shape`; None means an image one pixel high.
+Parameters out of range are a ValueError in `fit`, as is an unsuitable X; so is another number of columns in
+`transform`.
 """
 
 from collections.abc import Sequence
@@ -38,22 +40,14 @@ class QuantizePixels(OneToOneFeatureMixin, TransformerMixin, BaseEstimator):  # 
         self.levels = levels
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Check X, shape (n, d), and the number of levels.
-
-        Raises:
-            ValueError: X is unsuitable, or the number of levels is out of range.
-        """
+        """Check X, shape (n, d), and the number of levels."""
         validate_data(self, X, dtype=[np.float32, np.float64])
         if not 2 <= self.levels <= 256:
             raise ValueError(f"levels is {self.levels}; expected 2 to 256")
         return self
 
     def transform(self, X: Any) -> Rows:
-        """Return the level of each pixel, uint8, shape (n, d).
-
-        Raises:
-            ValueError: X has another number of columns than in `fit`.
-        """
+        """Return the level of each pixel, uint8, shape (n, d)."""
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         scaled = X * X.dtype.type(self.levels - 1)
         np.rint(scaled, out=scaled)
@@ -82,11 +76,7 @@ class _ImageTransformer(_FloatTransformer):
     image_shape: tuple[int, int] | None
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Check images X, float, shape (n, height * width), and lay out what depends on their shape.
-
-        Raises:
-            ValueError: X is unsuitable, its images have another shape, or a parameter is out of range.
-        """
+        """Check images X, float, shape (n, height * width), and lay out what depends on their shape."""
         X = validate_data(self, X, dtype=[np.float32, np.float64])
         height, width = self.image_shape or (1, X.shape[1])
         if height * width != X.shape[1]:
@@ -97,11 +87,7 @@ class _ImageTransformer(_FloatTransformer):
         return self
 
     def transform(self, X: Any) -> Rows:
-        """Return the images transformed, a row each, in the type of X.
-
-        Raises:
-            ValueError: X has another number of columns than in `fit`.
-        """
+        """Return the images transformed, a row each, in the type of X."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         rows = np.empty((len(X), self._n_features_out), X.dtype)
@@ -307,11 +293,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, _FloatTransformer):  
         self.seed = seed
 
     def fit(self, X: Any, y: Any = None) -> Self:  # noqa: ARG002 - scikit-learn's signature
-        """Find the components of X, float, shape (n, d).
-
-        Raises:
-            ValueError: X is unsuitable, or `count` is below 1.
-        """
+        """Find the components of X, float, shape (n, d)."""
         X = validate_data(self, X, dtype=[np.float32, np.float64], ensure_min_samples=2)
         if self.count < 1:
             raise ValueError(f"count is {self.count}; expected at least 1")
@@ -323,11 +305,7 @@ class PrincipalComponents(ClassNamePrefixFeaturesOutMixin, _FloatTransformer):  
         return self
 
     def transform(self, X: Any) -> Rows:
-        """Return the components, in the type of X, shape (n, min(count, rows and columns in `fit`)).
-
-        Raises:
-            ValueError: X has another number of columns than in `fit`.
-        """
+        """Return the components, in the type of X, shape (n, min(count, rows and columns in `fit`))."""
         check_is_fitted(self)
         X = validate_data(self, X, dtype=[np.float32, np.float64], reset=False)
         components = self.pca_.transform(X)
@@ -367,11 +345,7 @@ class AugmentedPipeline(Pipeline):  # type: ignore[misc]
         self.seed = seed
 
     def fit(self, X: Any, y: Any, **parameters: Any) -> Self:
-        """Fit the steps to images X, float, shape (n, height * width), labels y, shape (n,), and the copies.
-
-        Raises:
-            ValueError: `copies` is negative, or X or y is unsuitable for a step.
-        """
+        """Fit the steps to images X, float, (n, height * width), their labels y, (n,), and the copies."""
         if self.copies < 0:
             raise ValueError(f"copies is {self.copies}; expected 0 or more")
         if self.copies == 0:  # a single array of the images is enough

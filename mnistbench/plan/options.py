@@ -1,4 +1,7 @@
-"""Parses the values of options: lists, sizes, assignments."""
+"""Parses the values of options: lists, sizes, assignments.
+
+A text of another form, an unknown name and a number out of range are a UsageError.
+"""
 
 import ast
 import re
@@ -24,9 +27,6 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[A
     """Parse `MODEL.PARAM=VALUE[,VALUE...]`: values are Python literals, or else text.
 
     A parameter set more than once has all its values.
-
-    Raises:
-        UsageError: An assignment has another form.
     """
     read: dict[str, dict[str, tuple[Any, ...]]] = {}
     for assignment in assignments:
@@ -44,11 +44,7 @@ def parse_assignments(assignments: Iterable[str]) -> dict[str, dict[str, tuple[A
 
 
 def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
-    """Parse a list of integers such as "0,1,2" or "0-4"; repeated ones count once.
-
-    Raises:
-        UsageError: The text is not such a list, has too many numbers, or has one below the minimum.
-    """
+    """Parse a list of integers such as "0,1,2" or "0-4"; repeated ones count once."""
     numbers: dict[int, None] = {}
     for part in text.split(","):
         match = re.fullmatch(r"(\d{1,18})(?:\s*-\s*(\d{1,18}))?", part.strip(), re.ASCII)
@@ -67,11 +63,7 @@ def parse_integers(text: str, option: str, minimum: int = 0) -> tuple[int, ...]:
 
 
 def parse_sizes(text: str) -> tuple[int | None, ...]:
-    """Parse training sizes such as "1000,5000,0", where 0 means all and becomes None.
-
-    Raises:
-        UsageError: The text is not such a list.
-    """
+    """Parse training sizes such as "1000,5000,0", where 0 means all and becomes None."""
     return tuple(size or None for size in parse_integers(text, "--train-size"))
 
 
@@ -94,11 +86,7 @@ def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this p
 
 
 def parse_names(text: str, option: str) -> tuple[str, ...]:
-    """Parse a list of names such as "cnn,svm"; repeated ones count once.
-
-    Raises:
-        UsageError: The list is empty.
-    """
+    """Parse a list of names such as "cnn,svm"; repeated ones count once."""
     names = tuple(dict.fromkeys(part.strip() for part in text.split(",") if part.strip()))
     if not names:
         raise UsageError(f"{option} {text!r} is empty; expected names separated by commas, e.g. cnn,svm.")
@@ -106,11 +94,7 @@ def parse_names(text: str, option: str) -> tuple[str, ...]:
 
 
 def parse_measurements(text: str) -> tuple[str, ...]:
-    """Parse the measurements, such as "inference,calibration"; "none" means no measurements.
-
-    Raises:
-        UsageError: A name is unknown.
-    """
+    """Parse the measurements, such as "inference,calibration"; "none" means no measurements."""
     names = () if text.strip() == "none" else parse_names(text, "--measure")
     for name in names:
         if name not in MEASUREMENTS:
@@ -119,11 +103,7 @@ def parse_measurements(text: str) -> tuple[str, ...]:
 
 
 def parse_bytes(text: str) -> int:
-    """Parse a size such as "4G", "500M" or "2000000"; the units are powers of 1,024.
-
-    Raises:
-        UsageError: The text is not such a size.
-    """
+    """Parse a size such as "4G", "500M" or "2000000"; the units are powers of 1,024."""
     pattern = r"(\d{1,18}(?:\.\d{1,18})?)\s*([KMGT]?)(?:i?B)?"
     match = re.fullmatch(pattern, text.strip(), re.IGNORECASE | re.ASCII)
     size = float(match[1]) * 1024 ** " KMGT".index(match[2].upper() or " ") if match else 0.0
@@ -133,11 +113,7 @@ def parse_bytes(text: str) -> int:
 
 
 def parse_duration(text: str) -> float:
-    """Parse a time such as "90s", "10m" or "1h30m", in seconds without a unit; the result is in seconds.
-
-    Raises:
-        UsageError: The text is not such a time.
-    """
+    """Parse a time such as "90s", "10m" or "1h30m", in seconds without a unit; the result is in seconds."""
     match = re.fullmatch(r"(?:(\d{1,9})h)?(?:(\d{1,9})m)?(?:(\d{1,9})s?)?", text.strip(), re.ASCII)
     seconds = (
         sum(int(part or 0) * unit for part, unit in zip(match.groups(), (3600, 60, 1), strict=True))
@@ -150,11 +126,7 @@ def parse_duration(text: str) -> float:
 
 
 def parse_margin(text: str) -> float:
-    """Parse a margin in percentage points, such as "0.2"; the result is a share, 0.002.
-
-    Raises:
-        UsageError: The text is not a number from 0 to 100.
-    """
+    """Parse a margin in percentage points, such as "0.2"; the result is a share, 0.002."""
     try:
         margin = float(text)
     except ValueError:

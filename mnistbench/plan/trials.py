@@ -1,4 +1,4 @@
-"""Turns a suite and the user's options into the trials of a run."""
+"""Turns a suite and the user's options into the trials of a run; what cannot be planned is a UsageError."""
 
 import itertools
 import math
@@ -51,20 +51,12 @@ class Options:
 
 
 def read_suites(path: Path) -> dict[str, Suite]:
-    """Read the suites of a `suites.toml`.
-
-    Raises:
-        UsageError: The file is missing, is not TOML, or describes a suite wrongly.
-    """
+    """Read the suites of a `suites.toml`."""
     return {name: _suite(name, table, path) for name, table in read_toml(path).items()}
 
 
 def read_toml(path: Path) -> dict[str, Any]:
-    """Read a TOML file.
-
-    Raises:
-        UsageError: It is missing, or is not TOML.
-    """
+    """Read a TOML file."""
     try:
         return tomllib.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
@@ -74,11 +66,7 @@ def read_toml(path: Path) -> dict[str, Any]:
 
 
 def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
-    """Return the suite of that name.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """Return the suite of that name."""
     if name not in suites:
         raise UsageError(unknown("suite", name, suites))
     return suites[name]
@@ -87,11 +75,7 @@ def choose_suite(suites: Mapping[str, Suite], name: str) -> Suite:
 def choose_models(
     suite: Suite, options: Options, models: Mapping[str, ModelFile], added: Iterable[str] = ()
 ) -> list[ModelFile]:
-    """Return the models to run: those requested, else the suite's and the `added` ones, less those to skip.
-
-    Raises:
-        UsageError: A name is unknown, or nothing is left to run.
-    """
+    """Return the models to run: those requested, else the suite's and `added` ones, less those to skip."""
     names = options.only if options.only is not None else (*suite.models, *added)
     for name in (*names, *options.skip, *(options.parameters or {})):
         if name not in models:

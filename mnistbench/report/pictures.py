@@ -1,4 +1,7 @@
-"""Small pictures of the images that models get wrong, kept in the run folder beside its report."""
+"""Small pictures of the images that models get wrong, kept in the run folder beside its report.
+
+Kept pictures that are damaged are a MnistbenchError; pictures that cannot be kept are an OSError.
+"""
 
 import io
 from collections.abc import Mapping, Sequence
@@ -55,10 +58,6 @@ def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> P
 
     They come from the cached data set and are kept in the run folder, so that the report can be made again,
     the same, where the data set is not; nothing is ever fetched. None where neither has them.
-
-    Raises:
-        MnistbenchError: The kept pictures are damaged.
-        OSError: They cannot be kept.
     """
     images = evaluation_images(info, cache)
     if images is None or len(images) != shown.image_count:
@@ -69,11 +68,7 @@ def pictures(folder: RunFolder, info: RunInfo, shown: Gallery, cache: Path) -> P
 
 
 def altered_pictures(folder: RunFolder, info: RunInfo, cache: Path) -> int:
-    """Count the kept pictures that are not what the cached data set gives; 0 where either is not there.
-
-    Raises:
-        MnistbenchError: The kept pictures are damaged.
-    """
+    """Count the kept pictures that are not what the cached data set gives; 0 where either is not there."""
     kept, images = kept_pictures(folder, _NAME).get(""), evaluation_images(info, cache)
     if kept is None or images is None:
         return 0
@@ -107,11 +102,7 @@ def shrunk(images: Images, chosen: Sequence[int]) -> Pictures:
 
 
 def keep_pictures(folder: RunFolder, name: str, made: Mapping[str, Pictures]) -> None:
-    """Write named pictures, or those with an empty name, into a file of the run folder.
-
-    Raises:
-        OSError: The file cannot be written.
-    """
+    """Write named pictures, or those with an empty name, into a file of the run folder."""
     written = io.BytesIO()
     arrays: dict[str, NDArray[Any]] = {}
     for prefix, found in ((f"{key}/" if key else "", found) for key, found in made.items()):
@@ -121,11 +112,7 @@ def keep_pictures(folder: RunFolder, name: str, made: Mapping[str, Pictures]) ->
 
 
 def kept_pictures(folder: RunFolder, name: str) -> dict[str, Pictures]:
-    """Return what `keep_pictures` has written, by name; nothing without the file.
-
-    Raises:
-        MnistbenchError: The file is damaged.
-    """
+    """Return what `keep_pictures` has written, by name; nothing without the file."""
     path, kept = folder.path / name, {}
     if not path.is_file():
         return {}

@@ -1,7 +1,7 @@
 """The run folder: keeps a run's plan, records, predictions and logs on disk, whatever happens.
 
 It holds plain files only (JSON, JSON lines, npz, text): they survive a crash of the run, diff well, need no
-server, and are never unpickled.
+server, and are never unpickled. A run or trial to find that is not there, or is there twice, is a UsageError.
 """
 
 import contextlib
@@ -33,7 +33,10 @@ _STALE_SECONDS = 3600.0  # creating a run's folder takes a fraction of a second
 
 
 class RunFolder:
-    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and the files of the report."""
+    """One run on disk: `run.json`, `records.jsonl`, `predictions/`, `logs/` and the files of the report.
+
+    A damaged file, or one of a newer version, is a MnistbenchError where nothing else is said.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -82,11 +85,7 @@ class RunFolder:
         return command(*words, self.name, results=within.parent)
 
     def info(self) -> RunInfo:
-        """Read the plan.
-
-        Raises:
-            MnistbenchError: It is damaged, or was written by a newer version.
-        """
+        """Read the plan."""
         path = self.path / "run.json"
         try:
             values = json.loads(path.read_bytes())
@@ -106,11 +105,7 @@ class RunFolder:
             raise MnistbenchError(f"{path} is not a plan by mnistbench: {error}") from error
 
     def records(self) -> list[Record]:
-        """Read the finished trials in the order in which they ended; a torn last line is ignored.
-
-        Raises:
-            MnistbenchError: A line other than the last is damaged.
-        """
+        """Read the finished trials in the order in which they ended; a torn last line is ignored."""
         path = self.path / "records.jsonl"
         try:
             content = path.read_bytes()
@@ -168,20 +163,12 @@ class RunFolder:
         return decode_predictions(packed, labels_only=labels_only)
 
     def true_labels(self) -> Labels | None:
-        """Read the true labels of the images that judge the run, int64, shape (n,); None if it stored none.
-
-        Raises:
-            MnistbenchError: The file is damaged.
-        """
+        """Read the true labels of the images that judge the run, int64, (n,); None if it stored none."""
         predictions = self._truth(decode_predictions)
         return None if predictions is None else predictions.labels
 
     def groups(self) -> EvaluationGroups | None:
-        """Read the groups of the images that judge the run, such as their writers; None if it stored none.
-
-        Raises:
-            MnistbenchError: The file is damaged.
-        """
+        """Read the groups of the images that judge the run, such as their writers; None if it stored none."""
         return self._truth(decode_groups)
 
     def _truth(self, decode: Callable[[bytes], T | None]) -> T | None:
@@ -247,11 +234,7 @@ class RunFolder:
 
     @property
     def is_interrupted(self) -> bool:
-        """Whether trials of the plan have no record yet, and no process is running them.
-
-        Raises:
-            MnistbenchError: The run is damaged.
-        """
+        """Whether trials of the plan have no record yet, and no process is running them."""
         return len(self.records()) < len(self.info().trials) and not self._is_locked()
 
     def _is_locked(self) -> bool:
@@ -376,9 +359,6 @@ def find_run(results: Path, name: str | None) -> RunFolder:
 
     A name is looked up in the results folder and in the working directory, and refused if both have it. With
     a slash, as `./NAME`, it is a path.
-
-    Raises:
-        UsageError: There is no such run, or two.
     """
     if name is None:
         folders = find_runs(results)
@@ -393,11 +373,7 @@ def find_run(results: Path, name: str | None) -> RunFolder:
 
 
 def find_runs_of(results: Path, name: str | None) -> list[RunFolder]:
-    """Return the run that `find_run` finds, or else all runs in the folder of that name or path.
-
-    Raises:
-        UsageError: There is no such run or folder of runs, or there are two.
-    """
+    """Return the run that `find_run` finds, or else all runs in the folder of that name or path."""
     if name is not None:
         candidates = _candidates(results, name)
         if _chosen(candidates, name, _is_run) is None:
@@ -433,11 +409,7 @@ def _chosen(candidates: list[Path], name: str, fits: Callable[[Path], bool]) -> 
 
 
 def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
-    """Return the run and the trial of an address RUN/ID.
-
-    Raises:
-        UsageError: There is no such run or trial.
-    """
+    """Return the run and the trial of an address RUN/ID."""
     name, slash, trial_id = address.rstrip("/").rpartition("/")
     if not slash:
         raise UsageError(f"--trial {address!r} is not understood; expected RUN/ID, as in a report.")
@@ -449,11 +421,7 @@ def find_trial(results: Path, address: str) -> tuple[RunFolder, Trial]:
 
 
 def find_interrupted_run(results: Path) -> RunFolder:
-    """Return the newest run that lacks records; unreadable ones are skipped.
-
-    Raises:
-        UsageError: There is none.
-    """
+    """Return the newest run that lacks records; unreadable ones are skipped."""
     for folder in reversed(find_runs(results)):
         with contextlib.suppress(MnistbenchError):
             if folder.is_interrupted:

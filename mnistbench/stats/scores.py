@@ -2,7 +2,8 @@
 
 Labels are original values (any integers) and `classes` lists all of them in ascending order. Probabilities
 have shape (n, k) with columns in the order of `classes`. No function needs a model or a file, so that every
-number can be recomputed from stored predictions.
+number can be recomputed from stored predictions. Shapes that differ, no images, labels that are not classes,
+and rows that are not probabilities are a DataError.
 """
 
 from collections.abc import Iterable, Sequence
@@ -112,9 +113,6 @@ def quality(
         y_pred: predicted labels, integers (n,).
         probabilities: floats (n, k), columns in the order of `classes`, or None.
         classes: the k labels in ascending order. Macro means skip a class without a test image.
-
-    Raises:
-        DataError: the shapes differ, no images are given, a label is not a class, or a row not probabilities.
     """
     matrix = confusion_matrix(y_true, y_pred, classes)
     test_count = int(matrix.sum())
@@ -169,11 +167,7 @@ def accuracy_without(y_true: ArrayLike, y_pred: ArrayLike, excluded: Iterable[in
 
 
 def confusion_matrix(y_true: ArrayLike, y_pred: ArrayLike, classes: Sequence[int]) -> ConfusionMatrix:
-    """Return the numbers of images by true class (rows) and predicted class (columns), as in `classes`.
-
-    Raises:
-        DataError: the shapes differ, there are no images, or a label is not a class.
-    """
+    """Return the numbers of images by true class (rows) and predicted class (columns), as in `classes`."""
     truth = _positions(y_true, classes, "true labels")
     predicted = _positions(y_pred, classes, "predicted labels")
     _check_lengths(truth, predicted)
@@ -240,9 +234,6 @@ def reliability(
         classes: the k labels in ascending order.
         bins: number of bins.
         equal_mass: whether bins hold equally many images, rather than being equally wide.
-
-    Raises:
-        DataError: the shapes differ, a label is not a class, or a row is not probabilities.
     """
     truth = _positions(y_true, classes, "true labels")
     given = _probabilities(probabilities, len(truth), len(classes))
