@@ -340,7 +340,8 @@ def _flat(measurement: Measurement) -> dict[str, Any]:
 FORETOLD = ("work_seconds", "trial_seconds", "peak_rss_bytes")
 """What a forecast is of."""
 
-_PARTS = ("load", "inference", "cold_start", "learning_curve", "copies_sha256")  # no plain values
+# No plain values, and one that tells nothing of the trial.
+_PARTS = ("load", "inference", "cold_start", "learning_curve", "copies_sha256", "learns_by_blocks")
 
 
 def failures(rows: Sequence[Configuration]) -> Table | None:

@@ -11,7 +11,6 @@ from functools import partial
 from typing import Any, Protocol
 
 import numpy as np
-from sklearn.pipeline import Pipeline
 
 from mnistbench.estimators.arrays import Labels, Rows
 
@@ -77,14 +76,19 @@ class PreparedBlocks:
 
 def learns_by_blocks(estimator: Any) -> bool:
     """Return whether `fit_by_blocks` can train an estimator."""
-    if isinstance(estimator, Pipeline):
+    if hasattr(estimator, "steps"):
+        from sklearn.pipeline import Pipeline  # slow to load, and in vain for what is none
+
         # A subclass may do more in `fit` than its steps do, such as making copies of the images.
-        return type(estimator) is Pipeline and learns_by_blocks(estimator[-1])
+        if isinstance(estimator, Pipeline):
+            return type(estimator) is Pipeline and learns_by_blocks(estimator[-1])
     return hasattr(estimator, "fit_blocks") or hasattr(estimator, "partial_fit")
 
 
 def fit_by_blocks(estimator: Any, blocks: Blocks) -> None:
     """Train an estimator that learns by blocks."""
+    from sklearn.pipeline import Pipeline
+
     if isinstance(estimator, Pipeline):
         transformers = [step for _, step in estimator.steps[:-1] if step not in (None, "passthrough")]
         rows, labels = blocks[0]

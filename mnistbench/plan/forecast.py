@@ -18,6 +18,7 @@ from pathlib import Path
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.holdout import holdout_count
+from mnistbench.datasets.synthetic import BLOCK
 from mnistbench.errors import MnistbenchError
 from mnistbench.runs.folder import RunFolder, find_runs
 from mnistbench.runs.records import Expected, Forecast, Measurement, Record, Trial
@@ -174,7 +175,7 @@ class Forecaster:
         """Foretell from each group of trials that are equally similar to this one."""
         dataset = self.setting.dataset
         held_out = holdout_count(dataset, trial.holdout) if trial.split == "validation" else 0
-        images, evaluated = training_images(trial, dataset), held_out or dataset.test_count
+        evaluated = held_out or dataset.test_count
         groups: dict[tuple[bool, bool], list[Known]] = {}
         for each in ended:
             of = each.setting.dataset
@@ -190,11 +191,10 @@ class Forecaster:
             groups.setdefault(similarity, []).append(each)
         for similarity, group in groups.items():
             undisturbed = [each for each in group if not each.record.was_contended]
-            yield self._from(undisturbed or group, images, trial.threads, *similarity)
+            yield self._from(undisturbed or group, trial, *similarity)
 
-    def _from(
-        self, group: Sequence[Known], images: int, threads: int, is_here: bool, is_same_data: bool
-    ) -> Forecast:
+    def _from(self, group: Sequence[Known], trial: Trial, is_here: bool, is_same_data: bool) -> Forecast:
+        images = training_images(trial, self.setting.dataset)
         doubt = math.hypot(0 if is_same_data else _OTHER_DATA, 0 if is_here else _ELSEWHERE)
 
         def foretold(values: Sequence[Known], value: Callable[[Known], float], growth: _Growth) -> Expected:
@@ -209,14 +209,14 @@ class Forecaster:
             return Expected(least.value, least.low, most.high)
 
         alike = [each for each in group if each.setting.measurements == self.setting.measurements] or group
-        work = seconds(group, lambda each: each.work_seconds(threads), _WORK)
+        work = seconds(group, lambda each: each.work_seconds(trial.threads), _WORK)
         rest = seconds(alike, lambda each: each.rest_seconds(self.setting.measurements), _REST)
         source = PILOT if all(each.is_pilot for each in group) else HERE if is_here else ELSEWHERE
         source += "" if is_same_data else f", {OTHER_DATA}"
         return Forecast(
             work,
             Expected(*(a + b for a, b in zip(_values(work), _values(rest), strict=True))),
-            foretold(group, lambda each: each.measurement.peak_rss_bytes, _MEMORY),
+            _memory(group, trial, images),
             source + (CONTENDED if group[0].record.was_contended else ""),
         )
 
@@ -226,6 +226,20 @@ class Forecaster:
         if each.setting.machine == self.setting.machine or there is None or here is None:
             return 1.0
         return here / there
+
+
+def _memory(group: Sequence[Known], trial: Trial, images: int) -> Expected:
+    """Foretell the memory; beyond its data set, a model that can holds only a block of the images in it."""
+    by_blocks = any(each.measurement.learns_by_blocks for each in group)
+
+    def held(trial: Trial, images: int) -> int:
+        return min(images, BLOCK) if trial.synthetic and by_blocks else images
+
+    points = [
+        (held(each.record.trial, each.measurement.train_images), each.measurement.peak_rss_bytes)
+        for each in group
+    ]
+    return _MEMORY.at(held(trial, images), points)
 
 
 def total_seconds(trials: Iterable[Trial], forecasts: Mapping[str, Forecast], side_by_side: int) -> Expected:

@@ -193,6 +193,7 @@ class Measurement:
     # The threads that it had: fewer than the trial's where other programs kept cores busy; None in records of
     # versions before 1.1, where it had all.
     threads_used: int | None = None
+    learns_by_blocks: bool | None = None  # whether it can be trained on one block of images after another
     load: MachineLoad | None = None  # the machine's load during `fit` and `predict`
     inference: Inference | None = None  # latency and throughput, if measured
     cold_start: ColdStart | None = None  # a fresh process that loads the saved model, if measured

@@ -96,6 +96,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
     progress.phase("import")
     build, import_seconds = _imported(request, outbox)
 
+    from mnistbench.estimators.blocks import learns_by_blocks
     from mnistbench.runs.records import Measurement
     from mnistbench.trial.images import load_images
     from mnistbench.trial.measure import Stages, rss_bytes, saved_bytes, timed
@@ -141,6 +142,7 @@ def fit(request: Request, outbox: Path, _started: float) -> dict[str, Any]:
         device=str(attribute(estimator, "device_") or "cpu"),
         warnings=(*notes, *warned),
         threads_used=request.threads,
+        learns_by_blocks=learns_by_blocks(estimator),
         inference=_inference(request, estimator),
         learning_curve=_learning_curve(request, estimator, stages, fitted.began),
         copies_sha256=_robustness(request, estimator, outbox),

@@ -1,6 +1,7 @@
 """The images of one trial in the form that its model receives."""
 
 import math
+import mmap
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,7 +60,9 @@ class Blocks:
     def __getitem__(self, number: int) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return a block."""
         images, labels, order = self._blocks[number]
-        return scaled(images[order]), encoded(labels[order], self._classes)
+        block = scaled(images[order])
+        _let_go(images)
+        return block, encoded(labels[order], self._classes)
 
     def rows(self, chosen: NDArray[np.int64]) -> tuple[NDArray[np.float32], NDArray[np.int64]]:
         """Return some of the images and labels, by their ascending numbers, in new arrays."""
@@ -73,6 +76,13 @@ class Blocks:
             first += len(order)
         x /= 255
         return x, y
+
+
+def _let_go(images: NDArray[np.uint8]) -> None:
+    """Drop the pages that were read of a memory-mapped file: they would count as this process's memory."""
+    mapped = getattr(images, "_mmap", None)
+    if mapped is not None and hasattr(mmap, "MADV_DONTNEED"):
+        mapped.madvise(mmap.MADV_DONTNEED)
 
 
 def open_images(request: Request) -> tuple[Split, Blocks]:

@@ -144,6 +144,27 @@ def test_the_time_of_further_measurements_is_not_in_the_forecast_of_trials_witho
     assert told.trial_seconds.value == pytest.approx(alone, rel=0.3)
 
 
+@pytest.mark.parametrize("by_blocks", [False, True])
+def test_only_a_block_of_synthetic_images_takes_memory_where_a_model_learns_by_blocks(tmp_path, by_blocks):
+    found = [
+        changed(
+            each,
+            peak_rss_bytes=400_000_000 + 20_000 * each.measurement.train_images,
+            learns_by_blocks=by_blocks,
+        )
+        for each in ended(tmp_path, (500, 1000, 2000, 4000))
+    ]
+    beyond = trial(600_000, synthetic=594_000)
+    told = forecast(found, beyond).peak_rss_bytes.value
+    assert told == pytest.approx(400e6 + 20_000 * (10_000 if by_blocks else 600_000), rel=0.1)
+    ran = changed(
+        replace(found[0], record=replace(found[0].record, trial=beyond)),
+        train_images=600_000,
+        peak_rss_bytes=610_000_000,
+    )
+    assert (forecast([ran], beyond).peak_rss_bytes.value) == pytest.approx(610e6)
+
+
 def test_damaged_runs_and_other_models_are_left_out(tmp_path):
     make_run(tmp_path / "reference", MODELS, name="within")
     make_run(tmp_path, MODELS, name="damaged").write("run.json", b"{}")

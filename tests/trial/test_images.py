@@ -1,13 +1,17 @@
 """Trials beyond the data set: what they are trained on, how, and which of them are refused."""
 
+import re
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 from support.trials import job_of, record_of, write_dataset
 
 from mnistbench.datasets.arrays import Extension
 from mnistbench.datasets.synthetic import extended
 from mnistbench.runs.records import Status
+from mnistbench.trial.images import Blocks
 
 BAYES = '''"""Naive Bayes."""
 
@@ -52,6 +56,24 @@ def beyond(dataset, tmp_path, source, seconds, size):
     return record_of(replace(job, expected_seconds=seconds, expected_bytes=size))
 
 
+@pytest.mark.skipif(not Path("/proc/self/smaps").exists(), reason="shows what of a file is in memory")
+def test_of_the_file_of_a_block_nothing_stays_in_memory(tmp_path):
+    path = tmp_path / "block.npy"
+    images = np.random.default_rng(0).integers(0, 256, (5000, 28, 28), np.uint8)
+    np.save(path, images)
+    mapped = np.lib.format.open_memmap(path, mode="r")
+
+    def resident():
+        mapping = Path("/proc/self/smaps").read_text().partition(str(path))[2]
+        return int(re.search(r"^Rss: +(\d+)", mapping, re.MULTILINE)[1])
+
+    assert mapped[4000].any()
+    assert resident() > 0
+    block, _ = Blocks([(mapped, np.zeros(5000, int), np.arange(5000))], [0])[0]
+    assert resident() == 0
+    assert np.array_equal(np.rint(255 * block).reshape(images.shape), images)
+
+
 def test_an_estimator_that_needs_all_images_in_memory_gets_them(dataset, tmp_path):
     record = beyond(dataset, tmp_path, CONSTANT_SIZE, 1, 1)
     assert record.status is Status.OK, record.failure
@@ -63,6 +85,7 @@ def test_an_estimator_that_learns_by_blocks_may_be_foretold_to_need_too_much_mem
     record = beyond(dataset, tmp_path, BAYES, 1, 10**15)
     assert record.status is Status.OK, record.failure
     assert record.measurement.engine.endswith(", by blocks")
+    assert record.measurement.learns_by_blocks
     assert record.measurement.train_images == 300
     assert record.quality.accuracy > 0.9
     assert record.measurement.train_accuracy > 0.9
