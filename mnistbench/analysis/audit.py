@@ -30,11 +30,7 @@ class Reproducibility:
 
 
 def audit(folder: RunFolder) -> list[Reproducibility]:
-    """Compare the repetitions of each configuration of a run, in the order of its report.
-
-    Raises:
-        MnistbenchError: The run is damaged.
-    """
+    """Compare the repetitions of each configuration of a run, in the order of its report."""
     return [_compared(folder, row) for row in configurations(folder.info(), folder.records())]
 
 

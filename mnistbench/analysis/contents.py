@@ -214,11 +214,7 @@ def _no_garbage_collection() -> Iterator[None]:
 
 @_no_garbage_collection()
 def read_contents(folder: RunFolder) -> Contents:
-    """Return everything that the report of a run shows.
-
-    Raises:
-        MnistbenchError: The run folder is damaged.
-    """
+    """Return everything that the report of a run shows."""
     info, records, sessions = folder.info(), folder.records(), folder.sessions()
     rows = configurations(info, records)
     truth, classes = folder.true_labels(), info.dataset.classes

@@ -228,11 +228,7 @@ def store_ensemble(folder: RunFolder, ensemble: Ensemble) -> None:
 
 
 def stored_ensemble(folder: RunFolder) -> Ensemble | None:
-    """Return the ensemble that is kept in a run's folder; None where there is none.
-
-    Raises:
-        MnistbenchError: The file is damaged.
-    """
+    """Return the ensemble that is kept in a run's folder, or None; a damaged one is a MnistbenchError."""
     path = folder.path / FILE
     try:
         ensemble = from_json(Ensemble, json.loads(path.read_bytes()))

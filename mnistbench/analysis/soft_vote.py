@@ -42,11 +42,7 @@ def soft_vote(
     groups: EvaluationGroups | None,
     classes: Sequence[int],
 ) -> SoftVote | None:
-    """Apply the ensemble that is kept in a run's folder to its predictions; None where there is none.
-
-    Raises:
-        MnistbenchError: What is kept is damaged.
-    """
+    """Apply the ensemble that is kept in a run's folder to its predictions; None where there is none."""
     ensemble = stored_ensemble(folder)
     if ensemble is None or truth is None:
         return None

@@ -72,12 +72,7 @@ def resolve(
 
 
 def _own(spec: str, cache: Path, reading: Reading, named: Mapping[str, Named]) -> DatasetInfo:
-    """Read a user's folder or file into the cache; one that holds a named data set is that data set.
-
-    Raises:
-        DataError: It is missing, damaged or unusable.
-        UsageError: It is neither.
-    """
+    """Read a user's folder or file into the cache; one that holds a named data set is that data set."""
     if "://" in spec:
         raise UsageError(
             f"--dataset takes no address; `{command('fetch', '--from', spec)}` fetches MNIST from a mirror."

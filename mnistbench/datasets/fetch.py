@@ -210,11 +210,7 @@ def _from_folder(named: Named, path: Path, folder: Path) -> Arrays:
 
 
 def _checked(path: Path, published: str | None) -> str:
-    """Return the file's hash, after comparing it with the published one.
-
-    Raises:
-        DataError: It is another file.
-    """
+    """Return the file's hash; a DataError if the published one is another."""
     found = file_hash(path, published)
     if published not in (None, found):
         raise DataError(f"{path}: its hash is {found}, expected {published}. Download the file again.")

@@ -73,11 +73,7 @@ def read_folder(folder: Path, reading: Reading = AS_IS) -> Arrays:
 
 
 def read_user_data(path: Path, reading: Reading = AS_IS) -> Arrays:
-    """Read and check a folder of IDX files or a .npz file.
-
-    Raises:
-        DataError: There is no usable data set.
-    """
+    """Read and check a folder of IDX files or a .npz file; see `read_folder` and `read_npz`."""
     if path.is_dir():
         return read_folder(path, reading)
     if not path.is_file():
@@ -111,11 +107,7 @@ def _other_format(path: Path) -> str | None:
 def cached_user_data(
     arrays: Arrays, path: Path, cache: Path, reserved_names: frozenset[str], reading: Reading = AS_IS
 ) -> DatasetInfo:
-    """Store a user's arrays in the cache under their digest, unless already there, and describe them.
-
-    Raises:
-        DataError: The cache cannot be written.
-    """
+    """Store a user's arrays in the cache under their digest, unless already there, and describe them."""
     sha256, groups_sha256 = arrays.sha256(), arrays.groups_sha256()
     name = _plain_name(path.resolve().stem if path.is_file() else path.resolve().name)
     if name.casefold() in reserved_names:

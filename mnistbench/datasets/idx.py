@@ -100,11 +100,7 @@ def _read_stream(stream: io.BufferedIOBase, dimensions: int, *, most_bytes: int)
 
 
 def read_exactly(stream: io.BufferedIOBase, byte_count: int) -> bytearray:
-    """Read so many bytes, in small steps so that unpacking needs no second copy.
-
-    Raises:
-        EOFError: There are fewer bytes.
-    """
+    """Read so many bytes, in small steps, so unpacking needs no second copy; EOFError if there are fewer."""
     buffer = bytearray(byte_count)
     view = memoryview(buffer)
     filled = 0

@@ -1,4 +1,7 @@
-"""Training on one data set and testing on another, where nobody wrote images of both."""
+"""Training on one data set and testing on another, where nobody wrote images of both.
+
+Data sets of which that is wrong, or not known, are a UsageError.
+"""
 
 from dataclasses import replace
 from pathlib import Path
@@ -65,11 +68,7 @@ def transfer(train: DatasetInfo, test: DatasetInfo, cache: Path) -> DatasetInfo:
 
 
 def refuse_unknown_writers(train: Named | DatasetInfo, test: Named | DatasetInfo) -> None:
-    """Refuse data sets by the same people where it is not known who of them made each image.
-
-    Raises:
-        UsageError: They are such data sets.
-    """
+    """Refuse data sets by the same people where it is not known who of them made each image."""
     if train.people and train.people == test.people and not train.group_noun == test.group_noun == "writer":
         raise UsageError(
             f"--train-on {train.name} --test-on {test.name}: both are by {train.people}, and who wrote each "
@@ -78,11 +77,7 @@ def refuse_unknown_writers(train: Named | DatasetInfo, test: Named | DatasetInfo
 
 
 def _checked_overlap(train: DatasetInfo, test: DatasetInfo, ours: Arrays, theirs: Arrays) -> str:
-    """Say what was checked so that no writer of a test image also wrote training images.
-
-    Raises:
-        UsageError: Some did, or they may have.
-    """
+    """Say what was checked so that no writer of a test image also wrote training images."""
     if not train.people or not test.people:
         return f"Whether {train.title} and {test.title} share writers was not checked: they are not known."
     if train.people != test.people:

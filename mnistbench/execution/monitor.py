@@ -79,11 +79,7 @@ class Monitor:
     def until_end(
         self, on_activity: Callable[[Activity], None] | None, stop: threading.Event | None
     ) -> tuple[Status, Failure] | None:
-        """Wait for the end; return the exceeded limit, or None if the process ended by itself.
-
-        Raises:
-            Interrupted: `stop` was set.
-        """
+        """Wait for the end; return the exceeded limit, None without; raise Interrupted once `stop` is set."""
         start = time.monotonic()
         while True:
             if ended_within(self._process, _POLL_SECONDS):

@@ -178,11 +178,7 @@ def _parsed(source: bytes) -> ast.Module:
 
 
 def _signature(module: ast.Module) -> tuple[tuple[str, ...], dict[str, Any]]:
-    """Return the arguments of `build` that the suite supplies, and its parameters.
-
-    Raises:
-        ValueError: There is no such function, or its signature is unsuitable.
-    """
+    """Return the arguments of `build` that the suite supplies, and its parameters; ValueError if unfit."""
     function, bound = _build(module)
     arguments = function.args
     if arguments.vararg or arguments.posonlyargs or (arguments.kwarg and not bound):

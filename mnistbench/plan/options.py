@@ -68,11 +68,7 @@ def parse_sizes(text: str) -> tuple[int | None, ...]:
 
 
 def choose_threads(text: str | None, jobs: int, cores: int, place: str = "this process") -> tuple[int, ...]:
-    """Parse the thread counts; without any, each trial gets its share of the cores, which `place` may use.
-
-    Raises:
-        UsageError: The text is not a list of counts, or there are too few cores for them.
-    """
+    """Parse the thread counts; without any, each trial gets its share of the cores, which `place` may use."""
     if jobs > cores:
         raise UsageError(f"--jobs {jobs} needs a core for each trial, but this process may use only {cores}.")
     share = cores // jobs
@@ -156,11 +152,7 @@ def _value(text: str) -> Any:
 
 
 def _literals(text: str) -> tuple[Any, ...]:
-    """Parse the items of a Python list without its brackets.
-
-    Raises:
-        ValueError: They are not literals.
-    """
+    """Parse the items of a Python list without its brackets; ValueError if they are not literals."""
     try:
         with warnings.catch_warnings(action="ignore"):  # about odd escapes: reports show the parsed value
             values = ast.literal_eval(f"[{text}]")

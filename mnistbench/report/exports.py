@@ -43,11 +43,7 @@ def latex_file(contents: Contents) -> bytes:
 
 
 def parquet_files(contents: Contents) -> Mapping[str, bytes]:
-    """Return each frame as a Parquet file, by name.
-
-    Raises:
-        UsageError: pyarrow is not installed.
-    """
+    """Return each frame as a Parquet file, by name; UsageError without pyarrow."""
     try:
         import pyarrow  # noqa: F401 - pandas asks for it, too late for a clear word
     except ImportError as error:

@@ -122,12 +122,7 @@ class Page:
 
 
 def make_page(folder: RunFolder, contents: Contents, cache: Path) -> Page:
-    """Draw the figures and choose what the pages show.
-
-    Raises:
-        MnistbenchError: The kept pictures of the run are damaged.
-        OSError: The pictures cannot be kept.
-    """
+    """Draw the figures and choose what the pages show."""
     info = contents.info
     errors = _gallery(folder, contents)
     small = pictures(folder, info, errors, cache) if errors is not None else None

@@ -147,12 +147,7 @@ def _label_ends(axes: Axes, ends: Mapping[str, float], looks: Mapping[str, Mappi
 def hardest_kinds(
     folder: RunFolder, contents: Contents, drawn: dict[str, bytes], cache: Path
 ) -> list[HardestKind]:
-    """Describe the kind that each configuration errs under most, and draw copies that it gets wrong.
-
-    Raises:
-        MnistbenchError: The kept pictures are damaged.
-        OSError: The pictures cannot be kept.
-    """
+    """Describe the kind that each configuration errs under most, and draw copies that it gets wrong."""
     if contents.robustness is None or contents.truth is None:
         return []
     info, worst = contents.info, contents.robustness.worst

@@ -314,11 +314,7 @@ def _is_being_written(partial: Path) -> bool:
 
 
 def _lock(file: IO[str]) -> None:
-    """Lock a file until it is closed, where the system and the disk can.
-
-    Raises:
-        BlockingIOError: Another process has locked it.
-    """
+    """Lock a file until it is closed, where the system and the disk can; BlockingIOError if another has."""
     try:
         import fcntl
     except ImportError:  # Windows: no advisory lock of this kind

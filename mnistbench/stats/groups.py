@@ -1,7 +1,7 @@
 """Images that come in groups, such as those by one writer, are not independent of each other.
 
 A model that fails on one image by a writer is likelier to fail on the writer's others, so n images tell less
-about its accuracy than n independent ones would.
+about its accuracy than n independent ones would. More or fewer ids than images are a DataError.
 """
 
 from dataclasses import dataclass
@@ -24,11 +24,7 @@ class Groups:
 
     @classmethod
     def of(cls, ids: ArrayLike | None, image_count: int) -> "Groups":
-        """Return the groups of images with these ids, (n,); each image is its own group if `ids` is None.
-
-        Raises:
-            DataError: there are more or fewer ids than images.
-        """
+        """Return the groups of images with these ids, (n,); each image is its own group if `ids` is None."""
         if ids is None:
             return cls(np.arange(image_count), np.ones(image_count, dtype=np.int64))
         given = np.asarray(ids)
@@ -66,9 +62,6 @@ def clustering(correct: ArrayLike, ids: ArrayLike) -> Clustering:
     """Return how far images in groups are from independent, given which of them a model's fits got right.
 
     `correct` is bool (seeds, n), or (n,) for one fit; `ids` says the group of each image, (n,).
-
-    Raises:
-        DataError: there are more or fewer ids than images.
     """
     right = np.atleast_2d(np.asarray(correct, dtype=bool))
     groups = Groups.of(ids, right.shape[1])

@@ -211,11 +211,7 @@ def paired_test(
 
 
 def paired_tests(correct: Mapping[str, ArrayLike], ids: ArrayLike | None = None) -> list[PairedTest]:
-    """Test all pairs of models by `paired_test`, which says what it takes, in the mapping's order.
-
-    Raises:
-        DataError: the numbers of test images differ, or are 0.
-    """
+    """Test all pairs of models by `paired_test`, which says what it takes, in the mapping's order."""
     fits = {model: _summarise(right, ids) for model, right in correct.items()}
     return [_paired_test(a, fits[a], b, fits[b]) for a, b in combinations(fits, 2)]
 

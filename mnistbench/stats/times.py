@@ -1,4 +1,7 @@
-"""Repeated timings: their spread, and whether two sets of them differ."""
+"""Repeated timings: their spread, and whether two sets of them differ.
+
+No timing, or one that is not a positive number, is a DataError.
+"""
 
 from bisect import bisect_left
 from collections.abc import Mapping, Sequence
@@ -64,11 +67,7 @@ class TimeComparison:
 
 
 def timing_summary(seconds: Sequence[float]) -> TimingSummary:
-    """Return the summary of repeated timings.
-
-    Raises:
-        DataError: there is no timing, or one is not a positive number.
-    """
+    """Return the summary of repeated timings."""
     _logarithms(seconds)
     minimum, lower, median, upper, maximum = np.quantile(seconds, [0, 0.25, 0.5, 0.75, 1]).tolist()
     return TimingSummary(tuple(seconds), median, minimum, maximum, lower, upper)
@@ -94,9 +93,6 @@ def compare_times(
     differs from 1 significantly; "same" if the whole interval lies between those bounds; else "cannot tell".
     Timings within one run share the machine's state, so the interval misses variation between runs; the
     factor guards against it. To test m times at once, pass 1 - 0.05 / m as `confidence`.
-
-    Raises:
-        DataError: a side has no timing, or one that is not a positive number.
     """
     x, y = _logarithms(before), _logarithms(after)
     shift, bound = float(y.mean() - x.mean()), log(factor)

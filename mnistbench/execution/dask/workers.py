@@ -1,4 +1,7 @@
-"""The workers of a Dask cluster that can run trials, as they come and go."""
+"""The workers of a Dask cluster that can run trials, as they come and go.
+
+A lost scheduler is a MnistbenchError: a client that connects again has lost its trials.
+"""
 
 import functools
 import logging
@@ -32,11 +35,7 @@ class Workers:
         client.subscribe_topic("all", self._on_event)
 
     def present(self) -> dict[str, Worker]:
-        """Return the workers that are there and can run trials.
-
-        Raises:
-            MnistbenchError: The scheduler is lost.
-        """
+        """Return the workers that are there and can run trials."""
         self.require_scheduler()
         if self._changed.is_set() or time.monotonic() - self._looked_at > _LOOK_SECONDS:
             self._changed.clear()
@@ -49,11 +48,7 @@ class Workers:
         return {a: self._known[a] for a in self._present if a in self._known and a not in self._refused}
 
     def some(self) -> dict[str, Worker]:
-        """Return them; wait a little for the first.
-
-        Raises:
-            MnistbenchError: There is none, or the scheduler is lost.
-        """
+        """Return them; wait a little for the first."""
         deadline = time.monotonic() + _FIRST_SECONDS
         while not (workers := self.present()):
             if self._refused or time.monotonic() > deadline:
@@ -73,11 +68,7 @@ class Workers:
         return MnistbenchError(f"{message}; `dask worker {self._scheduler} --nthreads 1` starts one.")
 
     def require_scheduler(self) -> None:
-        """Make sure that the scheduler has been there all the time.
-
-        Raises:
-            MnistbenchError: It has not: a client that connects again has lost its trials.
-        """
+        """Make sure that the scheduler has been there all the time."""
         if self._client.status != "running":
             raise self._scheduler_lost()
 
