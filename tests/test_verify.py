@@ -272,10 +272,9 @@ def test_groups_are_compared_with_the_data_set_in_the_cache(tmp_path, split, wro
     make_run(tmp_path / "results", {"svm": Model(0.1)}, data=data, split=split, groups=groups)
     folder = RunFolder(tmp_path / "results" / "run")
     reported = [line for line in found(folder).differences if line.startswith("labels.npz")]
-    expected = {
-        "": [],
-        "every group": ["labels.npz has no groups, unlike run.json"],
-    }.get(wrong, [f"labels.npz differs from MNIST in the {wrong} of 3 images"])
+    expected = {"": [], "every group": ["labels.npz has no groups, unlike run.json"]}.get(
+        wrong, [f"labels.npz differs from MNIST in the {wrong} of 3 images"]
+    )
     assert reported == expected
     shutil.rmtree(tmp_path / "cache")
     store(replace(arrays, groups=None), tmp_path / "cache" / "mnist", "a test")

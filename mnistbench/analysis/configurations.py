@@ -122,11 +122,7 @@ def configurations(info: RunInfo, records: Iterable[Record]) -> list[Configurati
     of_family = _labels(of_one_size, defaults)
     rows = [
         Configuration(
-            trials[0].model,
-            labels[key],
-            tuple(trials),
-            tuple(finished.get(key, ())),
-            family=of_family[key],
+            trials[0].model, labels[key], tuple(trials), tuple(finished.get(key, ())), family=of_family[key]
         )
         for key, trials in planned.items()
     ]

@@ -113,10 +113,7 @@ def _over_sizes(label: str, sizes: Sequence[Sequence[LearningCurve]]) -> dict[st
 def _time_to(level: float, each: Sequence[LearningCurve]) -> float | None:
     never = float("inf")
     firsts = [
-        next(
-            (at for at, right in zip(c.seconds, c.correct, strict=True) if right >= level * c.images),
-            never,
-        )
+        next((at for at, right in zip(c.seconds, c.correct, strict=True) if right >= level * c.images), never)
         for c in each
     ]
     middle = statistics.median(firsts)

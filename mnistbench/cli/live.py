@@ -280,11 +280,7 @@ class LiveTable(View):
             }
         expected = self._estimates.expected_seconds(likeness(trial))
         about = "" if expected is None else f"about {duration(round(expected))}"
-        return {
-            "model": label,
-            "state": Text("waiting", style="dim"),
-            "progress": Text(about, style="dim"),
-        }
+        return {"model": label, "state": Text("waiting", style="dim"), "progress": Text(about, style="dim")}
 
     def _rank(self, ended: Iterable[Record]) -> None:
         """Add the successful ones to the best trials, most accurate first."""

@@ -97,8 +97,7 @@ Seeds = Annotated[
     Integers | None, of_plan("Seeds: 0,1,2 or 0-2; 3 is seed 3 alone.", "SEED,...", parser=_parsed_seeds)
 ]
 Threads = Annotated[
-    str | None,
-    of_plan("Threads of each trial; by default its share of the free cores.", "N,..."),
+    str | None, of_plan("Threads of each trial; by default its share of the free cores.", "N,...")
 ]
 Timeout = Annotated[float | None, of_plan("Time limit of each trial in seconds.", "SECONDS", min=0.001)]
 Models = Annotated[list[Path] | None, of_plan("A folder of your own model files; may be repeated.", "FOLDER")]
@@ -107,8 +106,7 @@ _MARGIN = (
 )
 Margin = Annotated[float | None, of_plan(f"{_MARGIN} 0.2 by default.", "POINTS", parser=parse_margin)]
 MarginOfComparison = Annotated[
-    float | None,
-    typer.Option(help=f"{_MARGIN} RUN_A's by default.", metavar="POINTS", parser=parse_margin),
+    float | None, typer.Option(help=f"{_MARGIN} RUN_A's by default.", metavar="POINTS", parser=parse_margin)
 ]
 Results = Annotated[
     Path,

@@ -64,8 +64,7 @@ Budget = Annotated[
 Jobs = Annotated[int, of_plan("Trials side by side, on disjoint cores.", "N", min=1)]
 Memory = Annotated[int | None, of_plan("Memory limit of each trial: 4G, 500M.", "BYTES", parser=parse_bytes)]
 Set = Annotated[
-    list[str] | None,
-    of_plan("Set a parameter; several values make variants.", "MODEL.PARAM=VALUE", "--set"),
+    list[str] | None, of_plan("Set a parameter; several values make variants.", "MODEL.PARAM=VALUE", "--set")
 ]
 Validation = Annotated[
     bool,

@@ -200,11 +200,7 @@ class Training:
         return Forecaster(forecaster.setting, [*forecaster.ended, *pilot.ended])
 
     def plan_again(
-        self,
-        earlier: "RunFolder",
-        trials: "Sequence[Trial]",
-        *,
-        may_differ: bool = False,
+        self, earlier: "RunFolder", trials: "Sequence[Trial]", *, may_differ: bool = False
     ) -> "runner.Plan":
         """Return the plan of a new run with trials of an earlier one; `may_differ` is as in `resume`."""
         from mnistbench.execution import runner

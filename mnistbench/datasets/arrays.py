@@ -209,12 +209,7 @@ def _check_shapes(origin: str, train: tuple[NDArray[Any], Labels], test: tuple[N
         )
 
 
-def _check_classes(
-    origin: str,
-    y_train: Labels,
-    y_test: Labels,
-    listed_classes: NDArray[Any] | None,
-) -> None:
+def _check_classes(origin: str, y_train: Labels, y_test: Labels, listed_classes: NDArray[Any] | None) -> None:
     trained = set(np.unique(y_train).tolist())
     if len(trained) < 2:
         raise DataError(

@@ -229,10 +229,7 @@ class OrientationHistograms(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):
     """
 
     def __init__(
-        self,
-        image_shape: tuple[int, int] | None = None,
-        strides: Sequence[float] = (4, 7),
-        bins: int = 8,
+        self, image_shape: tuple[int, int] | None = None, strides: Sequence[float] = (4, 7), bins: int = 8
     ) -> None:
         self.image_shape = image_shape
         self.strides = strides

@@ -200,11 +200,7 @@ def run(
 
 
 def _unfinished(
-    folder: RunFolder,
-    info: RunInfo,
-    models: Mapping[str, ModelFile],
-    dataset: DatasetInfo,
-    deadline: float,
+    folder: RunFolder, info: RunInfo, models: Mapping[str, ModelFile], dataset: DatasetInfo, deadline: float
 ) -> list[Job]:
     recorded = {record.trial.id for record in folder.records()}
     return [

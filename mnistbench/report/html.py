@@ -18,13 +18,7 @@ import pandas as pd
 from markupsafe import Markup, escape
 
 from mnistbench.analysis.tables import Column, Table, text, verdict_column
-from mnistbench.report.gallery import (
-    FITS_SHOWN,
-    HARD_SHOWN,
-    MISTAKES_A_CELL,
-    Gallery,
-    by_cell,
-)
+from mnistbench.report.gallery import FITS_SHOWN, HARD_SHOWN, MISTAKES_A_CELL, Gallery, by_cell
 from mnistbench.report.page import Page
 from mnistbench.text import MISSING, count, duration, percent, plural, points, three_digits, visible
 

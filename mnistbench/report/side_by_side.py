@@ -17,14 +17,7 @@ from mnistbench.analysis.across import Across, across
 from mnistbench.analysis.contents import Contents, read_contents
 from mnistbench.analysis.correctness import Correctness
 from mnistbench.analysis.headline import exact_test, images_of, title
-from mnistbench.analysis.tables import (
-    Column,
-    Table,
-    graded_time,
-    text,
-    tie_names,
-    verdict_column,
-)
+from mnistbench.analysis.tables import Column, Table, graded_time, text, tie_names, verdict_column
 from mnistbench.errors import DataError, MnistbenchError, UsageError
 from mnistbench.report.figures import critical_difference
 from mnistbench.report.html import environment, package_text

@@ -15,13 +15,7 @@ from support.trials import write_dataset
 from mnistbench.datasets import open_arrays
 from mnistbench.datasets.arrays import Extension
 from mnistbench.datasets.holdout import STRATIFIED, held_out_mask
-from mnistbench.datasets.synthetic import (
-    BLOCK,
-    extended,
-    extension_folder,
-    open_blocks,
-    synthetic_block,
-)
+from mnistbench.datasets.synthetic import BLOCK, extended, extension_folder, open_blocks, synthetic_block
 from mnistbench.errors import DataError
 
 STROKE = np.zeros((3, 28, 28), np.uint8)

@@ -435,10 +435,7 @@ NOT_TO_THE_LAST_BIT = {"check_methods_sample_order_invariance": "it is held to s
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("ignore::sklearn.exceptions.SkipTestWarning")
-@parametrize_with_checks(
-    [SMALL, Committee([SMALL])],
-    expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT,
-)
+@parametrize_with_checks([SMALL, Committee([SMALL])], expected_failed_checks=lambda _: NOT_TO_THE_LAST_BIT)
 def test_it_passes_scikit_learns_own_checks(estimator, check):
     check(estimator)
 

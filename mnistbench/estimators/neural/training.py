@@ -133,12 +133,7 @@ class Epochs:
 
 
 def _train_compiled(
-    keras: Any,
-    model: Any,
-    optimizer: Any,
-    epochs: Epochs,
-    loss: Loss,
-    report: Progress,
+    keras: Any, model: Any, optimizer: Any, epochs: Epochs, loss: Loss, report: Progress
 ) -> None:
     """Train with TensorFlow: each call of one compiled function does a whole step."""
     tensorflow = importlib.import_module("tensorflow")
@@ -168,12 +163,7 @@ def _train_compiled(
 
 
 def _train_with_keras(
-    keras: Any,
-    model: Any,
-    optimizer: Any,
-    epochs: Epochs,
-    loss: Loss,
-    report: Progress,
+    keras: Any, model: Any, optimizer: Any, epochs: Epochs, loss: Loss, report: Progress
 ) -> None:
     """Train with Keras's own `fit`, on any backend."""
     size = epochs.batch_size
