@@ -352,15 +352,17 @@ def contact_sheet(
     down = -(-len(images) // across)
 
     def draw(figure: Figure) -> None:
+        # All on the same axes, whose unit is an inch: axes for each take several times as long.
+        axes = add_axes(figure, 0, 0, across * width, down * height)
         for number, (pixels, (first, second)) in enumerate(zip(images, captions, strict=True)):
             row, column = divmod(number, across)
-            left, bottom = (column + 0.5) * width - 0.375, (down - 1 - row) * height + 0.42
-            axes = add_axes(figure, left, bottom, 0.75, 0.75)
-            axes.imshow(255 - pixels if is_dark else pixels, cmap="gray", vmin=0, vmax=255)
-            axes.set_axis_off()
-            look: dict[str, Any] = {"transform": axes.transAxes, "ha": "center", "va": "top"}
-            axes.text(0.5, -0.06, first, fontsize=8, **look)
-            axes.text(0.5, -0.28, second, fontsize=7, color=MUTED, **look)
+            middle, bottom = (column + 0.5) * width, (down - 1 - row) * height + 0.42
+            place = (middle - 0.375, middle + 0.375, bottom, bottom + 0.75)
+            axes.imshow(255 - pixels if is_dark else pixels, cmap="gray", vmin=0, vmax=255, extent=place)
+            axes.text(middle, bottom - 0.045, first, fontsize=8, ha="center", va="top")
+            axes.text(middle, bottom - 0.21, second, fontsize=7, ha="center", va="top", color=MUTED)
+        axes.set(xlim=(0, across * width), ylim=(0, down * height))
+        axes.set_axis_off()
 
     return svg((across * width, down * height), f"Mistakes of {label}", draw)
 

@@ -39,6 +39,7 @@ _STYLE: Any = {  # a plain dict: matplotlib types the keys one by one
     "font.size": 9,
     "grid.color": RULE,
     "grid.linewidth": 0.6,
+    "image.composite_image": False,  # pictures on the same axes stay apart, and sharp
     "svg.fonttype": "none",
     "svg.hashsalt": "mnistbench",
     "text.color": INK,
