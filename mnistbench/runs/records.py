@@ -91,7 +91,7 @@ class Batches:
     """Predictions in batches of one size, one after the other."""
 
     batch_size: int  # images per call
-    calls: int  # calls made, after one for warm-up
+    calls: int  # calls made, after one for warm-up if they are of several images
     wall_seconds: float  # wall time of all calls together
 
     @property

@@ -100,18 +100,24 @@ def latencies(
 
 
 def throughput(
-    predict: Callable[[Rows], object], images: Rows, sizes: Iterable[int], budget_seconds: float
+    predict: Callable[[Rows], object],
+    images: Rows,
+    sizes: Iterable[int],
+    budget_seconds: float,
+    alone: Sequence[float],
 ) -> tuple[Batches, ...]:
     """Time batches of growing size, each size until its budget is spent, at least one batch.
 
-    The first batch of each size is a warm-up, in which libraries may compile for the shape. Sizes above the
-    number of images are left out, and so are those that would take over ten times the budget at the last
-    size's throughput. Each call gets unchanged images; copying them is not timed.
+    Batches of one image come first: they have been timed, and their wall seconds are `alone`. The first batch
+    of any other size is a warm-up, in which libraries may compile for the shape. Sizes above the number of
+    images are left out, and so are those that would take over ten times the budget at the last size's
+    throughput. Each call gets unchanged images; copying them is not timed.
     """
-    measured: list[Batches] = []
+    measured = [Batches(1, len(alone), sum(alone))]
     for size in sizes:
-        slow = measured and size / measured[-1].images_per_second > 10 * budget_seconds
-        if size > len(images) or slow:
+        last = measured[-1]
+        seconds_an_image = last.wall_seconds / (last.calls * last.batch_size)
+        if size > len(images) or size * seconds_an_image > 10 * budget_seconds:
             continue
         batch = images[:size].copy()
         predict(batch)

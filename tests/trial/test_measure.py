@@ -141,10 +141,12 @@ def test_latencies_are_of_single_images_within_the_budget():
 def test_throughput_is_of_growing_batches_that_fit():
     images = np.zeros((50, 2), dtype=np.float32)
     seen = []
-    measured = throughput(lambda batch: seen.append(len(batch)), images, (1, 10, 100), budget_seconds=0.02)
+    alone = (0.001, 0.002)
+    measured = throughput(lambda batch: seen.append(len(batch)), images, (10, 100), 0.02, alone)
     assert [b.batch_size for b in measured] == [1, 10]
-    assert all(b.calls >= 1 and b.wall_seconds >= 0.02 for b in measured)
-    assert seen.count(10) == measured[1].calls + 1  # the warm-up is not counted
+    assert (measured[0].calls, measured[0].wall_seconds) == (2, 0.003)
+    assert measured[1].wall_seconds >= 0.02
+    assert seen == [10] * (measured[1].calls + 1)  # the warm-up is not counted
     assert measured[1].images_per_second == pytest.approx(10 * measured[1].calls / measured[1].wall_seconds)
 
 
@@ -157,13 +159,13 @@ def test_a_prediction_that_changes_its_images_spoils_none_that_follows():
         batch[:] = -1
 
     assert len(latencies(predict, images, budget_seconds=60, most=41)) == 41
-    assert all(b.calls > 1 for b in throughput(predict, images, (1, 10), budget_seconds=0.02))
+    assert all(b.calls > 1 for b in throughput(predict, images, (10,), 0.02, [0.01, 0.01]))
     assert np.array_equal(images, kept)
 
 
 def test_sizes_that_would_take_too_long_are_left_out():
     images = np.zeros((1000, 2), dtype=np.float32)
-    measured = throughput(lambda batch: time.sleep(0.01 * len(batch)), images, (1, 1000), budget_seconds=0.02)
+    measured = throughput(lambda batch: time.sleep(0.01 * len(batch)), images, (1000,), 0.02, [0.01])
     assert [b.batch_size for b in measured] == [1]
 
 
