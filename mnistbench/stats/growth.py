@@ -9,7 +9,7 @@ T. Viering and M. Loog, "The shape of learning curves: a review", IEEE TPAMI 45 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from math import exp, hypot, inf, log, sqrt
+from math import exp, inf, log, sqrt
 from typing import Literal
 
 import numpy as np
@@ -67,22 +67,6 @@ class Law:
         k, ratio, low, high = self._region
         shape = np.logaddexp(ratio, k * log(size))
         return Interval(float(np.exp((low + shape).min())), float(np.exp((high + shape).max())))
-
-    def single_interval_at(self, size: float, least_spread: float = 0.0) -> Interval | None:
-        """Return the 95 % interval of one further value at a size; None where `exponent` is.
-
-        It adds the scatter of single values to `interval_at`, as independent disturbances of the logarithm.
-
-        The logarithm of a value scatters by at least `least_spread`, a standard deviation.
-        """
-        of_law, free = self.interval_at(size), self._data.count - _PARAMETERS
-        if of_law is None:
-            return None
-        centre, quantile = log(self.at(size)), t_quantile((1 + CONFIDENCE) / 2, free)
-        # `fit_law` bounds the squares at 1 + t^2 / free times the least ones.
-        spread = max(least_spread, sqrt(self._bound / (free + quantile**2)))
-        low, high = (hypot(log(end) - centre, quantile * spread) for end in (of_law.low, of_law.high))
-        return Interval(exp(centre - low), exp(centre + high))
 
     @property
     def verdict(self) -> Literal["holds", "departs", "cannot tell"]:

@@ -72,7 +72,7 @@ def piloted(template):
 
 @pytest.mark.parametrize("one", [(1, 100, 1), (5, 10, 1), (0.5, 1000, 0.7)])
 @pytest.mark.parametrize("other", [(1, 30, 1), (0.1, 300, 2)])
-@pytest.mark.parametrize("seeds", [1, 10])
+@pytest.mark.parametrize("seeds", [1, 30])
 def test_after_the_first_trial_of_each_model_it_keeps_within_its_share(piloted, one, other, seeds):
     ended, sizes = piloted({"one": one, "other": other}, seeds=seeds, is_asked_for=True)
     assert {each.record.trial.model for each in ended.ended} == set(NAMES)
@@ -80,7 +80,7 @@ def test_after_the_first_trial_of_each_model_it_keeps_within_its_share(piloted, 
 
 
 def test_it_stops_a_trial_at_its_share_and_gives_that_model_no_larger_one(piloted):
-    ended, sizes = piloted({"one": (0.1, 1e7, 5), "other": (0.1, 20, 1)}, seeds=3, is_asked_for=True)
+    ended, sizes = piloted({"one": (0.1, 1e7, 5), "other": (0.1, 20, 1)}, seeds=9, is_asked_for=True)
     assert len(sizes["one"]) == 2
     assert [each.record.trial.model for each in ended.ended] == list(NAMES)
 
