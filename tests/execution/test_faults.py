@@ -260,35 +260,6 @@ def test_a_run_interrupted_at_20_moments_loses_nothing(tmp_path, data, undisturb
     record_property("did", "so after 20 times")
 
 
-# Losses of power
-
-
-@pytest.fixture
-def finished(undisturbed, tmp_path) -> RunFolder:
-    """A copy of the undisturbed run that may be damaged."""
-    return RunFolder(shutil.copytree(undisturbed.bench.folder().path, tmp_path / "results" / "it"))
-
-
-def test_a_record_torn_at_any_byte_is_ignored_and_replaced(finished, record_property):
-    """A file's new length can reach the disk before its content does: it then reads as zeros."""
-    path = finished.path / "records.jsonl"
-    content = path.read_bytes()
-    start, size = content.rfind(b"\n", 0, -1) + 1, len(content)
-    *before, last = finished.records()
-    torn = [content[:end] for end in range(start, size)]
-    zeroed = [
-        content[:first] + bytes(end - first) + content[end:]
-        for first, end in ((start, size), (start, size - 1), (start + 9, start + 300))
-    ]
-    for number, damaged in enumerate([*zeroed, *torn]):
-        path.write_bytes(damaged)
-        assert finished.records() == before
-        if number % 97 < 3 or len(damaged) > size - 3:
-            finished.append(last, None, b"")
-            assert path.read_bytes() == content
-    record_property("did", f"so at each of {len(torn):,} bytes")
-
-
 # Disks
 
 

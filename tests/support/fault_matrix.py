@@ -132,7 +132,7 @@ Ctrl-C, SIGTERM or a hang-up while the terminal is opened or closed
   cli/test_run.py::test_a_terminated_run_restores_the_terminal
 power is lost while a record is written
   the torn line is no record, and the next one replaces it
-  execution/test_faults.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced
+  runs/test_folder.py::test_a_record_torn_at_any_byte_is_ignored_and_replaced
 the disk is full before the first trial
   a clear message, and nothing left behind
   execution/test_faults.py::test_a_full_disk_starts_no_run
