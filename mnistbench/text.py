@@ -114,6 +114,12 @@ def interval(low: float | None, high: float | None, images: int) -> str:
     return f"{percent(low, images)}\N{NON-BREAKING HYPHEN}{percent(high, images)}"
 
 
+def with_interval(share: float | None, low: float | None, high: float | None, images: int) -> str:
+    """Return a share and its interval in per cent, "98.37 (98.10-98.60)"."""
+    written = percent(share, images)
+    return written if written == MISSING else f"{written} ({interval(low, high, images)})"
+
+
 def megabytes(size_bytes: float | None) -> str:
     """Return a size in MB of 10**6 bytes."""
     return three_digits(None if size_bytes is None else size_bytes / 1e6)

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 
 import numpy as np
 import pandas as pd
@@ -13,7 +14,7 @@ from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.runs.records import RunInfo
 from mnistbench.stats.accuracy import accuracy_estimate
 from mnistbench.stats.groups import Groups, clustering
-from mnistbench.text import count, interval, percent, plural
+from mnistbench.text import count, plural, with_interval
 
 HARDEST_SHOWN = 6
 IMAGES_OF_GROUP = 10
@@ -122,7 +123,5 @@ def _error_in(name: str, correct: NDArray[np.bool_], ids: NDArray[np.int64]) -> 
 
 
 def _error_column(name: str, images: int) -> Column:
-    def show(mean: float, low: float, high: float) -> str:
-        return f"{percent(mean, images)} ({interval(low, high, images)})"
-
+    show = partial(with_interval, images=images)
     return Column(f"error {name}", f"{name}, % wrong (95 %)", show, beside=(f"low {name}", f"high {name}"))

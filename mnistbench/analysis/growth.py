@@ -13,7 +13,7 @@ from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.tables import Column, Table, median, text
 from mnistbench.stats.accuracy import difference_interval
 from mnistbench.stats.growth import COST_EXPONENTS, ERROR_EXPONENTS, LEAST_SIZES, Law, fit_law
-from mnistbench.text import MISSING, count, duration, interval, megabytes, percent, three_digits
+from mnistbench.text import MISSING, count, duration, megabytes, percent, three_digits, with_interval
 
 BEYOND = 4
 """How many times the largest size the extrapolated accuracy is of."""
@@ -108,7 +108,7 @@ def growth(found: Sequence[Family]) -> Table | None:
         Column(
             "beyond_accuracy",
             f"at {BEYOND} times it, % (95 %)",
-            partial(_foretold, images=images),
+            partial(with_interval, images=images),
             beside=("beyond_low", "beyond_high"),
         ),
         Column("smallest_rss_bytes", "RAM from, MB", megabytes),
@@ -179,11 +179,6 @@ def _verdict(verdict: str | None, worst: float, departures: str) -> str:
         return f"not at {departures}"
     within = f"within {max(1, math.ceil(100 * (worst - 1)))} %".replace(" ", "\N{NO-BREAK SPACE}")
     return f"holds {within}" if verdict == "holds" else f"cannot tell; {within}"
-
-
-def _foretold(mean: float | None, low: float | None, high: float | None, images: int) -> str:
-    written = percent(mean, images)
-    return written if written == MISSING else f"{written} ({interval(low, high, images)})"
 
 
 def _by_size(found: Sequence[Family]) -> str:

@@ -9,6 +9,7 @@ import string
 import typing
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import pandas as pd
@@ -19,7 +20,16 @@ from mnistbench.analysis.trust import Grade
 from mnistbench.runs.records import Forecast, Measurement, ModelInfo, RunInfo, Status
 from mnistbench.stats.accuracy import AccuracyEstimate
 from mnistbench.stats.verdicts import TieGroup
-from mnistbench.text import MISSING, count, interval, megabytes, percent, three_digits, to_settle, visible
+from mnistbench.text import (
+    MISSING,
+    count,
+    megabytes,
+    percent,
+    three_digits,
+    to_settle,
+    visible,
+    with_interval,
+)
 
 _CAUSE_LENGTH = 100
 
@@ -162,11 +172,7 @@ def verdict_column() -> Column:
 
 def accuracy_column(heading: str, images: int) -> Column:
     """Return the column of an accuracy with its interval over images: "98.37 (98.10-98.60)"."""
-
-    def show(mean: float | None, low: float | None, high: float | None) -> str:
-        written = percent(mean, images)
-        return written if written == MISSING else f"{written} ({interval(low, high, images)})"
-
+    show = partial(with_interval, images=images)
     return Column("accuracy", heading, show, beside=("sampling_low", "sampling_high"))
 
 

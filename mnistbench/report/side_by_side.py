@@ -15,7 +15,7 @@ from markupsafe import Markup
 
 from mnistbench.analysis.across import Across, across
 from mnistbench.analysis.contents import Contents, read_contents
-from mnistbench.analysis.correctness import Correctness
+from mnistbench.analysis.correctness import pairs_frame
 from mnistbench.analysis.headline import exact_test, images_of, title
 from mnistbench.analysis.tables import Column, Table, graded_time, text, tie_names, verdict_column
 from mnistbench.errors import DataError, MnistbenchError, UsageError
@@ -228,39 +228,21 @@ def _accuracy_cell(mean: float, low: float, high: float, seeds: float, images: f
 def _changes(runs: Sequence[ListedRun]) -> Table | None:
     """Test each model's predictions in a later run against those in the first that has them."""
     ids = next((run.contents.groups.ids for run in runs if run.contents.groups is not None), None)
-    pairs: list[tuple[str, str, str, Correctness, Correctness]] = []
+    labels: list[str] = []
+    tests: list[PairedTest] = []
     for label in dict.fromkeys(label for run in runs for label in run.contents.found):
         having = [(run.letter, run.contents.found[label]) for run in runs if label in run.contents.found]
-        pairs += [(label, having[0][0], letter, having[0][1], each) for letter, each in having[1:]]
-    tested: list[tuple[str, str, str]] = []
-    tests: list[PairedTest] = []
-    for label, first, later, a, b in pairs:
-        try:
-            tests.append(paired_test(later, b.correct, first, a.correct, ids))
-        except DataError:  # of other images
-            continue
-        tested.append((label, first, later))
-    if not tested:
+        (first, a), *others = having
+        for later, b in others:
+            try:
+                tests.append(paired_test(later, b.correct, first, a.correct, ids))
+            except DataError:  # of other images
+                continue
+            labels.append(label)
+    if not tests:
         return None
-    frame = pd.DataFrame(
-        [
-            {
-                "row": label,
-                "runs": f"{later} against {first}",
-                "difference": test.difference,
-                "difference_low": test.interval.low,
-                "difference_high": test.interval.high,
-                "adjusted_p_value": test.adjusted_p_value,
-                "verdict": test.verdict,
-                "images_to_settle": test.images_to_settle,
-                "seeds_to_settle": test.seeds_to_settle,
-                "settled_together": test.settled_together,
-            }
-            for (label, first, later), test in zip(
-                tested, judged(tests, runs[0].contents.info.margin), strict=True
-            )
-        ]
-    )
+    frame = pairs_frame(judged(tests, runs[0].contents.info.margin)).assign(row=labels)
+    frame["runs"] = frame["row_a"] + " against " + frame["row_b"]
     columns = (
         Column("row", "model", text, right=False),
         Column("runs", "runs", text, right=False),
