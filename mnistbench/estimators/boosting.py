@@ -1,7 +1,7 @@
 """XGBoost's classifier, reporting each round of its training."""
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any, Self
 
 import numpy as np
@@ -86,13 +86,20 @@ class BoostedTrees(XGBClassifier):
         """Return the parameters for the library itself."""
         return {key: value for key, value in super().get_xgb_params().items() if key != "hard_rounds"}
 
-    def staged_predict(self, X: Any) -> Iterator[Labels]:
-        """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training."""
+    def staged_predict(self, X: Any, stages: Sequence[int] | None = None) -> Iterator[Labels]:
+        """Yield the labels of the rows of X, shape (n,), as predicted after each round of the training.
+
+        Args:
+            X: As for `predict`.
+            stages: The rounds, from 0 and ascending, after which to predict. None is all.
+        """
         booster = self.get_booster()
         rows = DMatrix(X, missing=self.missing, nthread=self.n_jobs)
-        for done in range(booster.num_boosted_rounds()):
-            margins = booster.predict(rows, output_margin=True, iteration_range=(done, done + 1))
+        begin = 0
+        for stage in range(booster.num_boosted_rounds()) if stages is None else stages:
+            margins = booster.predict(rows, output_margin=True, iteration_range=(begin, stage + 1))
             rows.set_base_margin(margins)
+            begin = stage + 1
             yield margins.argmax(axis=1) if margins.ndim > 1 else (margins > 0).astype(np.int64)
 
     def __getstate__(self) -> dict[str, Any]:

@@ -304,7 +304,7 @@ def _learning_curve(
             rows = step.transform(rows)
         correct = [
             int((checked_labels(labels, len(rows), len(request.classes), {}) == images.y_eval).sum())
-            for labels in last.staged_predict(rows)
+            for labels in stages.predictions(last.staged_predict, rows)
         ]
         return stages.curve(began, len(rows), correct)
     except Exception as error:

@@ -6,13 +6,14 @@ resident memory of this process alone, where `ru_maxrss` starts at the size of t
 """
 
 import contextlib
+import inspect
 import pickle
 import sys
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Generic, TypeAlias, TypeVar
+from typing import Any, Generic, TypeAlias, TypeVar
 
 import numpy as np
 import psutil
@@ -147,27 +148,47 @@ class Stages:
         self._unit = unit
         self._report(done, total, unit)
 
-    def curve(self, began: float, images: int, correct: Sequence[int]) -> LearningCurve:
-        """Return the curve, with a point at the last stage and wherever training is a fifth further.
+    def points(self) -> list[int]:
+        """Return the numbers, from 0, of the stages on the curve: the last, and each a fifth further on."""
+        chosen, following = [], 1
+        for number, (done, _) in enumerate(self.reports):
+            if done >= following or done == self.reports[-1][0]:
+                chosen.append(number)
+                following = done + max(1, done // 5)
+        return chosen
 
-        Args:
-            began: `time.perf_counter` at the start of the training.
-            images: Number of images that each stage classified.
-            correct: How many of them each stage classified correctly.
+    def predictions(self, staged_predict: Callable[..., Iterable[Any]], rows: Any) -> Iterator[Any]:
+        """Yield the labels of the rows predicted by each stage on the curve.
+
+        The method `staged_predict` of the model predicts with these alone if it takes `stages`.
 
         Raises:
             ContractError: The model has more stages, or fewer, than it reported.
         """
-        if len(correct) != len(self.reports):
+        points = self.points()
+        if "stages" in inspect.signature(staged_predict).parameters:
+            yield from staged_predict(rows, stages=points)
+            return
+        count = 0
+        for count, labels in enumerate(staged_predict(rows), start=1):
+            if count - 1 in points:
+                yield labels
+        if count != len(self.reports):
             raise ContractError(
-                f"staged_predict gave {len(correct)} predictions; expected one for each of the "
+                f"staged_predict gave {count} predictions; expected one for each of the "
                 f"{len(self.reports)} calls of on_progress"
             )
-        points, following = [], 1
-        for (done, at), right in zip(self.reports, correct, strict=True):
-            if done >= following or done == self.reports[-1][0]:
-                points.append((done, at - began, right))
-                following = done + max(1, done // 5)
+
+    def curve(self, began: float, images: int, correct: Sequence[int]) -> LearningCurve:
+        """Return the curve.
+
+        Args:
+            began: `time.perf_counter` at the start of the training.
+            images: Number of images that each stage classified.
+            correct: How many of them each stage on the curve classified correctly.
+        """
+        on_curve = [self.reports[number] for number in self.points()]
+        points = [(done, at - began, right) for (done, at), right in zip(on_curve, correct, strict=True)]
         numbers, seconds, counts = zip(*points, strict=True)
         return LearningCurve(self._unit, images, numbers, seconds, counts, second_training=False)
 

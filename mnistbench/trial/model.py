@@ -86,7 +86,8 @@ def note_stages(estimator: Any, note: Callable[[int, int, str], None]) -> None:
     """Call `note` at each stage of the training, if the last part of the estimator can predict with it later.
 
     Such a part has `on_progress`, and scikit-learn's `staged_predict`, which yields the labels predicted by
-    each stage. One that must store its stages for that does so if its attribute `keep_stages` is true.
+    each stage, or by some alone: see `Stages.predictions`. One that must store its stages for that does so if
+    its attribute `keep_stages` is true.
     """
     last = parts(estimator)[-1]
     if hasattr(last, "on_progress") and hasattr(last, "staged_predict"):

@@ -55,6 +55,7 @@ def test_a_stage_predicts_with_the_trees_so_far(digits, classes):
     assert len(stages) == 6
     for done, labels in enumerate(stages, start=1):
         np.testing.assert_array_equal(labels, model.predict(X, iteration_range=(0, done)))
+    np.testing.assert_array_equal(list(model.staged_predict(X, stages=[0, 3, 5])), stages[0::3] + stages[5:])
 
 
 def test_reporting_leaves_the_parameters_alone(digits):

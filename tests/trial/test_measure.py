@@ -180,12 +180,21 @@ def test_the_load_meter_sees_what_the_machine_does():
     assert load.logical_cores == os.cpu_count()
 
 
-def test_a_learning_curve_has_its_first_points_close_together_and_its_end():
+def every_stage(rows):
+    yield from range(1, rows + 1)
+
+
+def some_stages(rows, stages):
+    yield from (stage + 1 for stage in stages)
+
+
+@pytest.mark.parametrize("staged_predict", [every_stage, some_stages])
+def test_a_learning_curve_has_its_first_points_close_together_and_its_end(staged_predict):
     passed_on = []
     stages, began = Stages(lambda *report: passed_on.append(report)), time.perf_counter()
     for done in range(1, 41):
         stages.note(np.int64(done), 40, "epoch")
-    curve = stages.curve(began, 50, range(1, 41))
+    curve = stages.curve(began, 50, list(stages.predictions(staged_predict, 40)))
     assert passed_on == [(done, 40, "epoch") for done in range(1, 41)]
     assert curve.done[:5] == (1, 2, 3, 4, 5)
     assert curve.done[-1] == 40
@@ -199,4 +208,4 @@ def test_stages_that_were_not_reported_give_no_curve():
     stages = Stages(lambda *_: None)
     stages.note(1, 1, "epoch")
     with pytest.raises(ContractError, match="gave 2 predictions; expected one for each of the 1 calls"):
-        stages.curve(0.0, 10, [3, 4])
+        list(stages.predictions(every_stage, 2))
