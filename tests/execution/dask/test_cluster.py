@@ -343,6 +343,20 @@ def test_the_report_lists_which_versions_ran(two_workers, shell):
     assert "threadpoolctl 0.0.1" in page
 
 
+@pytest.mark.slow
+def test_workers_train_on_synthetic_images_too(two_workers, shell):
+    wanted = ("--only", "nearest,constant", "--train-size", "60,300")  # of 120 that there are
+    process = start(shell, two_workers.address, *shell.new(*wanted)[1:])
+    _, err = process.communicate(timeout=120)
+    assert process.returncode == 0, err
+    trained = [(r.trial.train_size, r.trial.synthetic, r.measurement.train_images) for r in records_in(shell)]
+    assert sorted(trained) == [(60, 0, 60)] * 2 + [(300, 180, 300)] * 2
+    planned = shell.done(
+        *shell.new(*wanted, command="plan"), "--backend", "dask", "--scheduler", two_workers.address
+    )
+    assert "4 trials" in planned
+
+
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
