@@ -64,7 +64,8 @@ def _rough(seconds: float) -> str:
     """Write a time without a precision that its forecast has not."""
     if seconds < 100:
         return f"{seconds:.0f} s" if seconds >= 10 else f"{seconds:.1f} s"
-    return duration(60 * round(seconds / 60))
+    step = 10 if seconds < 600 else 60
+    return duration(step * round(seconds / step))
 
 
 def _notes(plan: "Plan") -> list[str]:

@@ -204,15 +204,12 @@ class Forecaster:
         images = training_images(trial, self.setting.dataset)
         doubt = math.hypot(0 if is_same_data else _OTHER_DATA, 0 if is_here else _ELSEWHERE)
 
-        def foretold(values: Sequence[Known], value: Callable[[Known], float], growth: _Growth) -> Expected:
-            return growth.at(images, [(each.measurement.train_images, value(each)) for each in values])
-
         def seconds(values: Sequence[Known], span: Callable[[Known], _Span], growth: _Growth) -> Expected:
-            def limit(end: int) -> Expected:
-                value = foretold(values, lambda each: span(each)[end] * self._speed(each), growth)
-                return _widened(value, doubt)
-
-            least, most = limit(0), limit(1)
+            told = [(each.measurement.train_images, span(each), self._speed(each)) for each in values]
+            least, most = (
+                _widened(growth.at(images, [(n, ends[end] * speed) for n, ends, speed in told]), doubt)
+                for end in (0, 1)
+            )
             return Expected(least.value, least.low, most.high)
 
         alike = [each for each in group if each.setting.measurements == self.setting.measurements] or group
