@@ -59,8 +59,10 @@ def test_the_last_stage_is_the_model_and_keeping_stages_changes_nothing(odd_digi
     estimator = classifier(average=0.9, epochs=3)
     estimator.keep_stages = True
     before = estimator.fit(X[:TRAIN], y[:TRAIN]).predict_proba(X[TRAIN:])
-    *_, last = estimator.staged_predict(X[TRAIN:])
+    first, *_, last = estimator.staged_predict(X[TRAIN:])
     assert np.array_equal(last, estimator.predict(X[TRAIN:]))
+    few = list(estimator.staged_predict(X[TRAIN:], stages=[0, len(estimator._stages) - 1]))
+    assert np.array_equal(few, [first, last])
     assert np.array_equal(before, estimator.predict_proba(X[TRAIN:]))
     without = classifier(average=0.9, epochs=3).fit(X[:TRAIN], y[:TRAIN])
     assert np.array_equal(without.predict_proba(X[TRAIN:]), before)

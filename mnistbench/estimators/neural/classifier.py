@@ -192,13 +192,17 @@ class NeuralClassifier(ClassifierMixin, BaseEstimator):  # type: ignore[misc]
         odds = np.exp(self.sharpness * (logits - logits.max(axis=1, keepdims=True)))
         return np.asarray(odds / odds.sum(axis=1, keepdims=True))
 
-    def staged_predict(self, X: Any) -> Iterator[Labels]:
+    def staged_predict(self, X: Any, stages: Sequence[int] | None = None) -> Iterator[Labels]:
         """Yield the most probable label of each row of X, shape (n,), at each report of the training.
 
         There is none if `keep_stages` was false.
+
+        Args:
+            X: As for `predict`.
+            stages: The reports, from 0, for which to predict. None is all.
         """
-        for weights in self._stages:
-            with self._network.set_to(weights):
+        for stage in range(len(self._stages)) if stages is None else stages:
+            with self._network.set_to(self._stages[stage]):
                 labels = self.predict(X)
             yield labels
 
