@@ -42,11 +42,10 @@ def run_pilot(
     ended: list[Known] = []
     spent = 0.0
     hopeless = set()
+    told, total = forecaster, _total_seconds(forecaster, plan)
     with tempfile.TemporaryDirectory(prefix="mnistbench-pilot-") as place:
         for trial, count in _steps(plan, forecaster):
-            told = Forecaster(forecaster.setting, [*forecaster.ended, *ended])
             expected = told.forecast(trial)
-            total = sum(each.trial_seconds.value for each in told.forecasts(plan.trials).values())
             left = MOST_SHARE * min(total, plan.budget_seconds or total) - spent
             if expected is None:
                 is_affordable = is_asked_for or count * MOST_SHARE >= 1
@@ -58,10 +57,17 @@ def run_pilot(
             began = time.monotonic()
             found = _run(replace(plan, trials=[trial]), Path(place), observer, min(deadline, began + left))
             spent += time.monotonic() - began
-            ended += found
-            if not found:
+            if found:
+                ended += found
+                told = Forecaster(forecaster.setting, [*forecaster.ended, *ended])
+                total = _total_seconds(told, plan)
+            else:
                 hopeless.add(_recipe(trial))
     return Pilot(tuple(ended), spent)
+
+
+def _total_seconds(forecaster: Forecaster, plan: Plan) -> float:
+    return sum(each.trial_seconds.value for each in forecaster.forecasts(plan.trials).values())
 
 
 def _run(plan: Plan, place: Path, observer: Observer, deadline: float) -> list[Known]:
