@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import cached_property
 
 from mnistbench.datasets import DatasetInfo
 from mnistbench.datasets.holdout import LAST, described, holdout_count
@@ -366,3 +367,8 @@ class Session:
     side_by_side: int = 1  # how many trials could run at the same time
     before: tuple[Calibration, ...] = ()  # speed of each machine before the first trial, if measured
     after: tuple[Calibration, ...] = ()  # the same after the last trial, in the same order
+
+    @cached_property
+    def ended(self) -> frozenset[str]:
+        """The trials that ended in it; a large run looks each of them up."""
+        return frozenset(self.trial_ids)

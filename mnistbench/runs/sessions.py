@@ -73,7 +73,7 @@ def machine_drift(sessions: Iterable[Session], trial_ids: Collection[str]) -> fl
     drifts = [
         drift(before, after)
         for session in sessions
-        if not set(session.trial_ids).isdisjoint(trial_ids)
+        if not session.ended.isdisjoint(trial_ids)
         for before, after in zip(session.before, session.after, strict=False)
     ]
     return max(drifts, default=None)
@@ -86,7 +86,7 @@ def unit_seconds(sessions: Sequence[Session], trial_id: str) -> float | None:
     None if it was not measured, or on several machines, because the trial's is unknown.
     """
     for session in sessions:
-        if trial_id in session.trial_ids:
+        if trial_id in session.ended:
             if len(session.before) != 1:
                 return None
             return statistics.geometric_mean(c.unit_seconds for c in (*session.before, *session.after))
