@@ -5,9 +5,11 @@ what the stored predictions give.
 """
 
 import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
-from math import inf, log, sqrt
+from math import inf, log, nan, sqrt
+
+import numpy as np
 
 from mnistbench.analysis.configurations import Configuration
 from mnistbench.analysis.trust import OTHERS_BOUNDS, Timing, grade
@@ -22,6 +24,7 @@ GENERALISATION_GAP = 0.05
 CALIBRATION_ERROR = 0.05
 SINGLE_TIMING_FACTOR = 1.2
 _NAMED_TOGETHER = 8
+_LEAST_T = 1.95  # below Student's quantile for 95 %, however many timings there are
 
 
 @dataclass(frozen=True)
@@ -169,6 +172,7 @@ class _Rival:
     fit_seconds: float
     predict_seconds: float
     log_fit: float
+    log_variance: float  # of `log_fit`; NaN where it was timed only once
 
 
 class _Rivals:
@@ -179,22 +183,21 @@ class _Rivals:
         self._by_label = {rival.row.label: rival for rival in rivals}
         # In the order in which they are preferred: the first that passes all tests is the answer.
         self._by_merit = sorted(rivals, key=lambda rival: (-rival.accuracy, rival.fit_seconds))
+        values = [(r.accuracy, r.predict_seconds, r.log_fit, r.log_variance) for r in self._by_merit]
+        self._accuracies, self._predict_seconds, self._log_fits, self._log_variances = (
+            np.array(values).reshape(-1, 4).T
+        )
         self._tests = {frozenset((test.model_a, test.model_b)): test for test in tests}
         self._margin = margin
 
     def better_than(self, row: Configuration) -> str | None:
         """Name the row that makes this one superfluous; None where no row does."""
         own = self._by_label[row.label]
-        bound = own.log_fit - log(FASTER_FACTOR)
-        for rival in self._by_merit:
-            if rival.accuracy < own.accuracy - self._margin:  # as are all that follow
-                return None
+        for rival in self._likely(own):
             if (
-                rival.log_fit <= bound
-                and rival.predict_seconds <= own.predict_seconds
-                and rival.setting == own.setting
-                and _trains_faster(rival, own)
+                rival.setting == own.setting
                 and (verdict := self._accuracy_verdict(rival, own)) is not None
+                and _trains_faster(rival, own)
             ):
                 images = row.test_count
                 return (
@@ -203,6 +206,21 @@ class _Rivals:
                     f"{percent(own.accuracy, images)} %"
                 )
         return None
+
+    def _likely(self, own: _Rival) -> Iterator[_Rival]:
+        """Return the rivals that simple comparisons leave, all at once: tests of every pair take minutes."""
+        if own.log_fit == inf:
+            return
+        gains = own.log_fit - self._log_fits
+        errors = np.sqrt(own.log_variance + self._log_variances)
+        likely = (
+            (self._accuracies >= own.accuracy - self._margin)
+            & (self._predict_seconds <= own.predict_seconds)
+            & (gains >= log(FASTER_FACTOR))
+            & ~(gains < _LEAST_T * errors)  # not known, so kept, where one was timed only once
+        )
+        for place in np.flatnonzero(likely):
+            yield self._by_merit[place]
 
     def _accuracy_verdict(self, rival: _Rival, own: _Rival) -> str | None:
         """Say how the rival's accuracy compares with a row's own; None where it may be lower by too much."""
@@ -223,6 +241,7 @@ class _Rivals:
 
 def _rival(row: Configuration) -> _Rival:
     trial, times = row.trials[0], tuple(m.fit_seconds for m in row.measurements)
+    logs = [log(seconds) if seconds > 0 else inf for seconds in times]  # inf: too fast for the clock
     return _Rival(
         row=row,
         setting=(trial.dataset_sha256, trial.split, trial.train_size, trial.threads),
@@ -230,13 +249,12 @@ def _rival(row: Configuration) -> _Rival:
         fit_times=times,
         fit_seconds=statistics.median(times),
         predict_seconds=row.median_time("predict_seconds") or 0.0,
-        log_fit=statistics.fmean(map(log, times)) if min(times) > 0 else inf,  # too fast for the clock
+        log_fit=statistics.fmean(logs),
+        log_variance=statistics.variance(logs) / len(logs) if len(logs) > 1 and inf not in logs else nan,
     )
 
 
 def _trains_faster(rival: _Rival, own: _Rival) -> bool:
-    if own.log_fit == inf:
-        return False
     comparison = compare_times(own.fit_times, rival.fit_times)
     if comparison.interval is not None:
         return comparison.verdict == "faster"

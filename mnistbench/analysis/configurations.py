@@ -45,7 +45,7 @@ class Configuration:
         """The accuracy of each seed."""
         return tuple(r.quality.accuracy for r in self.by_seed if r.quality is not None)
 
-    @property
+    @cached_property
     def accuracy(self) -> float | None:
         """The mean accuracy over the seeds; None where no trial was successful."""
         return statistics.fmean(self.accuracies) if self.by_seed else None
@@ -56,7 +56,7 @@ class Configuration:
         counts = [r.quality.error_count for r in self.by_seed if r.quality is not None]
         return statistics.fmean(counts) if counts else None
 
-    @property
+    @cached_property
     def estimate(self) -> AccuracyEstimate | None:
         """The accuracy with both its sources of variation; None where no trial was successful."""
         counts = [r.quality.error_count for r in self.by_seed if r.quality is not None]
@@ -144,23 +144,28 @@ def _labels(
     trials: Mapping[str, Trial], defaults: Mapping[str, Mapping[str, ParameterValue]]
 ) -> dict[str, str]:
     """Name each row after its model, and what differs from the model's file or between the model's rows."""
-    by_model: dict[str, list[Trial]] = {}
-    for trial in trials.values():
-        by_model.setdefault(trial.model, []).append(trial)
-    labels = {}
+    by_model: dict[str, dict[str, Trial]] = {}
     for key, trial in trials.items():
-        siblings = by_model[trial.model]
-        details = [
-            f"{name}={value_text(value)}"
-            for name, value in trial.parameters.items()
-            if defaults.get(trial.model, {}).get(name, value) != value
-            or any(s.parameters.get(name) != value for s in siblings)
-        ]
-        if trial.synthetic or len({s.train_size for s in siblings}) > 1:
-            details.append(trial.size_label)
-        if len({s.threads for s in siblings}) > 1:
-            details.append(plural(trial.threads, "thread"))
-        labels[key] = f"{trial.model} ({', '.join(details)})" if details else trial.model
+        by_model.setdefault(trial.model, {})[key] = trial
+    labels = {}
+    for model, siblings in by_model.items():
+        several = siblings.values()
+        names = {name for trial in several for name in trial.parameters}
+        varied = {name for name in names if len({trial.parameters.get(name) for trial in several}) > 1}
+        has_sizes = len({trial.train_size for trial in several}) > 1
+        has_threads = len({trial.threads for trial in several}) > 1
+        own = defaults.get(model, {})
+        for key, trial in siblings.items():
+            details = [
+                f"{name}={value_text(value)}"
+                for name, value in trial.parameters.items()
+                if name in varied or own.get(name, value) != value
+            ]
+            if trial.synthetic or has_sizes:
+                details.append(trial.size_label)
+            if has_threads:
+                details.append(plural(trial.threads, "thread"))
+            labels[key] = f"{model} ({', '.join(details)})" if details else model
     return labels
 
 
