@@ -97,7 +97,7 @@ def points(rows: Sequence[Configuration], timing: str) -> list[Point]:
 def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "training time") -> bytes:
     """Draw accuracy, of so many images, against cost, so that equal ratios look alike, with the Pareto front.
 
-    Of very many points, only those on the front are named.
+    Of very many points, only the most accurate of those on the front are named.
     """
     floor = 0.5 / images  # no error among n images is drawn as half an error: a logarithm has no zero
 
@@ -115,7 +115,7 @@ def accuracy_against_time(points: Sequence[Point], images: int, cost: str = "tra
         _draw_points(axes, [p for p in points if p.label not in front], error, colour=MUTED, filled=False)
         _draw_points(axes, [p for p in points if p.label in front], error, colour=BLUE, filled=True)
         bars = [((p.seconds, error(p.sampling.low)), (p.seconds, error(p.sampling.high))) for p in points]
-        named = [p for p in points if len(points) <= _LABELLED_POINTS or p.label in front]
+        named = [p for p in points if len(points) <= _LABELLED_POINTS or p.label in front][:_LABELLED_POINTS]
         places = [(p.seconds, error(p.accuracy)) for p in named]
         label_directly(axes, [p.label for p in named], places, bars + line)
 

@@ -284,7 +284,9 @@ def _box(points: Any, padding: float) -> Any:
 
 def _shared(boxes: Any, others: Any) -> Any:
     """Return the area that each of n boxes shares with each of m others, shape (n, m)."""
-    low = np.maximum(boxes[:, np.newaxis, :2], others[:, :2])
-    high = np.minimum(boxes[:, np.newaxis, 2:], others[:, 2:])
-    sides = np.maximum(high - low, 0)
-    return sides[..., 0] * sides[..., 1]
+    width, height = (
+        np.minimum(boxes[:, np.newaxis, low + 2], others[:, low + 2])
+        - np.maximum(boxes[:, np.newaxis, low], others[:, low])
+        for low in (0, 1)
+    )
+    return np.maximum(width, 0) * np.maximum(height, 0)
