@@ -22,7 +22,7 @@ from mnistbench.plan.trials import Options, Suite, plan
 # Each sweep has one or several values for some of a model's parameters: every combination is a candidate,
 # and the other parameters keep the defaults of the model's file. The recipe itself is a candidate, too.
 SWEEPS = {
-    "logreg": [{"C": "0.05,0.15,0.3", "tol": "0.00015,0.0003,0.0006"}],
+    "logreg": [{"blur": "0.5,0.7", "C": "0.15,0.3"}, {"tol": "0.00015,0.0006"}],
     "svm": [{"components": "60,80,100,150", "gamma": "1.0,1.5"}, {"C": "5"}],
     "rf": [{"trees": "40,60,80", "bootstrap": "false,true"}],
     "xgboost": [{"rounds": "320,400,480"}, {"min_child_weight": "1,4"}, {"colsample_bynode": "0.1,0.3"}],

@@ -11,6 +11,7 @@ from typing import Any, Self
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.ndimage import gaussian_filter
 from sklearn.base import (
     BaseEstimator,
     ClassNamePrefixFeaturesOutMixin,
@@ -102,8 +103,29 @@ class _ImageTransformer(_FloatTransformer):
         raise NotImplementedError
 
 
+class BlurPixels(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore[misc]
+    """Blurs images by a Gaussian, so that neighbouring pixels agree; beyond the edge, images are mirrored.
+
+    Args:
+        image_shape: (height, width) of the images.
+        sigma: The Gaussian's standard deviation in pixels, over 0.
+    """
+
+    def __init__(self, image_shape: tuple[int, int] | None = None, sigma: float = 0.5) -> None:
+        self.image_shape = image_shape
+        self.sigma = sigma
+
+    def _lay_out(self, height: int, width: int) -> None:  # noqa: ARG002 - the shape does not matter
+        if self.sigma <= 0:
+            raise ValueError(f"sigma is {self.sigma}; expected more than 0")
+
+    def _transformed(self, images: Images) -> Rows:
+        blurred = gaussian_filter(images, self.sigma, axes=(1, 2))
+        return np.asarray(blurred.reshape(len(images), -1))
+
+
 class BlockMeans(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: ignore[misc]
-    """Shrinks images to the means of square blocks, on one grid or two, the second half a block further.
+    """Shrinks images to the means of square blocks, on two grids, the second half a block further.
 
     Two grids of 2 x 2 blocks have half as many columns as an image has pixels, and together show nearly as
     much. The blocks are the largest that leave `side` of them along each side. What lies outside is 0.
@@ -111,25 +133,21 @@ class BlockMeans(ClassNamePrefixFeaturesOutMixin, _ImageTransformer):  # type: i
     Args:
         image_shape: (height, width) of the images.
         side: Least number of blocks along the shorter side; smaller images than twice that stay as they are.
-        grids: 1 or 2.
     """
 
-    def __init__(self, image_shape: tuple[int, int] | None = None, side: int = 14, grids: int = 2) -> None:
+    def __init__(self, image_shape: tuple[int, int] | None = None, side: int = 14) -> None:
         self.image_shape = image_shape
         self.side = side
-        self.grids = grids
 
     def _lay_out(self, height: int, width: int) -> None:
         if self.side < 1:
             raise ValueError(f"side is {self.side}; expected at least 1")
-        if self.grids not in (1, 2):
-            raise ValueError(f"grids is {self.grids}; expected 1 or 2")
         self.block_ = max(1, min(height, width) // self.side)
         self._n_features_out = self._transformed(np.zeros((1, height, width))).shape[1]
 
     def _transformed(self, images: Images) -> Rows:
         half = self.block_ // 2
-        grids = [images, images[:, half:, half:]] if half and self.grids == 2 else [images]
+        grids = [images, images[:, half:, half:]] if half else [images]
         return np.concatenate([self._means(grid) for grid in grids], axis=1)
 
     def _means(self, images: Images) -> Rows:

@@ -15,6 +15,7 @@ from support.files import peak_bytes
 from mnistbench.estimators.preprocessing import (
     AugmentedPipeline,
     BlockMeans,
+    BlurPixels,
     MomentNormalizer,
     OrientationHistograms,
     PrincipalComponents,
@@ -30,6 +31,7 @@ SHAPE = (20, 24)
     [
         QuantizePixels(),
         BlockMeans(side=2),
+        BlurPixels(),
         MomentNormalizer(scaling=0.7),
         OrientationHistograms(),
         PrincipalComponents(3),
@@ -102,6 +104,17 @@ def test_the_second_grid_lies_half_a_block_further():
     first, second = np.split(BlockMeans((4, 4), side=2).fit_transform(image)[0], 2)
     np.testing.assert_array_equal(first, [2.5, 4.5, 10.5, 12.5])
     np.testing.assert_array_equal(second, [7.5, (7 + 11) / 4, (13 + 14) / 4, 15 / 4])
+
+
+def test_a_blurred_dot_is_a_gaussian_that_keeps_its_ink():
+    dot = np.zeros((9, 11), np.float32)
+    dot[4, 5] = 1
+    blurred = BlurPixels((9, 11), sigma=0.8).fit_transform(dot.reshape(1, -1)).reshape(9, 11)
+    assert blurred.sum() == pytest.approx(1, rel=1e-5)
+    assert blurred[4, 6] / blurred[4, 5] == pytest.approx(np.exp(-1 / (2 * 0.8**2)), rel=1e-4)
+    np.testing.assert_allclose(blurred[3, 5], blurred[4, 6], rtol=1e-5)
+    with pytest.raises(ValueError, match="sigma is 0; expected more than 0"):
+        BlurPixels((9, 11), sigma=0).fit(dot.reshape(1, -1))
 
 
 @pytest.mark.parametrize("slant", [-0.6, 0.3, 0.6])
