@@ -18,16 +18,12 @@ def hidden_layers(layers):
 def build(
     keras,
     image_shape,
-    epochs=3,
-    hard_epochs=4,
+    epochs=4,
     shift=1,
     batch_size=128,
     peak_rate=0.01,
     label_smoothing=0.1,
     sharpness=2.0,
 ):
-    distort = RandomShift(shift)
-    training = Training(
-        epochs, batch_size, peak_rate, label_smoothing, hard_epochs=hard_epochs, distort=distort
-    )
+    training = Training(epochs, batch_size, peak_rate, label_smoothing, distort=RandomShift(shift))
     return NeuralClassifier(hidden_layers, training, image_shape, min_side=14, sharpness=sharpness, **keras)

@@ -11,11 +11,11 @@ def build(
     seed,
     threads,
     image_shape,
-    rounds=280,
-    hard_rounds=480,
+    rounds=160,
+    hard_rounds=320,
     learning_rate=0.25,
     max_depth=6,
-    max_bin=16,
+    max_bin=32,
     subsample=0.9,
     colsample_bynode=0.2,
 ):
@@ -31,6 +31,4 @@ def build(
         n_jobs=threads,
         random_state=seed,
     )
-    # With one grid of means, more rounds take the time that two grids would.
-    shrink = BlockMeans(image_shape, grids=1)
-    return make_pipeline(shrink, VarianceThreshold(), QuantizePixels(levels=256), trees)
+    return make_pipeline(BlockMeans(image_shape), VarianceThreshold(), QuantizePixels(levels=256), trees)

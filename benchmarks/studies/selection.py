@@ -25,9 +25,9 @@ SWEEPS = {
     "logreg": [{"blur": "0.5,0.7", "C": "0.15,0.3"}, {"tol": "0.00015,0.0006"}],
     "svm": [{"components": "60,80,100,150", "gamma": "1.0,1.5"}, {"C": "5"}],
     "rf": [{"trees": "40,60,80", "bootstrap": "false,true"}],
-    "xgboost": [{"rounds": "320,400,480"}, {"min_child_weight": "1,4"}, {"colsample_bynode": "0.1,0.3"}],
+    "xgboost": [{"rounds": "120,160,200"}, {"hard_rounds": "280,320,400"}, {"max_bin": "16,32"}],
     "mlp": [{"epochs": "4,5,6"}, {"hard_epochs": "8,10"}, {"label_smoothing": "0.05,0.1"}],
-    "cnn": [{"epochs": "2,3,4"}, {"hard_epochs": "3,4,5"}],
+    "cnn": [{"epochs": "3,4,5"}],
     "svm_record": [
         {"gamma": "0.7,1.3"},
         {"components": "64,128"},
