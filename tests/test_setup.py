@@ -37,10 +37,6 @@ SUPPORTED = [
     minor for minor in range(30) if SpecifierSet(PROJECT["requires-python"]).contains(f"3.{minor}.0")
 ]
 
-needs_make = pytest.mark.skipif(
-    os.name != "posix" or shutil.which("make") is None, reason="make is not on this machine"
-)
-
 # The stand-in's build backend. It logs each build, and waits while there is a file called "hang".
 BACKEND = """
 import os, time, zipfile
@@ -110,9 +106,16 @@ def environment(**changes: str) -> dict[str, str]:
     return kept | {"PIP_NO_INDEX": "1", "PYTHON": sys.executable} | changes
 
 
+def of_make(folder: Path, *arguments: str) -> list[str | Path]:
+    """Return the command line of make; where there is none, the test is skipped."""
+    if os.name != "posix" or shutil.which("make") is None:
+        pytest.skip("make is not on this machine")
+    return ["make", "-C", folder, *arguments]
+
+
 def make(folder: Path, *arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["make", "-C", folder, "--no-print-directory", *arguments],
+        of_make(folder, "--no-print-directory", *arguments),
         env=environment(**changes),
         capture_output=True,
         text=True,
@@ -126,7 +129,7 @@ def make_in_background(folder: Path, log: Path) -> Iterator[subprocess.Popen[byt
     """`make setup` in a session of its own, of which nothing is left at the end."""
     with log.open("wb") as output:
         process = subprocess.Popen(
-            ["make", "-C", folder, "setup"],
+            of_make(folder, "setup"),
             env=environment(),
             stdout=output,
             stderr=subprocess.STDOUT,
@@ -172,7 +175,6 @@ def assert_refused(answer: subprocess.CompletedProcess[str], *texts: str) -> Non
     assert [text for text in texts if text not in answer.stderr] == []
 
 
-@needs_make
 def test_make_alone_lists_every_target():
     makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
     targets = re.search(r"^\.PHONY: (.*)$", makefile, re.MULTILINE).group(1).split()
@@ -182,7 +184,6 @@ def test_make_alone_lists_every_target():
     assert {"setup", "bench", "test", "test-all", "check", "report", "fetch", "clean"} <= set(targets)
 
 
-@needs_make
 def test_a_second_call_does_no_work(installed):
     before = builds(installed), (installed / ".venv/mnistbench-setup").stat().st_mtime_ns
     start = time.perf_counter()
@@ -193,21 +194,18 @@ def test_a_second_call_does_no_work(installed):
     assert seconds < 1
 
 
-@needs_make
 def test_arguments_pass_through_make(installed):
     answer = make(installed, "bench", """ARGS=--only cnn,svm --set 'svm.C=1, 10' --models "my models" """)
     expected = ["run", "--only", "cnn,svm", "--set", "svm.C=1, 10", "--models", "my models"]
     assert json.loads(answer.stdout)["arguments"] == expected
 
 
-@needs_make
 def test_make_shows_the_exit_status_of_the_program(installed):
     answer = make(installed, "bench", "ARGS=no-data")
     assert answer.returncode == 2
     assert re.search(r"\bbench\b.* Error 3", answer.stderr)
 
 
-@needs_make
 def test_a_changed_lock_file_brings_the_installation_up_to_date(installed):
     before = builds(installed)
     (installed / ".requirements.lock").write_text("# another\n", encoding="utf-8")
@@ -217,7 +215,6 @@ def test_a_changed_lock_file_brings_the_installation_up_to_date(installed):
     assert builds(installed) == before + 1
 
 
-@needs_make
 def test_extras_are_added_and_remembered(installed):
     before = builds(installed)
     assert make(installed, "setup", "EXTRAS=gpu").returncode == 0
@@ -227,12 +224,10 @@ def test_extras_are_added_and_remembered(installed):
     assert (installed / ".venv/mnistbench-setup").read_text().splitlines()[-1] == "dev,distributed,gpu"
 
 
-@needs_make
 def test_an_unknown_extra_is_refused(installed):
     assert_refused(make(installed, "setup", "EXTRAS=gpus"), "no extra called 'gpus'")
 
 
-@needs_make
 @pytest.mark.slow
 def test_a_lock_that_cannot_be_installed_is_reported_and_the_next_call_starts_again(moved):
     pyproject, backend = moved / "pyproject.toml", moved / "backend.py"
@@ -245,7 +240,6 @@ def test_a_lock_that_cannot_be_installed_is_reported_and_the_next_call_starts_ag
     assert runs(moved)
 
 
-@needs_make
 @pytest.mark.slow
 def test_a_moved_folder_is_set_up_anew(moved):
     """The console scripts of a copied or moved .venv would start the old folder's Python."""
@@ -253,7 +247,6 @@ def test_a_moved_folder_is_set_up_anew(moved):
     assert runs(moved)
 
 
-@needs_make
 @pytest.mark.slow
 @pytest.mark.parametrize("damage", ["python gone", "python does not start", "another python", "no stamp"])
 def test_a_broken_installation_is_made_anew(installed, moved, tmp_path, damage):
@@ -276,7 +269,6 @@ def test_a_broken_installation_is_made_anew(installed, moved, tmp_path, damage):
     assert runs(moved)
 
 
-@needs_make
 @pytest.mark.slow
 @pytest.mark.parametrize("victim", ["everything", "pip", "make"])
 def test_a_killed_installation_is_repaired_by_the_next_call(tmp_path, victim):
@@ -299,7 +291,6 @@ def test_a_killed_installation_is_repaired_by_the_next_call(tmp_path, victim):
     assert runs(folder)
 
 
-@needs_make
 @pytest.mark.slow
 @pytest.mark.skipif(shutil.which("flock") is None, reason="flock is not on this machine")
 def test_of_two_set_ups_at_once_one_waits_for_the_other(tmp_path):
@@ -341,7 +332,6 @@ def machine(tmp_path):
     return Machine()
 
 
-@needs_make
 def test_without_a_supported_python_the_message_lists_what_was_found_and_what_to_do(machine):
     machine.add("python3", "sys.version_info = (3, 9, 2)")
     machine.add("python3.13", 'sys.modules["ensurepip"] = None; sys.version_info = (3, 13, 1)')
@@ -359,7 +349,6 @@ def test_without_a_supported_python_the_message_lists_what_was_found_and_what_to
     assert not (machine.folder / ".venv").exists()
 
 
-@needs_make
 def test_a_python_that_is_too_new_is_refused_though_another_would_do(machine):
     """PYTHON names the one to use; taking another in its place would surprise."""
     machine.add("python3.99", "sys.version_info = (3, 99, 0)")
@@ -367,7 +356,6 @@ def test_a_python_that_is_too_new_is_refused_though_another_would_do(machine):
     assert_refused(machine.setup(python="python3.99"), "python3.99 is Python 3.99")
 
 
-@needs_make
 def test_the_first_python_that_will_do_is_taken(machine):
     machine.add("python3", "sys.version_info = (3, 14, 0)")
     machine.add("python3.13", "sys.exit(127)")
@@ -377,7 +365,6 @@ def test_the_first_python_that_will_do_is_taken(machine):
     assert runs(machine.folder)
 
 
-@needs_make
 def test_clean_keeps_the_results_and_the_installation(tmp_path):
     folder = write_standin(tmp_path / "used")
     kept = ["results/run/records.jsonl", "results/__pycache__/kept.pyc", ".venv/lib/__pycache__/kept.pyc"]

@@ -213,14 +213,6 @@ def test_private_and_hidden_files_are_no_models(tmp_path):
     assert list(discover([tmp_path])) == ["svm"]
 
 
-def test_two_models_of_one_name_are_refused(tmp_path):
-    for folder in ("a", "b"):
-        (tmp_path / folder).mkdir()
-        written(tmp_path / folder, "def build(): ...", "svm.py")
-    with pytest.raises(UsageError, match=r"two models are named svm: .*a/svm\.py and .*b/svm\.py"):
-        discover([tmp_path / "a", tmp_path / "b"])
-
-
 def test_a_folder_must_exist_and_hold_models(tmp_path):
     with pytest.raises(UsageError, match="is not a folder"):
         discover([tmp_path / "nowhere"])

@@ -220,11 +220,6 @@ def test_six_models_on_ten_thousand_images_take_less_than_three_megabytes(tmp_pa
 
 # ---- in a real browser
 
-needs_browser = pytest.mark.skipif(chromium.CHROMIUM is None, reason="there is no Chromium here")
-needs_axe = pytest.mark.skipif(
-    not chromium.AXE.is_file(), reason="axe-core is not here; `make browser-tests` installs it with npm"
-)
-
 
 @pytest.fixture(scope="module")
 def real_run(tmp_path_factory):
@@ -238,6 +233,8 @@ def real_run(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def browser():
+    if chromium.CHROMIUM is None:
+        pytest.skip("there is no Chromium here")
     with chromium.browser() as started:
         yield started
 
@@ -249,7 +246,6 @@ def cell_texts(page, column: int) -> list[str]:
 
 
 @pytest.mark.slow
-@needs_browser
 def test_in_a_browser_the_numbers_are_those_of_the_records(browser, real_run):
     rows = configurations(real_run.info(), real_run.records())
     with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
@@ -263,7 +259,6 @@ def test_in_a_browser_the_numbers_are_those_of_the_records(browser, real_run):
 
 
 @pytest.mark.slow
-@needs_browser
 def test_in_a_browser_the_table_sorts_and_filters(browser, real_run):
     with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
         heading = page.locator("#results-table thead th", has_text="wrong images")
@@ -285,7 +280,6 @@ def test_in_a_browser_the_table_sorts_and_filters(browser, real_run):
 
 
 @pytest.mark.slow
-@needs_browser
 def test_in_a_browser_a_cell_shows_the_images_behind_it(browser, real_run):
     with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
         before = page.evaluate("document.documentElement.scrollHeight")
@@ -304,7 +298,6 @@ def test_in_a_browser_a_cell_shows_the_images_behind_it(browser, real_run):
 
 
 @pytest.mark.slow
-@needs_browser
 def test_in_a_browser_the_charts_change_their_time_and_name_their_points(browser, real_run):
     labels = {row.label for row in configurations(real_run.info(), real_run.records()) if row.by_seed}
     with chromium.opened(browser, real_run.path / "report.html") as (page, complaints):
@@ -323,8 +316,9 @@ def test_in_a_browser_the_charts_change_their_time_and_name_their_points(browser
 
 
 @pytest.mark.slow
-@needs_browser
-@needs_axe
+@pytest.mark.skipif(
+    not chromium.AXE.is_file(), reason="axe-core is not here; `make browser-tests` installs it with npm"
+)
 @pytest.mark.parametrize(
     "way", [{}, {"dark": True}, {"width": 390, "height": 844}], ids=["light", "dark", "phone"]
 )

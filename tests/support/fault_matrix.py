@@ -109,7 +109,7 @@ is a file whose name is no name
   plan/test_models.py::test_names_start_with_a_letter_and_hold_digits_hyphens_and_underscores
 has the name of another model
   the command is refused, and both files are named
-  plan/test_models.py::test_two_models_of_one_name_are_refused
+  cli/test_cli.py::test_two_models_of_one_name_are_refused
   cli/test_cli.py::test_two_models_of_one_name_are_refused
 is a file that changes while the run goes on
   the trial is `invalid`, with what is wrong

@@ -14,16 +14,11 @@ class MirrorServer:
 
     /good/NAME serves the file and /html/NAME an error page with status 200; the other ways are the methods of
     `_Handler` that start with `answer_`. A request for http://ANY.HOST/... is answered as a proxy would.
-
-    Attributes:
-        files: Content of each file by its name.
-        url: The address with a slash at its end.
-        requests: The path (or, from a proxy's client, the whole address) of each request so far.
     """
 
     def __init__(self, files: Mapping[str, bytes]) -> None:
         self.files = dict(files)
-        self.requests: list[str] = []
+        self.requests: list[str] = []  # the path, or from a proxy's client the whole address, of each so far
         self.closing = threading.Event()
         self.lock = threading.Lock()
         server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Handler)

@@ -64,29 +64,17 @@ ENVIRONMENT = Environment(
 
 @dataclass(frozen=True)
 class Model:
-    """What a synthetic model does.
+    """What a synthetic model does."""
 
-    Attributes:
-        error_rate: The share of images it gets wrong, on average over seeds.
-        fit_seconds: About how long it trains.
-        probabilities: Whether it gives any.
-        confidence: The probability it gives its answer; the rest is spread evenly.
-        parameters: Of its `build`.
-        statuses: How its trials end, one a trial in the order of the plan; then ok.
-        summary: Its docstring's first line.
-        warnings: What its library warned.
-        published: What others have published about its family.
-    """
-
-    error_rate: float = 0.05
-    fit_seconds: float = 10.0
-    probabilities: bool = True
-    confidence: float = 0.95
+    error_rate: float = 0.05  # the share of images it gets wrong, on average over seeds
+    fit_seconds: float = 10.0  # about how long it trains
+    probabilities: bool = True  # whether it gives any
+    confidence: float = 0.95  # the probability it gives its answer; the rest is spread evenly
     parameters: Mapping[str, Any] = field(default_factory=dict)
-    statuses: tuple[Status | None, ...] = ()
+    statuses: tuple[Status | None, ...] = ()  # how its trials end, in the order of the plan; then ok
     summary: str = "A synthetic model."
-    warnings: tuple[str, ...] = ()
-    published: tuple[Published, ...] = ()
+    warnings: tuple[str, ...] = ()  # what its library warned
+    published: tuple[Published, ...] = ()  # what others have published about its family
 
 
 FAILURES = {

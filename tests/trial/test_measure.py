@@ -95,7 +95,7 @@ def test_the_peak_is_this_processs_own_and_not_its_parents():
 
 
 @pytest.mark.parametrize(
-    "value", [None, "text", np.arange(100_000), [np.ones(5)[::2], {"a": 1}], b"x" * 200_000]
+    "value", [None, "text", open, np.arange(100_000), [np.ones(5)[::2], {"a": 1}], b"x" * 200_000]
 )
 def test_the_saved_size_is_that_of_the_pickle(value):
     assert saved_bytes(value) == len(pickle.dumps(value, protocol=5))
@@ -106,12 +106,9 @@ class Refusing:
         raise RuntimeError("not to be saved")
 
 
-@pytest.mark.parametrize("value", [lambda: None, open, Refusing(), (n for n in range(3))])
+@pytest.mark.parametrize("value", [lambda: None, Refusing(), (n for n in range(3))])
 def test_an_unpicklable_object_has_no_size(value):
-    expected = None
-    if value is open:  # a builtin function is saved by its name
-        expected = len(pickle.dumps(value, protocol=5))
-    assert saved_bytes(value) == expected
+    assert saved_bytes(value) is None
 
 
 def test_a_large_model_is_not_held_in_memory_twice():
