@@ -229,20 +229,13 @@ class Training:
         It is 0 if all trials are ok, 1 if some are not, and `INTERRUPTED` if the run was; then this says how
         it resumes.
         """
-        from mnistbench.execution import runner
-
-        folder, models, data, deadline = planned
+        folder = planned.folder
         set_farewell(
             "standard output was closed; the run continues without it and writes "
             f"{folder.path / 'report.md'}."
         )
         with Interruptions() as interruptions:
-            with (
-                contextlib.suppress(KeyboardInterrupt),  # before the first trial, or after the last
-                self._view(folder) as view,
-                interruptions.allowed(view.stopping),
-            ):
-                runner.run(folder, models, data, view, self.cluster, deadline)
+            self._run_trials(planned, interruptions)
             complete = len(folder.records()) == len(folder.info().trials)
             if not complete:
                 backend = ("--backend", "dask", "--scheduler", str(self.scheduler)) if self.cluster else ()
@@ -258,6 +251,18 @@ class Training:
         if not (self.quiet or self.json):
             say(f"{status_counts(configurations(info, records))}: see {page}")
         return int(any(record.failure is not None for record in records)) if complete else INTERRUPTED
+
+    def _run_trials(self, planned: Planned, interruptions: Interruptions) -> None:
+        """Run them in view, which holds every record of the run until this returns."""
+        from mnistbench.execution import runner
+
+        folder, models, data, deadline = planned
+        with (
+            contextlib.suppress(KeyboardInterrupt),  # before the first trial, or after the last
+            self._view(folder) as view,
+            interruptions.allowed(view.stopping),
+        ):
+            runner.run(folder, models, data, view, self.cluster, deadline)
 
     def _announce(self, sentence: str) -> None:
         if not self.quiet:

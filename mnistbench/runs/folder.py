@@ -21,6 +21,7 @@ from mnistbench.datasets.arrays import Labels
 from mnistbench.datasets.cache import sync_folder
 from mnistbench.datasets.splits import EvaluationGroups
 from mnistbench.errors import MnistbenchError, UsageError, unknown
+from mnistbench.machine import Environment
 from mnistbench.runs.json import from_json, to_json
 from mnistbench.runs.predictions import Predictions, decode_groups, decode_predictions
 from mnistbench.runs.records import SCHEMA_VERSION, Record, RunInfo, Session, Trial
@@ -114,7 +115,8 @@ class RunFolder:
         except OSError as error:
             raise MnistbenchError(f"{path} cannot be read: {_reason(error)}") from error
         found: dict[str, Record] = {}
-        for number, line in enumerate(content[: _whole_length(content)].split(b"\n")[:-1], start=1):
+        environments: list[Environment] = []
+        for number, line in enumerate(io.BytesIO(content[: _whole_length(content)]), start=1):
             try:
                 record = from_json(Record, json.loads(line))
             except (ValueError, TypeError, RecursionError) as error:
@@ -122,7 +124,11 @@ class RunFolder:
                     f"{path}, line {number}, is damaged: {error}. Delete that line, and "
                     f"`{self.command('run', '--resume')}` runs its trial again."
                 ) from error
-            found[record.trial.id] = record
+            # Nearly all trials of a run share one environment, which is a third of a record's memory.
+            if record.environment not in environments:
+                environments.append(record.environment)
+            shared = environments[environments.index(record.environment)]
+            found[record.trial.id] = dataclasses.replace(record, environment=shared)
         return list(found.values())
 
     def append(self, record: Record, predictions: bytes | None, log: bytes) -> None:
