@@ -212,11 +212,11 @@ def _no_garbage_collection() -> Iterator[None]:
             gc.enable()
 
 
-@_no_garbage_collection()
 def read_contents(folder: RunFolder) -> Contents:
     """Return everything that the report of a run shows."""
-    info, records, sessions = folder.info(), folder.records(), folder.sessions()
-    rows = configurations(info, records)
+    with _no_garbage_collection():
+        info, records, sessions = folder.info(), folder.records(), folder.sessions()
+        rows = configurations(info, records)
     truth, classes = folder.true_labels(), info.dataset.classes
     truth = truth if truth is not None and len(truth) else None  # a run may have been planned without any
     found = {} if truth is None else find_correctness(folder, rows, truth, classes, DETAILED_ROWS)

@@ -274,7 +274,8 @@ def _covered(offers: Any, boxes: Any) -> Any:
     left, bottom, right, top = flat[flat[:, 2] > flat[:, 0]].T
     # Most boxes of a full figure are out of reach of all offers.
     near = (boxes[:, :2] < (right.max(), top.max())) & (boxes[:, 2:] > (left.min(), bottom.min()))
-    return _shared(flat, boxes[near.all(axis=1)]).reshape(len(offers), -1).sum(axis=1)
+    reached = boxes[near.all(axis=1)]
+    return sum(_shared(part, reached).sum(axis=1) for part in offers.swapaxes(0, 1))
 
 
 def _box(points: Any, padding: float) -> Any:
