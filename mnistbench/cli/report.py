@@ -41,7 +41,7 @@ def report(
     cache_dir: options.Cache = None,
 ) -> None:
     """Write the report of a run again from its records, or one of several runs; nothing is trained."""
-    from mnistbench.report import write_report, write_side_by_side
+    from mnistbench.report import side_by_side_name, write_report, write_side_by_side
     from mnistbench.runs.folder import find_run
 
     for name in formats or ():
@@ -57,5 +57,4 @@ def report(
         raise UsageError(
             "the report of several runs is written as md and html; other formats are for one run."
         )
-    place = output or results / f"side-by-side-{'-and-'.join(folder.name for folder in folders)}"[:120]
-    say(str(write_side_by_side(folders, place)))
+    say(str(write_side_by_side(folders, output or results / side_by_side_name(folders))))

@@ -22,7 +22,7 @@ from mnistbench.plan.options import (
     parse_measurements,
 )
 from mnistbench.plan.trials import DEFAULT_SUITE, Options, choose_suite
-from mnistbench.text import RESULTS, command
+from mnistbench.text import RESULTS
 
 if TYPE_CHECKING:
     from mnistbench.execution.dask.cluster import Cluster
@@ -174,9 +174,13 @@ def run(
             status = max(status, training.carry_out(planned))
             if status == INTERRUPTED:
                 break
-    if len(ready) > 1 and not (quiet or json):
-        runs = command("report", *(planned.folder.name for planned in ready), results=results)
-        say(f"`{runs}` reports them side by side.")
+    if len(ready) > 1 and status != INTERRUPTED:
+        from mnistbench.report import side_by_side_name, write_side_by_side
+
+        folders = [planned.folder for planned in ready]
+        page = write_side_by_side(folders, results / side_by_side_name(folders))
+        if not (quiet or json):
+            say(f"Across the data sets: see {page}")
     raise typer.Exit(status)
 
 

@@ -1,6 +1,7 @@
 """From the records of a run to the pages that people read."""
 
 import logging
+import os
 from collections.abc import Collection, Sequence
 from pathlib import Path
 
@@ -8,7 +9,7 @@ from mnistbench.datasets import cache_folder
 from mnistbench.runs.folder import RunFolder
 from mnistbench.text import EXTRA_FORMATS
 
-__all__ = ["stored_formats", "write_report", "write_side_by_side"]
+__all__ = ["side_by_side_name", "stored_formats", "write_report", "write_side_by_side"]
 
 # It warns of a home folder that it cannot write to, and goes on without it.
 logging.getLogger("matplotlib").setLevel(logging.ERROR)
@@ -44,6 +45,13 @@ def stored_formats(folder: RunFolder) -> list[str]:
         for name, suffix in zip(EXTRA_FORMATS, (".json", ".tex", ".parquet"), strict=True)
         if suffix in found
     ]
+
+
+def side_by_side_name(folders: Sequence[RunFolder]) -> str:
+    """Return a name for the report of several runs: what their names share stands there once."""
+    names = [folder.name for folder in folders]
+    shared = "".join(os.path.commonprefix(names).rpartition("-")[:2])  # noqa: RUF071 - of names, not of paths
+    return f"side-by-side-{shared}{'-and-'.join(name.removeprefix(shared) for name in names)}"[:200]
 
 
 def write_side_by_side(folders: Sequence[RunFolder], output: Path) -> Path:

@@ -48,7 +48,9 @@ def test_each_of_several_data_sets_gets_a_run_once_all_can_be_planned(shell):
         "both-bars",
         "both-digits",
     ]
-    assert answer.stdout.endswith("`mnistbench report both-bars both-digits` reports them side by side.\n")
+    page = shell.results / "side-by-side-both-bars-and-digits" / "report.md"
+    assert answer.stdout.endswith(f"Across the data sets: see {page.relative_to(shell.place)}\n")
+    assert "**Accuracy on each data set**" in page.read_text(encoding="utf-8")
 
 
 def test_a_run_may_train_on_one_data_set_and_test_on_another(shell):
