@@ -1,7 +1,7 @@
 """Writes the report of one run: its pages, its figures and its tables."""
 
 import os
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
 from pathlib import Path
 
 from mnistbench.analysis import tables
@@ -16,16 +16,14 @@ def write(folder: RunFolder, results: Path | None, formats: Collection[str], cac
     """Write the report of one run; see `mnistbench.report.write_report`."""
     contents = read_contents(folder)
     info, exported = contents.info, _exported(contents, formats)
-    csv = {
-        f"{stem}.csv": tables.csv(frame, info, exact=stem == "trials")
-        for stem, frame in contents.frames.items()
-    }
     try:
         page = make_page(folder, contents, cache)
-        _write_all(folder, "figures", {f"{stem}.svg": svg for stem, svg in page.figures.items()})
+        _write_all(folder, "figures", ((f"{stem}.svg", svg) for stem, svg in page.figures.items()))
+        frames = contents.frames.items()
+        csv = ((f"{stem}.csv", tables.csv(frame, info, exact=stem == "trials")) for stem, frame in frames)
         _write_all(folder, "tables", csv)
         if exported:
-            _write_all(folder, "exports", exported)
+            _write_all(folder, "exports", exported.items())
         folder.write("report.md", markdown.page_text(page, "").encode())
         folder.write("report.html", html.page_bytes(page))
         if results is not None and folder.is_newest_of(results):
@@ -51,12 +49,14 @@ def _exported(contents: Contents, formats: Collection[str]) -> dict[str, bytes]:
     return files
 
 
-def _write_all(folder: RunFolder, kind: str, files: Mapping[str, bytes]) -> None:
+def _write_all(folder: RunFolder, kind: str, files: Iterable[tuple[str, bytes]]) -> None:
     """Write generated files into a folder of the run, and take away those of an earlier report."""
     place = folder.path / kind
     place.mkdir(exist_ok=True)
-    for name, content in files.items():
+    written = set()
+    for name, content in files:
         folder.write(f"{kind}/{name}", content)
+        written.add(name)
     for old in place.iterdir():
-        if old.name not in files and old.suffix in (".svg", ".csv", ".parquet"):
+        if old.name not in written and old.suffix in (".svg", ".csv", ".parquet"):
             old.unlink()

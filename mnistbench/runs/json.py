@@ -2,6 +2,7 @@
 
 import dataclasses
 import functools
+import sys
 import types
 import typing
 from collections.abc import Callable, Mapping
@@ -62,6 +63,8 @@ def _decoder(hint: Any) -> Callable[[Any], Any]:
         return _checked(hint, (dict,), lambda items: {name: decode(item) for name, item in items.items()})
     if isinstance(hint, type) and issubclass(hint, StrEnum):
         return hint
+    if hint is str:  # 10,000 records hold the same names and digests, one copy of each
+        return _checked(str, (str,), sys.intern)
     return _checked(hint, (float, int) if hint is float else (hint,), hint)
 
 
