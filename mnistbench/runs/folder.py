@@ -6,7 +6,6 @@ server, and are never unpickled. A run or trial to find that is not there, or is
 
 import contextlib
 import dataclasses
-import io
 import itertools
 import json
 import os
@@ -108,27 +107,26 @@ class RunFolder:
     def records(self) -> list[Record]:
         """Read the finished trials in the order in which they ended; a torn last line is ignored."""
         path = self.path / "records.jsonl"
+        found: dict[str, Record] = {}
+        environments: list[Environment] = []
         try:
-            content = path.read_bytes()
+            for number, line in enumerate(_whole_lines(path), start=1):
+                try:
+                    record = from_json(Record, json.loads(line))
+                except (ValueError, TypeError, RecursionError) as error:
+                    raise MnistbenchError(
+                        f"{path}, line {number}, is damaged: {error}. Delete that line, and "
+                        f"`{self.command('run', '--resume')}` runs its trial again."
+                    ) from error
+                # Nearly all trials of a run share one environment, which is a third of a record's memory.
+                if record.environment not in environments:
+                    environments.append(record.environment)
+                shared = environments[environments.index(record.environment)]
+                found[record.trial.id] = dataclasses.replace(record, environment=shared)
         except FileNotFoundError:
             return []
         except OSError as error:
             raise MnistbenchError(f"{path} cannot be read: {_reason(error)}") from error
-        found: dict[str, Record] = {}
-        environments: list[Environment] = []
-        for number, line in enumerate(io.BytesIO(content[: _whole_length(content)]), start=1):
-            try:
-                record = from_json(Record, json.loads(line))
-            except (ValueError, TypeError, RecursionError) as error:
-                raise MnistbenchError(
-                    f"{path}, line {number}, is damaged: {error}. Delete that line, and "
-                    f"`{self.command('run', '--resume')}` runs its trial again."
-                ) from error
-            # Nearly all trials of a run share one environment, which is a third of a record's memory.
-            if record.environment not in environments:
-                environments.append(record.environment)
-            shared = environments[environments.index(record.environment)]
-            found[record.trial.id] = dataclasses.replace(record, environment=shared)
         return list(found.values())
 
     def append(self, record: Record, predictions: bytes | None, log: bytes) -> None:
@@ -279,12 +277,24 @@ def _whole_length(lines: bytes) -> int:
     return start if b"\0" in lines[start:end] else end
 
 
-def _whole_end(file: io.FileIO) -> int:
+def _whole_lines(path: Path) -> Iterator[bytes]:
+    """Read the lines that `_whole_length` counts, one by one, as those of a large run are tens of MB."""
+    with path.open("rb") as file:
+        left = _whole_end(file)
+        file.seek(0)
+        for line in file:
+            left -= len(line)
+            if left < 0:
+                return
+            yield line
+
+
+def _whole_end(file: IO[bytes]) -> int:
     """Return `_whole_length` of a file, of which only the last lines are read."""
     size = file.seek(0, os.SEEK_END)
     for length in (_TAIL_BYTES, size):
         begin = file.seek(max(0, size - length))
-        tail = file.readall()
+        tail = file.read()
         if tail.count(b"\n") > 1:  # the last line and the end of the one before
             break
     return begin + _whole_length(tail)
