@@ -73,7 +73,7 @@ def main():
     with tempfile.TemporaryDirectory() as folder:
         models = Path(folder) / "models"
         models.mkdir()
-        (models / "hist_gradient_boosting.py").write_text(HIST_GRADIENT_BOOSTING, encoding="utf-8")
+        (models / "hist_gradient_boosting_on_pixels.py").write_text(HIST_GRADIENT_BOOSTING, encoding="utf-8")
         alone = fit_seconds(folder, "alone", options)
         with busy_program():
             columns = {"beside": fit_seconds(folder, "beside", options)}
