@@ -7,7 +7,7 @@ from mnistbench.estimators.logistic import SerialLogisticRegression
 from mnistbench.estimators.preprocessing import BlurPixels
 
 
-def build(image_shape, blur=0.5, C=0.3, tol=3e-4, max_iter=500):
+def build(image_shape, blur=0.6, C=0.5, tol=3e-4, max_iter=500):
     # Neighbours in a blurred image agree, so their weights do, too, which generalises better.
     # Centred pixels are less alike, so L-BFGS takes a third of the steps; equal scales would undo that.
     regression = SerialLogisticRegression(C=C, tol=tol, max_iter=max_iter)

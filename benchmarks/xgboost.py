@@ -11,7 +11,7 @@ def build(
     seed,
     threads,
     image_shape,
-    rounds=160,
+    rounds=240,
     hard_rounds=320,
     learning_rate=0.25,
     max_depth=6,

@@ -22,10 +22,10 @@ from mnistbench.plan.trials import Options, Suite, plan
 # Each sweep has one or several values for some of a model's parameters: every combination is a candidate,
 # and the other parameters keep the defaults of the model's file. The recipe itself is a candidate, too.
 SWEEPS = {
-    "logreg": [{"blur": "0.5,0.7", "C": "0.15,0.3"}, {"tol": "0.00015,0.0006"}],
+    "logreg": [{"blur": "0.5,0.7", "C": "0.3,0.5"}, {"tol": "0.00015,0.0006"}],
     "svm": [{"components": "60,80,100,150", "gamma": "1.0,1.5"}, {"C": "5"}],
     "rf": [{"trees": "40,60,80", "bootstrap": "false,true"}],
-    "xgboost": [{"rounds": "120,160,200"}, {"hard_rounds": "280,320,400"}, {"max_bin": "16,32"}],
+    "xgboost": [{"rounds": "160,200,240"}, {"hard_rounds": "280,320,400"}, {"max_bin": "16,32"}],
     "mlp": [{"epochs": "4,5,6"}, {"hard_epochs": "8,10"}, {"label_smoothing": "0.05,0.1"}],
     "cnn": [{"epochs": "3,4,5"}],
     "svm_record": [
