@@ -6,6 +6,7 @@ Parameters out of range are a ValueError in `fit`, as is an unsuitable X; so is 
 `transform`.
 """
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from typing import Any, Self
 
@@ -71,7 +72,7 @@ class _FloatTransformer(TransformerMixin, BaseEstimator):  # type: ignore[misc]
         return tags
 
 
-class _ImageTransformer(_FloatTransformer):
+class _ImageTransformer(_FloatTransformer, ABC):
     """Checks rows of pixels and passes them on as images, in batches."""
 
     image_shape: tuple[int, int] | None
@@ -99,8 +100,9 @@ class _ImageTransformer(_FloatTransformer):
     def _lay_out(self, height: int, width: int) -> None:
         pass
 
+    @abstractmethod
     def _transformed(self, images: Images) -> Rows:
-        raise NotImplementedError
+        """Return images, shape (n, height, width), as rows."""
 
 
 class BlurPixels(OneToOneFeatureMixin, _ImageTransformer):  # type: ignore[misc]
