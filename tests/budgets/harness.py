@@ -189,6 +189,10 @@ def main():
     parser.add_argument("--really", type=int, default=20, help="trials of each run that are not copies")
     parser.add_argument("--place", help="where the runs are made, for example on a memory disk")
     options = parser.parse_args()
+    if min(options.really, *options.trials) < 10:
+        parser.error(
+            "a median of fewer than ten trials tells nothing: expected 10 or more, also with --really"
+        )
     table = Table(
         *(
             "trials",
